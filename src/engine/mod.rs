@@ -1,0 +1,13 @@
+//! The edges: git, PostgreSQL sessions, servers, files, and what runs over them. Nothing here prints or exits.
+
+pub mod cache;
+pub mod catalog;
+pub mod dump;
+pub mod git;
+pub mod history;
+pub mod hooks;
+pub mod lock;
+pub mod prove;
+pub mod runner;
+pub mod server;
+pub mod session;

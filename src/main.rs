@@ -1,0 +1,2 @@
+//! The `dbbuild` program.
+fn main() {}

@@ -1,0 +1,17 @@
+//! The rules: values and pure functions. No file, network, git, clock, environment variable or terminal is reached from here.
+
+pub mod baseline;
+pub mod catalog;
+pub mod checksum;
+pub mod config;
+pub mod conninfo;
+pub mod directive;
+pub mod guard;
+pub mod migration;
+pub mod plan;
+pub mod script;
+pub mod snapshot;
+pub mod sources;
+pub mod sql;
+pub mod template;
+pub mod version;
