@@ -2,10 +2,11 @@ DO $dbbuild$
 DECLARE
     owned record;
     greatest_key bigint;
+    next_key bigint;
 BEGIN
     FOR owned IN
         SELECT s.oid::pg_catalog.regclass AS sequence, t.oid::pg_catalog.regclass AS relation, a.attname AS name,
-               q.seqincrement AS step, pg_catalog.pg_sequence_last_value(s.oid) AS last
+               q.seqincrement AS step
         FROM pg_catalog.pg_class s
         JOIN pg_catalog.pg_sequence q ON q.seqrelid = s.oid
         JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = s.oid
@@ -15,7 +16,9 @@ BEGIN
         WHERE s.relkind = 'S' AND q.seqincrement > 0 AND a.atttypid IN (20, 21, 23)
     LOOP
         EXECUTE pg_catalog.format('SELECT pg_catalog.max(%I) FROM %s', owned.name, owned.relation) INTO greatest_key;
-        IF greatest_key IS NOT NULL AND greatest_key > COALESCE(owned.last, 0) THEN
+        EXECUTE pg_catalog.format('SELECT last_value + CASE WHEN is_called THEN %s ELSE 0 END FROM %s',
+                                  owned.step, owned.sequence) INTO next_key;
+        IF greatest_key >= next_key THEN
             PERFORM pg_catalog.setval(owned.sequence, greatest_key);
         END IF;
     END LOOP;

@@ -245,28 +245,39 @@ impl<'a> Worker<'a> {
 
     /// A script with COPY data cannot be one message: the data travels between its statements.
     async fn run_pieces(&self, unit: &Unit<'_>) -> std::result::Result<(), UnitFailure> {
+        const BEFORE: usize = 3;
+        let at = |failure: UnitFailure, done: usize| UnitFailure {
+            completed: failure.completed + done,
+            position: None,
+            ..failure
+        };
+        self.send(&unit.head(self.lock_timeout_ms())).await?;
+        self.run_statements(unit).await.map_err(|failure| at(failure, BEFORE))?;
+        self.send(&unit.tail()).await.map_err(|failure| at(failure, BEFORE + unit.body.statements.len())).map(|_| ())
+    }
+
+    /// Sends a script's statements, COPY data between them, in as few messages as that allows. A failure counts the
+    /// statements before it.
+    async fn run_statements(&self, unit: &Unit<'_>) -> std::result::Result<(), UnitFailure> {
         let at = |done: usize| {
             move |failure: UnitFailure| UnitFailure { completed: failure.completed + done, position: None, ..failure }
         };
-        self.send(&unit.head(self.lock_timeout_ms())).await?;
-        let before = 3;
         let text = &unit.body.text;
         let (mut from, mut sent) = (0, 0);
         for (n, statement) in unit.body.statements.iter().enumerate() {
             let Some(data) = &statement.copy_data else { continue };
-            let ahead = text.get(from..statement.range.start).unwrap_or_default();
             if n > sent {
-                self.send(ahead).await.map_err(at(before + sent))?;
+                self.send(text.get(from..statement.range.start).unwrap_or_default()).await.map_err(at(sent))?;
             }
             let command = text.get(statement.range.clone()).unwrap_or_default();
-            self.send_copy(command, text.get(data.clone()).unwrap_or_default()).await.map_err(at(before + n))?;
-            from = statement.end_with_data();
+            self.send_copy(command, text.get(data.clone()).unwrap_or_default()).await.map_err(at(n))?;
+            from = end_of_copy(text, data.end);
             sent = n + 1;
         }
         if unit.body.statements.len() > sent {
-            self.send(text.get(from..).unwrap_or_default()).await.map_err(at(before + sent))?;
+            self.send(text.get(from..).unwrap_or_default()).await.map_err(at(sent))?;
         }
-        self.send(&unit.tail()).await.map_err(at(before + unit.body.statements.len())).map(|_| ())
+        Ok(())
     }
 
     /// Leaves a failed transaction and whatever the script left in the session.
@@ -364,4 +375,66 @@ fn lost(error: &ServerError) -> Error {
     Error::failed("lost the connection to the server")
         .cause(error.to_string())
         .help("what was running is rolled back by the server; run the same command again, it goes on where it stood.")
+}
+
+/// For proofs in throwaways.
+impl Worker<'_> {
+    /// Runs a script inside the transaction that is open, without a row of its own. The inner error is the server's.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub async fn run_inside(&self, script: &Script, body: &Body<'_>) -> Result<std::result::Result<(), Error>> {
+        let unit = Unit { script, body: body.clone(), opening: String::new(), closing: String::new() };
+        match self.run_statements(&unit).await {
+            Ok(()) => Ok(Ok(())),
+            Err(failure) if failure.error.closed => Err(lost(&failure.error)),
+            Err(failure) => {
+                let place = unit.place_of_statement(failure.completed);
+                Ok(Err(describe(&failure.error, "the second run", place, unit.ordinal(failure.completed))))
+            }
+        }
+    }
+
+    /// Rolls back and leaves nothing of a script in the session.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub async fn clean_up(&self) -> Result<()> {
+        self.clean().await
+    }
+
+    /// Runs the statements of a non-transactional script one by one, without journal. The inner error is the server's.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub async fn run_one_by_one(&self, script: &Script) -> Result<std::result::Result<(), Error>> {
+        let body = script.body()?;
+        let unit = Unit { script, body, opening: String::new(), closing: String::new() };
+        for (n, statement) in unit.body.statements.iter().enumerate() {
+            let command = unit.body.text.get(statement.range.clone()).unwrap_or_default();
+            let data = statement.copy_data.as_ref().and_then(|data| unit.body.text.get(data.clone()));
+            let outcome = match data {
+                Some(data) => self.send_copy(command, data).await,
+                None => self.send(command).await.map(|_| ()),
+            };
+            if let Err(failure) = outcome {
+                if failure.error.closed {
+                    return Err(lost(&failure.error));
+                }
+                self.clean().await?;
+                return Ok(Err(describe(&failure.error, "the second run", unit.place_of_statement(n), unit.ordinal(n))));
+            }
+        }
+        self.execute(RESET).await?;
+        Ok(Ok(()))
+    }
+}
+
+/// Where the text goes on after COPY data that ends at `data`: behind the line `\.`, if it is there.
+fn end_of_copy(text: &str, data: usize) -> usize {
+    let rest = text.get(data..).unwrap_or_default();
+    match rest.strip_prefix("\\.") {
+        Some(after) => data + 2 + after.find('\n').map_or(after.len(), |newline| newline + 1),
+        None => data,
+    }
 }
