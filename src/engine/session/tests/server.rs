@@ -190,11 +190,13 @@ fn end(child: &mut Child, signal: Signal) {
     let _ = child.wait();
 }
 
+/// Debian's folders come first: in `PATH` the programs may be only some of those that are needed.
 fn programs() -> Option<PathBuf> {
     let debian = (10..30).rev().map(|major| PathBuf::from(format!("/usr/lib/postgresql/{major}/bin")));
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<PathBuf> = std::env::split_paths(&path).chain(debian).collect();
-    folders.into_iter().find(|folder| folder.join("initdb").exists() && folder.join("postgres").exists())
+    let mut folders = debian.chain(std::env::split_paths(&path));
+    let needed = ["initdb", "postgres", "psql", "pg_isready"];
+    folders.find(|folder| needed.iter().all(|program| folder.join(program).exists()))
 }
 
 /// The account that runs the server where the tests run as root, whom PostgreSQL refuses.
