@@ -67,7 +67,9 @@ fn span_of(table: &DeTable<'_>, keys: &[&str]) -> Option<Range<usize>> {
         DeValue::Table(inner) if !rest.is_empty() => span_of(inner, rest),
         _ => None,
     };
-    inner.or_else(|| Some(if rest.is_empty() { value.span() } else { key.span() }))
+    // The span of a table is its whole header; its name says more.
+    let whole = rest.is_empty() && !matches!(value.get_ref(), DeValue::Table(_));
+    inner.or_else(|| Some(if whole { value.span() } else { key.span() }))
 }
 
 fn environments(config: &mut Config, faults: &mut Faults<'_>) {

@@ -93,7 +93,10 @@ impl ConnectionSettings {
             password: sources.get("password").map(Secret::new),
             passfile: sources.text("passfile").or_else(|| in_home(".pgpass")),
             tls: Tls {
-                mode: sources.spelled("sslmode", SslMode::parse, SslMode::SPELLINGS)?,
+                mode: match (sources.get("sslmode"), sources.get("sslrootcert")) {
+                    (None, Some("system")) => SslMode::VerifyFull,
+                    _ => sources.spelled("sslmode", SslMode::parse, SslMode::SPELLINGS)?,
+                },
                 root_cert: sources.text("sslrootcert"),
                 cert: sources.text("sslcert"),
                 key: sources.text("sslkey"),

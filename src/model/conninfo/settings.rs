@@ -50,9 +50,9 @@ pub enum Host {
 }
 
 impl Host {
-    /// A host that begins with `/` (or `@`, for Linux's abstract sockets) is a socket folder.
+    /// A host that begins with `/` is a socket folder.
     pub fn parse(text: &str) -> Host {
-        if text.starts_with(['/', '@']) { Host::Unix(text.to_owned()) } else { Host::Tcp(text.to_owned()) }
+        if text.starts_with('/') { Host::Unix(text.to_owned()) } else { Host::Tcp(text.to_owned()) }
     }
 }
 
