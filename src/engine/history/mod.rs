@@ -113,14 +113,14 @@ pub async fn read(session: &Session) -> Result<History> {
         history.applied.push(Applied {
             version: Version::parse(&text(0))?,
             name: text(1),
-            checksum: Checksum::parse(&text(2))?,
+            checksum: Checksum::from_hex(&text(2))?,
             complete: text(3) == "t",
         });
     }
     for row in session.query_rows(FILES).await? {
         let text = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();
         let Some(kind) = FileKind::parse(&text(0)) else { continue };
-        history.files.insert((kind, text(1)), Checksum::parse(&text(2))?);
+        history.files.insert((kind, text(1)), Checksum::from_hex(&text(2))?);
     }
     Ok(history)
 }

@@ -4,7 +4,7 @@
 //! "started" first; after an interruption the catalogs say what became of them, and where they cannot, dbbuild stops
 //! and asks. Statements between a file's own BEGIN and COMMIT are one entry.
 
-use super::message::{RESET, Unit};
+use super::message::Unit;
 use super::worker::{UnitFailure, Worker, describe, is_contention, needs_autocommit, title};
 use super::{Event, settle};
 use crate::engine::history;
@@ -49,7 +49,7 @@ pub(super) struct Journaled {
 /// # Errors
 /// A statement failed, or what an interrupted one did cannot be told. Earlier statements stay; the journal has them.
 pub(super) async fn run(worker: &mut Worker<'_>, migration: &Migration) -> Result<()> {
-    let body = migration.up.body_statements()?;
+    let body = migration.up.body()?;
     let unit = Unit { script: &migration.up, body, opening: String::new(), closing: String::new() };
     let entries = entries(&unit);
     let mut journal = open(worker, migration).await?;
@@ -83,7 +83,7 @@ pub(super) async fn run(worker: &mut Worker<'_>, migration: &Migration) -> Resul
         }
         perform(worker, &unit, migration, entry).await?;
     }
-    worker.execute(RESET).await?;
+    worker.execute(&worker.envelope().reset).await?;
     worker.execute(&history::finish_migration(&migration.version)).await
 }
 
@@ -183,7 +183,7 @@ async fn shared(
     for attempt in 1.. {
         let outcome = shared_once(worker, unit, entry, journal).await;
         let Err(failure) = outcome else { return Ok(()) };
-        if failure.error.closed {
+        if failure.error.gone {
             return Err(failure);
         }
         if worker.execute("ROLLBACK").await.is_err() || attempt >= 6 || !is_contention(&failure.error) {
@@ -202,7 +202,7 @@ async fn shared_once(
     entry: &Entry,
     journal: &str,
 ) -> std::result::Result<(), UnitFailure> {
-    let head = format!("BEGIN; SET LOCAL lock_timeout = {};\n", worker.lock_timeout_ms());
+    let head = format!("BEGIN; SET LOCAL lock_timeout = {};\n", worker.envelope().lock_timeout);
     let statement = unit.body.statements.get(entry.first);
     // The role that the file took may not write the journal; it comes back when the transaction ends.
     let tail =
@@ -239,7 +239,7 @@ async fn step(
     match worker.send(text).await {
         Ok(_) => Ok(()),
         Err(failure) => {
-            if !failure.error.closed && entry.kind == Shape::Group {
+            if !failure.error.gone && entry.kind == Shape::Group {
                 worker.execute("ROLLBACK").await?;
             }
             Err(stopped(worker, unit, migration, entry, failure))
@@ -250,9 +250,8 @@ async fn step(
 /// The table's indexes before a concurrent build: a new, invalid one after an interruption is ours.
 async fn remember_indexes(worker: &Worker<'_>, unit: &Unit<'_>, migration: &Migration, entry: &Entry) -> Result<()> {
     let kind = unit.body.statements.get(entry.first).map(|statement| &statement.kind);
-    let Some(StatementKind::NonTransactional(NonTransactional::CreateIndexConcurrently { table, .. })) = kind else {
-        return Ok(());
-    };
+    let Some(StatementKind::NonTransactional(kind)) = kind else { return Ok(()) };
+    let NonTransactional::CreateIndexConcurrently { table, .. } = kind.as_ref() else { return Ok(()) };
     worker
         .execute(&format!(
             "UPDATE dbbuild.statement SET indexes = ARRAY(SELECT indexrelid FROM pg_catalog.pg_index \
@@ -284,7 +283,7 @@ fn checksum(unit: &Unit<'_>, entry: &Entry) -> Checksum {
 }
 
 fn stopped(worker: &Worker<'_>, unit: &Unit<'_>, migration: &Migration, entry: &Entry, failure: UnitFailure) -> Error {
-    if failure.error.closed {
+    if failure.error.gone {
         return worker.failed(unit, failure, &title(migration));
     }
     let from = unit.body.statements.get(entry.first).map_or(0, |statement| statement.range.start);

@@ -4,6 +4,7 @@ use crate::error::{Error, Location, Result};
 use crate::model::migration::Migration;
 use crate::model::script::{Body, Script};
 use crate::model::sql::StatementKind;
+use std::time::Duration;
 
 /// At most so many migrations travel in one message.
 pub const BATCH_FILES: usize = 64;
@@ -11,16 +12,35 @@ pub const BATCH_FILES: usize = 64;
 pub const BATCH_BYTES: usize = 256 * 1024;
 
 /// Undoes what a script may leave in its session. `DISCARD ALL` is refused in a message of several statements.
-pub const RESET: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; DEALLOCATE ALL; UNLISTEN *; \
-    SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES; \
-    SET client_connection_check_interval = '200ms'; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0";
+const RESET: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; DEALLOCATE ALL; UNLISTEN *; \
+    SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES";
+
+/// What every message has around its script.
+#[derive(Debug, Clone)]
+pub struct Envelope {
+    /// `lock_timeout` in milliseconds.
+    pub lock_timeout: u128,
+    /// Leaves a clean session behind, with the settings that work needs made again.
+    pub reset: String,
+    /// How many statements `reset` holds.
+    pub reset_statements: usize,
+}
+
+impl Envelope {
+    /// `work_settings` are the session's own, one or more statements.
+    pub fn new(lock_timeout: Duration, work_settings: &str) -> Envelope {
+        let reset = format!("{RESET}; {work_settings}");
+        let reset_statements = reset.split(';').filter(|part| !part.trim().is_empty()).count();
+        Envelope { lock_timeout: lock_timeout.as_millis(), reset, reset_statements }
+    }
+}
 
 /// A script and the statements around it that make one transaction.
 pub struct Unit<'a> {
     /// What runs.
     pub script: &'a Script,
     /// Its statements.
-    pub body: Body,
+    pub body: Body<'a>,
     /// One statement that runs first.
     pub opening: String,
     /// One statement that runs last, with the rights of the session.
@@ -28,7 +48,7 @@ pub struct Unit<'a> {
 }
 
 /// Statements before the script's first: BEGIN, SET LOCAL and the opening.
-const BEFORE: usize = 3;
+pub const BEFORE: usize = 3;
 
 impl<'a> Unit<'a> {
     /// Splits the script.
@@ -48,18 +68,18 @@ impl<'a> Unit<'a> {
     }
 
     /// Everything up to the script itself.
-    pub fn head(&self, lock_timeout_ms: u128) -> String {
-        format!("BEGIN; SET LOCAL lock_timeout = {lock_timeout_ms}; {};\n", self.opening)
+    pub fn head(&self, envelope: &Envelope) -> String {
+        format!("BEGIN; SET LOCAL lock_timeout = {}; {};\n", envelope.lock_timeout, self.opening)
     }
 
     /// Everything after the script. A role that the script took must not write the version table.
-    pub fn tail(&self) -> String {
-        format!("\n;\nSET SESSION AUTHORIZATION DEFAULT; RESET ROLE; {}; COMMIT; {RESET}", self.closing)
+    pub fn tail(&self, envelope: &Envelope) -> String {
+        format!("\n;\nSET SESSION AUTHORIZATION DEFAULT; RESET ROLE; {}; COMMIT; {}", self.closing, envelope.reset)
     }
 
     /// The whole as one message.
-    pub fn message(&self, lock_timeout_ms: u128) -> String {
-        let (head, tail) = (self.head(lock_timeout_ms), self.tail());
+    pub fn message(&self, envelope: &Envelope) -> String {
+        let (head, tail) = (self.head(envelope), self.tail(envelope));
         let mut out = String::with_capacity(head.len() + self.body.text.len() + tail.len());
         out.push_str(&head);
         out.push_str(&self.body.text);
@@ -67,16 +87,16 @@ impl<'a> Unit<'a> {
         out
     }
 
-    /// How many statements the message holds: each gives one CommandComplete.
-    pub fn statements(&self) -> usize {
-        BEFORE + self.body.statements.len() + 4 + RESET.split(';').count()
+    /// How many statements stand up to and including COMMIT: each gives one CommandComplete.
+    pub fn statements_to_commit(&self) -> usize {
+        BEFORE + self.body.statements.len() + 4
     }
 
     /// Where in the file a message failed: by the position that the server gave, else by the statement that it was at.
     ///
     /// `completed` counts the CommandCompletes of this unit, `position` the characters of its message from 1.
-    pub fn place(&self, completed: usize, position: Option<usize>, lock_timeout_ms: u128) -> Location {
-        let head = self.head(lock_timeout_ms).chars().count();
+    pub fn place(&self, completed: usize, position: Option<usize>, envelope: &Envelope) -> Location {
+        let head = self.head(envelope).chars().count();
         let inside = position.and_then(|position| position.checked_sub(head + 1));
         if let Some(byte) = inside.and_then(|at| self.body.text.char_indices().nth(at).map(|(byte, _)| byte)) {
             return self.script.location(byte);

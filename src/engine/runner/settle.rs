@@ -22,19 +22,20 @@ pub(super) async fn settled(
 ) -> Result<bool> {
     let Some(statement) = unit.body.statements.get(n) else { return Ok(false) };
     match &statement.kind {
-        StatementKind::NonTransactional(kind) => match kind {
+        StatementKind::NonTransactional(kind) => match kind.as_ref() {
             NonTransactional::CreateIndexConcurrently { name, table, .. } => {
                 index_built(worker, name.as_deref(), table, row).await
             }
-            NonTransactional::DropIndexConcurrently { names } => index_dropped(worker, names).await,
+            NonTransactional::DropIndexConcurrently { names, .. } => index_dropped(worker, names).await,
             NonTransactional::DetachConcurrently { parent, partition } => detached(worker, parent, partition).await,
-            NonTransactional::ReindexConcurrently => {
+            NonTransactional::ReindexConcurrently { .. } => {
                 remove_reindex_leftovers(worker).await?;
                 Ok(false)
             }
             NonTransactional::Reindex
             | NonTransactional::Vacuum
             | NonTransactional::Cluster
+            | NonTransactional::DiscardAll
             | NonTransactional::AlterSystem => Ok(false),
             _ => Err(ask(unit, migration, n)),
         },

@@ -1,14 +1,15 @@
 //! The working connection: runs one unit at a time, retries what a lock refused, and leaves a clean session behind.
 
-use super::message::{self, RESET, Unit};
+use super::message::{self, BEFORE, Envelope, Unit};
 use super::watch::Watch;
 use super::{Event, Sink, journal};
 use crate::engine::history::{self, Author};
 use crate::engine::lock::Lock;
-use crate::engine::session::{ServerError, Session};
+use crate::engine::session::{self, ConnectOptions, ServerError, Session};
 use crate::error::{Error, Location, Result};
 use crate::model::migration::Migration;
 use crate::model::plan::FileKind;
+use crate::model::script::{Body, Script};
 use crate::model::sources::ScriptFile;
 use std::time::Duration;
 use tokio_postgres::SimpleQueryMessage;
@@ -36,6 +37,7 @@ pub struct Worker<'a> {
     session: Session,
     options: WorkerOptions<'a>,
     watch: Watch,
+    envelope: Envelope,
 }
 
 /// In which way a migration ran.
@@ -62,11 +64,17 @@ impl Ran {
 
 /// What a unit failed with.
 pub(super) struct UnitFailure {
-    pub error: ServerError,
+    pub error: Box<ServerError>,
     /// CommandCompletes of the unit before the failure.
     pub completed: usize,
     /// Position in the unit's message.
     pub position: Option<usize>,
+}
+
+impl UnitFailure {
+    fn new(error: Box<ServerError>) -> Self {
+        UnitFailure { completed: error.completed, position: error.position.map(|p| p as usize), error }
+    }
 }
 
 impl<'a> Worker<'a> {
@@ -75,8 +83,9 @@ impl<'a> Worker<'a> {
     /// # Errors
     /// The server refuses the settings that work needs.
     pub async fn new(session: Session, options: WorkerOptions<'a>) -> Result<Worker<'a>> {
-        session.simple(RESET).await?;
-        Ok(Worker { session, options, watch: Watch::default() })
+        let envelope = Envelope::new(options.lock_timeout, &session.work_settings());
+        session.simple(&envelope.reset).await?;
+        Ok(Worker { session, options, watch: Watch::default(), envelope })
     }
 
     /// The connection, for reading.
@@ -93,8 +102,8 @@ impl<'a> Worker<'a> {
         &self.options.author
     }
 
-    pub(super) fn lock_timeout_ms(&self) -> u128 {
-        self.options.lock_timeout.as_millis()
+    pub(super) fn envelope(&self) -> &Envelope {
+        &self.envelope
     }
 
     /// Runs statements of dbbuild's own.
@@ -109,20 +118,18 @@ impl<'a> Worker<'a> {
     pub(super) async fn send(&self, sql: &str) -> std::result::Result<Vec<SimpleQueryMessage>, UnitFailure> {
         let work = self.session.simple_raw(sql);
         let outcome = self.watch.over(work, self.session.backend_pid(), self.options.lock, self.options.sink).await;
-        outcome.map_err(|failure| UnitFailure {
-            position: failure.error.position.map(|position| position as usize),
-            completed: failure.completed,
-            error: failure.error,
-        })
+        outcome.map_err(UnitFailure::new)
     }
 
     /// Sends COPY data.
     pub(super) async fn send_copy(&self, sql: &str, data: &str) -> std::result::Result<(), UnitFailure> {
-        let work = self.session.copy_in_raw(sql, data.as_bytes());
+        let mut told = 0;
+        let work = self.session.copy_in_raw(sql, data.as_bytes(), |handed| {
+            self.tell(Event::Copied((handed - told) as u64));
+            told = handed;
+        });
         let outcome = self.watch.over(work, self.session.backend_pid(), self.options.lock, self.options.sink).await;
-        outcome.map_err(|error| UnitFailure { error, completed: 0, position: None })?;
-        self.tell(Event::Copied(data.len() as u64));
-        Ok(())
+        outcome.map(|_| ()).map_err(UnitFailure::new)
     }
 
     /// Applies one migration with its row: in one transaction, or journaled where it cannot be.
@@ -167,12 +174,11 @@ impl<'a> Worker<'a> {
             let opening = history::insert_migration(migration, true, self.author());
             units.push(Unit::new(&migration.up, opening, history::finish_migration(&migration.version))?);
         }
-        let timeout = self.lock_timeout_ms();
-        let text: Vec<String> = units.iter().map(|unit| unit.message(timeout)).collect();
+        let text: Vec<String> = units.iter().map(|unit| unit.message(&self.envelope)).collect();
         let outcome = self.send(&text.join(";\n")).await;
         let mut done = units.len();
         if let Err(failure) = outcome {
-            if failure.error.closed {
+            if failure.error.gone {
                 return Err(lost(&failure.error));
             }
             self.clean().await?;
@@ -180,11 +186,11 @@ impl<'a> Worker<'a> {
             done = 0;
             for unit in &units {
                 // A unit is committed once its COMMIT is complete; what follows only resets the session.
-                let commit = unit.statements() - (RESET.split(';').count());
+                let commit = unit.statements_to_commit();
                 if completed < commit {
                     break;
                 }
-                completed = completed.saturating_sub(unit.statements());
+                completed = completed.saturating_sub(commit + self.envelope.reset_statements);
                 done += 1;
             }
         }
@@ -214,9 +220,9 @@ impl<'a> Worker<'a> {
     pub(super) async fn run_unit(&self, unit: &Unit<'_>) -> std::result::Result<(), UnitFailure> {
         let mut pause = PAUSE;
         for attempt in 1.. {
-            let outcome = if unit.body.copy { self.run_pieces(unit).await } else { self.run_whole(unit).await };
+            let outcome = if unit.body.copy_blocks { self.run_pieces(unit).await } else { self.run_whole(unit).await };
             let Err(failure) = outcome else { return Ok(()) };
-            if failure.error.closed {
+            if failure.error.gone {
                 return Err(failure);
             }
             if let Err(e) = self.clean().await {
@@ -240,20 +246,19 @@ impl<'a> Worker<'a> {
     }
 
     async fn run_whole(&self, unit: &Unit<'_>) -> std::result::Result<(), UnitFailure> {
-        self.send(&unit.message(self.lock_timeout_ms())).await.map(|_| ())
+        self.send(&unit.message(&self.envelope)).await.map(|_| ())
     }
 
     /// A script with COPY data cannot be one message: the data travels between its statements.
     async fn run_pieces(&self, unit: &Unit<'_>) -> std::result::Result<(), UnitFailure> {
-        const BEFORE: usize = 3;
         let at = |failure: UnitFailure, done: usize| UnitFailure {
             completed: failure.completed + done,
             position: None,
             ..failure
         };
-        self.send(&unit.head(self.lock_timeout_ms())).await?;
+        self.send(&unit.head(&self.envelope)).await?;
         self.run_statements(unit).await.map_err(|failure| at(failure, BEFORE))?;
-        self.send(&unit.tail()).await.map_err(|failure| at(failure, BEFORE + unit.body.statements.len())).map(|_| ())
+        self.send(&unit.tail(&self.envelope)).await.map_err(|failure| at(failure, BEFORE + unit.body.statements.len())).map(|_| ())
     }
 
     /// Sends a script's statements, COPY data between them, in as few messages as that allows. A failure counts the
@@ -283,25 +288,24 @@ impl<'a> Worker<'a> {
     /// Leaves a failed transaction and whatever the script left in the session.
     pub(super) async fn clean(&self) -> Result<()> {
         self.session.simple("ROLLBACK").await?;
-        self.execute(RESET).await
+        self.execute(&self.envelope.reset).await
     }
 
     /// New settings of the database or role show in a new session only.
-    async fn renew(&mut self, script: &crate::model::script::Script) -> Result<()> {
+    async fn renew(&mut self, script: &Script) -> Result<()> {
         if message::changes_login_settings(script) {
-            self.session = self.session.reconnect().await?;
-            self.execute(RESET).await?;
+            self.session = session::connect(self.session.settings(), &ConnectOptions::default()).await?;
         }
         Ok(())
     }
 
     /// The error of a unit that failed and was rolled back.
     pub(super) fn failed(&self, unit: &Unit<'_>, failure: UnitFailure, title: &str) -> Error {
-        if failure.error.closed {
+        if failure.error.gone {
             return lost(&failure.error);
         }
-        let n = failure.completed.saturating_sub(3);
-        let place = unit.place(failure.completed, failure.position, self.lock_timeout_ms());
+        let n = failure.completed.saturating_sub(BEFORE);
+        let place = unit.place(failure.completed, failure.position, &self.envelope);
         let error = describe(&failure.error, title, place, unit.ordinal(n));
         let error = match self.watch.take() {
             Some(blocker) if is_contention(&failure.error) => error.cause(format!("the lock was held by {blocker}")),
@@ -329,30 +333,30 @@ pub(super) fn title(migration: &Migration) -> String {
 /// PostgreSQL refuses the statement in a transaction block: 25001, 2D000 (a CALL or DO that commits) and 55P04 (a new
 /// enum value used at once).
 pub(super) fn needs_autocommit(error: &ServerError) -> bool {
-    matches!(error.sqlstate.as_str(), "25001" | "2D000" | "55P04")
+    matches!(code(error), "25001" | "2D000" | "55P04")
 }
 
 /// Lock time-out and deadlock: the same again may go well.
 pub(super) fn is_contention(error: &ServerError) -> bool {
-    matches!(error.sqlstate.as_str(), "55P03" | "40P01")
+    matches!(code(error), "55P03" | "40P01")
+}
+
+fn code(error: &ServerError) -> &str {
+    error.sqlstate.as_deref().unwrap_or_default()
 }
 
 /// An error of a script, in the form that users see.
 pub(super) fn describe(error: &ServerError, title: &str, place: Location, ordinal: Option<String>) -> Error {
-    let mut out = Error::failed(format!("{title} failed")).at(place).cause(error.to_string()).sqlstate(&error.sqlstate);
+    let mut out = Error::failed(format!("{title} failed")).at(place).cause(error.cause()).sqlstate(code(error));
     if let Some(ordinal) = ordinal {
         out = out.cause(format!("in {ordinal}"));
     }
-    for (label, text) in [("detail", &error.detail), ("hint", &error.hint), ("context", &error.context)] {
-        if let Some(text) = text {
-            out = out.detail(format!("{label}: {text}"));
-        }
-    }
-    out
+    let details = error.details();
+    if details.is_empty() { out } else { out.detail(details) }
 }
 
 fn help_for(error: &ServerError) -> &'static str {
-    match error.sqlstate.as_str() {
+    match code(error) {
         "42P01" if error.message.contains("dbbuild.") => {
             "it was rolled back: a script must not drop or change the schema dbbuild. Fix the file and run `dbbuild` again."
         }
@@ -373,7 +377,7 @@ fn help_for(error: &ServerError) -> &'static str {
 
 fn lost(error: &ServerError) -> Error {
     Error::failed("lost the connection to the server")
-        .cause(error.to_string())
+        .cause(error.cause())
         .help("what was running is rolled back by the server; run the same command again, it goes on where it stood.")
 }
 
@@ -387,7 +391,7 @@ impl Worker<'_> {
         let unit = Unit { script, body: body.clone(), opening: String::new(), closing: String::new() };
         match self.run_statements(&unit).await {
             Ok(()) => Ok(Ok(())),
-            Err(failure) if failure.error.closed => Err(lost(&failure.error)),
+            Err(failure) if failure.error.gone => Err(lost(&failure.error)),
             Err(failure) => {
                 let place = unit.place_of_statement(failure.completed);
                 Ok(Err(describe(&failure.error, "the second run", place, unit.ordinal(failure.completed))))
@@ -418,14 +422,14 @@ impl Worker<'_> {
                 None => self.send(command).await.map(|_| ()),
             };
             if let Err(failure) = outcome {
-                if failure.error.closed {
+                if failure.error.gone {
                     return Err(lost(&failure.error));
                 }
                 self.clean().await?;
                 return Ok(Err(describe(&failure.error, "the second run", unit.place_of_statement(n), unit.ordinal(n))));
             }
         }
-        self.execute(RESET).await?;
+        self.execute(&self.envelope.reset).await?;
         Ok(Ok(()))
     }
 }
