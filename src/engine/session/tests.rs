@@ -313,5 +313,7 @@ server_test!(transaction_pooling_is_refused, server, {
             assert!(shown(&e).contains("directly"), "{}", shown(&e));
         }
         assert!(open(&pooler.url).await.is_ok(), "{mode}");
+        let refused = open(&format!("{}&options=-c%20geqo%3Doff", pooler.url)).await.unwrap_err();
+        assert!(shown(&refused).contains("a connection pooler refuses"), "{}", shown(&refused));
     }
 });
