@@ -220,7 +220,7 @@ impl Session {
     /// Makes the settings of a work session and asks what the server is, in one message.
     async fn prepare(mut self) -> Result<Session> {
         let version = self.facts.version_num;
-        let failed = |e: Box<ServerError>| e.into_error(format!("cannot begin a session with {}", self.settings));
+        let failed = |e: Box<ServerError>| e.to_error(format!("cannot begin a session with {}", self.settings));
         let answer = match self.simple_raw(&opening(version, true)).await {
             // The check interval needs a platform that can see a closed socket.
             Err(e) if matches!(e.sqlstate.as_deref(), Some("22023" | "42704" | "42501")) => {

@@ -98,14 +98,14 @@ impl ServerError {
     }
 
     /// An error (status 1) that says what failed and why.
-    pub fn into_error(&self, what: impl Into<String>) -> Error {
+    pub fn to_error(&self, what: impl Into<String>) -> Error {
         self.explain(Error::failed(what))
     }
 }
 
 /// The error of a call on [`super::Session::client`].
 pub fn db_error(error: tokio_postgres::Error) -> Error {
-    ServerError::from_driver(&error).into_error("a query failed")
+    ServerError::from_driver(&error).to_error("a query failed")
 }
 
 /// The driver's errors hide their reason in their sources.

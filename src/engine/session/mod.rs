@@ -113,7 +113,7 @@ impl Session {
 
     /// Runs a text of one or more statements and returns all that came back.
     pub async fn simple(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>> {
-        self.simple_raw(sql).await.map_err(|e| e.into_error("a query failed"))
+        self.simple_raw(sql).await.map_err(|e| e.to_error("a query failed"))
     }
 
     /// The same with the server's error in its parts, how many statements were done before it, and whether the
@@ -162,13 +162,13 @@ impl Session {
             }
         })
         .await
-        .map_err(|e| e.into_error("a query failed"))?;
+        .map_err(|e| e.to_error("a query failed"))?;
         Ok(rows)
     }
 
     /// Runs `COPY … FROM stdin` with its data; returns the number of rows.
     pub async fn copy_in(&self, sql: &str, data: &[u8]) -> Result<u64> {
-        self.copy_in_raw(sql, data, |_| ()).await.map_err(|e| e.into_error("COPY failed"))
+        self.copy_in_raw(sql, data, |_| ()).await.map_err(|e| e.to_error("COPY failed"))
     }
 
     /// The same with the server's error in its parts; `progress` hears how many bytes were handed over.
@@ -253,6 +253,6 @@ impl Canceller {
 
 impl From<Box<ServerError>> for Error {
     fn from(error: Box<ServerError>) -> Self {
-        error.into_error("a query failed")
+        error.to_error("a query failed")
     }
 }

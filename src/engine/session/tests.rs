@@ -71,7 +71,7 @@ server_test!(a_session_is_fit_for_long_work, server, {
 server_test!(errors_keep_their_parts, server, {
     let session = open(&server.socket_url("postgres", "postgres")).await.unwrap();
     let error = session.simple_raw("SELECT 1; SELECT 2; SELECT 'ä', legacy_id; SELECT 3").await.unwrap_err();
-    assert_eq!(error.sqlstate.as_deref(), None.or(Some("42703")));
+    assert_eq!(error.sqlstate.as_deref(), Some("42703"));
     // The whole text is parsed statement by statement, so the first two are done.
     assert_eq!((error.completed, error.position, error.gone), (2, Some(33), false));
     assert_eq!(error.cause(), "column \"legacy_id\" does not exist (42703)");
@@ -80,7 +80,7 @@ server_test!(errors_keep_their_parts, server, {
     session.run("CREATE TEMP TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)").await.unwrap();
     let duplicate = session.run("INSERT INTO t VALUES (1)").await.unwrap_err();
     assert_eq!((duplicate.constraint.as_deref(), duplicate.table.as_deref()), (Some("t_pkey"), Some("t")));
-    let error = duplicate.into_error("x failed");
+    let error = duplicate.to_error("x failed");
     assert_eq!((error.code(), error.status()), (Some("23505"), Status::Failed));
     assert!(error.details()[0].contains("DETAIL: Key (id)=(1) already exists."), "{error:?}");
     let parameters = session.client().query("SELECT nothing", &[]).await.map_err(db_error).unwrap_err();
@@ -180,11 +180,13 @@ server_test!(passwords_come_from_all_places, server, {
     assert!(shown(&passed_over).contains("chmod 600"), "{}", shown(&passed_over));
 });
 
+/// User, host, sslmode, root certificate; and whether TLS is used, or what the error says.
+type TlsCase<'a> = (&'a str, &'a str, &'a str, &'a str, std::result::Result<bool, &'a str>);
+
 server_test!(tls_is_what_sslmode_says, server, {
     let Some(ca) = server.certificates() else { return };
     let other = ca.replace("ca.crt", "other.crt");
-    // user, host, sslmode, root certificate; whether TLS is used, or what the error says
-    let cases: [(&str, &str, &str, &str, std::result::Result<bool, &str>); 18] = [
+    let cases: [TlsCase<'_>; 18] = [
         ("open", "localhost", "disable", "", Ok(false)),
         ("open", "localhost", "allow", "", Ok(false)),
         ("tlsonly", "localhost", "allow", "", Ok(true)),
@@ -311,5 +313,7 @@ server_test!(transaction_pooling_is_refused, server, {
             assert!(shown(&e).contains("directly"), "{}", shown(&e));
         }
         assert!(open(&pooler.url).await.is_ok(), "{mode}");
+        let refused = open(&format!("{}&options=-c%20geqo%3Doff", pooler.url)).await.unwrap_err();
+        assert!(shown(&refused).contains("a connection pooler refuses"), "{}", shown(&refused));
     }
 });

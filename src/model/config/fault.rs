@@ -21,7 +21,17 @@ pub(super) fn from_toml(error: &toml::de::Error, text: &str, path: &str) -> Erro
             };
         }
     }
-    Error::usage("the configuration is wrong").at(at).cause(message.replace('\n', ", "))
+    Error::usage("the configuration is wrong").at(at).cause(without_value(message))
+}
+
+/// serde repeats the value that it did not expect, which may be a connection string with its password, and names
+/// types of this program.
+fn without_value(message: &str) -> String {
+    let parts = message.strip_prefix("invalid type: ").and_then(|rest| rest.rsplit_once(", expected "));
+    let Some((found, expected)) = parts else { return message.replace('\n', ", ") };
+    let end = found.find([' ', '`', '"']).unwrap_or(found.len());
+    let expected = if expected.starts_with("struct ") { "a table" } else { expected };
+    format!("invalid type: {}, expected {expected}", &found[..end])
 }
 
 pub(super) fn unknown_environment<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Error {

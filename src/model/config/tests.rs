@@ -90,6 +90,7 @@ fn faults_have_a_place_and_the_nearest_key() {
         ("[lock]\nwait = \"5 parsecs\"\n", ["dbbuild.toml:2:8", "`parsecs`", "min"]),
         ("[postgres]\nversion = 150020\n", ["dbbuild.toml:2:11", "`150020`", "major version"]),
         ("[postgres]\nsettings = { a = [] }\n", ["dbbuild.toml:2:18", "invalid type", "a string, a number"]),
+        ("[postgres.settings]\nport = 1\n", ["dbbuild.toml:2:8", "postgres.settings.port", "dbbuild itself"]),
         ("[postgress]\n", ["dbbuild.toml:1:2", "unknown key `postgress`", "`postgres`"]),
         ("x = [\n", ["dbbuild.toml:", "the configuration is wrong", "array"]),
         ("default_env = \"prod\"\n", ["dbbuild.toml:1:15", "`prod`", "[env.prod]"]),
@@ -116,6 +117,9 @@ fn a_password_in_the_committed_file_is_refused_and_not_shown() {
         assert!(message.contains("holds a password") && message.contains("url_env"), "{message}");
         assert!(!message.contains("s3cret"), "{message}");
     }
+    let message = shown("[env]\ndevelopment = \"postgres://me:s3cret, expected x@db/shop\"\n");
+    assert!(message.contains("invalid type: string, expected a table"), "{message}");
+    assert!(!message.contains("s3cret") && message.contains("dbbuild.toml:2:15"), "{message}");
     let message = shown("[env.development]\nurl_env = \"postgres://me:s3cret@db/shop\"\n");
     assert!(message.contains("not the name of an environment variable") && !message.contains("s3cret"), "{message}");
 }

@@ -12,6 +12,22 @@ use crate::model::conninfo;
 /// PostgreSQL cuts longer names (`NAMEDATALEN` - 1).
 const NAME_LIMIT: usize = 63;
 
+/// Where a server of dbbuild's lies and who reaches it: another value would break it, or publish it.
+const OWN_SETTINGS: [&str; 12] = [
+    "config_file",
+    "data_directory",
+    "external_pid_file",
+    "hba_file",
+    "ident_file",
+    "listen_addresses",
+    "port",
+    "ssl",
+    "unix_socket_directories",
+    "unix_socket_group",
+    "unix_socket_permissions",
+    "include",
+];
+
 pub(super) fn validate(config: &mut Config, text: &str, path: &str) -> Result<()> {
     let mut faults = Faults { text, path, found: Vec::new() };
     environments(config, &mut faults);
@@ -151,6 +167,9 @@ fn postgres(config: &Config, faults: &mut Faults<'_>) {
         if let Some(value) = value {
             object_name(&["postgres", key], key, value, faults);
         }
+    }
+    for name in postgres.settings.keys().filter(|name| OWN_SETTINGS.contains(&name.to_lowercase().as_str())) {
+        faults.add(&["postgres", "settings", name], format!("postgres.settings.{name} is set by dbbuild itself"));
     }
     if let Some(name @ ("template0" | "template1")) = postgres.database.as_deref() {
         faults.add(&["postgres", "database"], format!("`{name}` is PostgreSQL's own and cannot be the database"));

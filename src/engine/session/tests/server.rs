@@ -1,5 +1,4 @@
 //! A PostgreSQL server for the tests of this module, with certificates and users of each kind of log-in.
-#![allow(clippy::print_stderr)]
 
 use std::fs;
 use std::io::Write as _;
