@@ -11,7 +11,7 @@ mod server;
 mod testdata;
 mod unseen;
 
-pub use server::ThrowawayPlan;
+pub use server::{ThrowawayPlan, database_name};
 
 use crate::engine::cache::{Cache, Kind};
 use crate::engine::history;
