@@ -7,7 +7,7 @@ CREATE TYPE app.mood AS ENUM ('sad', 'ok', 'it''s fine');
 CREATE DOMAIN app.email AS text DEFAULT 'x@y' CONSTRAINT has_at CHECK (VALUE LIKE '%@%') NOT NULL;
 CREATE TYPE app.pair AS (a integer, b text COLLATE "C");
 CREATE TYPE app.span AS RANGE (subtype = timestamptz);
-CREATE COLLATION app.de (provider = icu, locale = 'de');
+CREATE COLLATION app.de (locale = 'C');
 CREATE SEQUENCE app.free_seq AS smallint INCREMENT 3 MINVALUE -5 MAXVALUE 100 START 1 CYCLE;
 CREATE TABLE app.invoice (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

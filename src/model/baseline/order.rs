@@ -179,8 +179,12 @@ fn added_constraint(entry: &Entry) -> Option<String> {
 
 /// `CREATE TRIGGER name …`: the first identifier after the words that say what is made.
 fn created_name(entry: &Entry) -> Option<String> {
-    const WORDS: [&str; 6] = ["CREATE", "CONSTRAINT", "TRIGGER", "POLICY", "RULE", "OR"];
+    const WORDS: [&str; 5] = ["CREATE", "CONSTRAINT", "TRIGGER", "POLICY", "RULE"];
     let text = entry.statements().next()?;
+    if text.starts_with("CREATE OR REPLACE ") {
+        // A view whose definition had to wait: such views may use one another.
+        return None;
+    }
     let found = tokens(text);
     let name = found.iter().find(|t| {
         matches!(t.token, Token::Quoted(_)) || !WORDS.iter().any(|word| t.is_word(text, word))
