@@ -216,7 +216,7 @@ mod tests {
         sort_grants(&mut list);
         let texts: Vec<&str> = list.iter().map(statement).collect();
         assert_eq!(texts[0], "REVOKE ALL ON TABLE t FROM PUBLIC;");
-        assert_eq!(texts[2], "GRANT SELECT ON TABLE t TO z2 WITH GRANT OPTION;");
+        assert_eq!(texts[1], "GRANT SELECT ON TABLE t TO z2 WITH GRANT OPTION;");
         assert_eq!(texts[3], "SET SESSION AUTHORIZATION z2;");
         assert_eq!(texts[6], "SET SESSION AUTHORIZATION b;");
         assert_eq!(texts.len(), 9);
