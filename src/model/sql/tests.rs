@@ -1,0 +1,1 @@
+//! Statements are found as psql finds them, and told apart.
