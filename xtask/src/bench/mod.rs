@@ -42,6 +42,9 @@ pub struct Options {
     /// Measure this program instead of a fresh release build
     #[arg(long)]
     dbbuild: Option<PathBuf>,
+    /// Spare dbmate the dump that `dbmate up` writes at its end
+    #[arg(long)]
+    dbmate_no_dump: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,

@@ -19,6 +19,7 @@ pub struct Lab {
     pub rounds: u32,
     dbbuild: PathBuf,
     dbmate: PathBuf,
+    dbmate_no_dump: bool,
     history_script: PathBuf,
     dir: TempDir,
 }
@@ -36,7 +37,15 @@ impl Lab {
         // Servers run as another user must get through.
         fs::set_permissions(dir.path(), Permissions::from_mode(0o755))?;
         let server = Server::start(dir.path())?;
-        Ok(Lab { server, rounds: options.rounds, dbbuild, dbmate, history_script, dir })
+        Ok(Lab {
+            server,
+            rounds: options.rounds,
+            dbbuild,
+            dbmate,
+            dbmate_no_dump: options.dbmate_no_dump,
+            history_script,
+            dir,
+        })
     }
 
     /// The folder for whatever a row needs.
@@ -135,12 +144,15 @@ impl Repository<'_> {
         command
     }
 
-    /// `dbmate up` against a database of the same server. As users run it: it dumps the schema at its end.
+    /// `dbmate up` against a database of the same server. As users run it, it dumps the schema at its end.
     pub fn dbmate_up(&self, database: &str) -> Command {
         let mut command = self.command(&self.lab.dbmate);
         command.arg("--url").arg(self.lab.server.url(database));
         command.arg("--migrations-dir").arg(self.migrations());
         command.arg("--schema-file").arg(self.lab.dir().join("dbmate.sql")).arg("up");
+        if self.lab.dbmate_no_dump {
+            command.env("DBMATE_NO_DUMP_SCHEMA", "true");
+        }
         command
     }
 
