@@ -226,7 +226,7 @@ impl Parser<'_> {
         }
         if !kinds.contains(&self.kind) {
             let nouns: Vec<&str> = kinds.iter().map(|kind| kind.noun()).collect();
-            return Err(Error::failed(format!("directive `{key}` is not valid in a {}", self.kind.noun()))
+            return Err(Error::failed(format!("directive `{key}` is of no use in this {}", self.kind.noun()))
                 .help(format!("it belongs into a {}", nouns.join(" or a "))));
         }
         if after_sql || self.directives.down.is_some() {

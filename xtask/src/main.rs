@@ -33,6 +33,9 @@ enum Command {
     Test(test::Options),
     /// Measure dbbuild against its peers
     Bench(bench::Options),
+    /// Run a command and write its peak memory; `bench` calls itself so
+    #[command(hide = true)]
+    Measure(bench::MeasureOptions),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Test(options) => test::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Measure(options) => bench::run_measured(&options),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -52,19 +52,20 @@ pub fn run(options: &Options) -> Result<bool> {
     }
 
     let log = tempfile::NamedTempFile::new().context("cannot make a temporary file")?;
-    let mut cargo = workspace::cargo();
-    cargo.args(["test", "--workspace", "--no-fail-fast"]).current_dir(workspace::root()?);
-    cargo.envs(variables).env("DBBUILD_SKIP_LOG", log.path());
-    // Said in one place only, so that `--no-skip` and the variable cannot contradict each other.
-    if options.no_skip {
-        cargo.env("DBBUILD_NO_SKIP", "1")
-    } else {
-        cargo.env_remove("DBBUILD_NO_SKIP")
-    };
-    if let Some(filter) = &options.filter {
-        cargo.arg(filter);
+    let mut passed = true;
+    // One package at a time: together they would share features, and so be built anew after a plain `cargo test`.
+    for package in ["dbbuild", "xtask"] {
+        let mut cargo = workspace::cargo();
+        cargo.args(["test", "--no-fail-fast", "--package", package]).current_dir(workspace::root()?);
+        cargo.envs(variables.clone()).env("DBBUILD_SKIP_LOG", log.path());
+        // Said in one place only, so that `--no-skip` and the variable cannot contradict each other.
+        if options.no_skip {
+            cargo.env("DBBUILD_NO_SKIP", "1")
+        } else {
+            cargo.env_remove("DBBUILD_NO_SKIP")
+        };
+        passed &= cargo.args(&options.filter).status().context("cannot start cargo")?.success();
     }
-    let passed = cargo.status().context("cannot start cargo")?.success();
 
     report_skips(log.path(), &missing)?;
     Ok(passed)

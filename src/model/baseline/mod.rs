@@ -13,6 +13,7 @@ mod roles;
 mod rows;
 mod scan;
 mod secrets;
+mod volatile;
 
 pub use differences::{Change, Difference, differences, unified_diff};
 pub use dump::{Dump, Entry, Part};
@@ -20,6 +21,7 @@ pub use header::{Baseline, BaselineParts, inputs_of, render};
 pub use normalise::{NormaliseOptions, normalise};
 pub use roles::RoleNeed;
 pub use rows::CopyBlock;
+pub use volatile::{Volatility, differing_rows, keep_committed, volatility};
 
 use std::fmt;
 

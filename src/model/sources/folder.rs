@@ -43,7 +43,7 @@ impl<'a> Reader<'a> {
                 None => files.extend(self.source(path, relative, entry)),
                 Some(_) if matches!(kind, FileKind::Init | FileKind::TestData) => {}
                 Some(_) => {
-                    let message = format!("a {} stands in a subfolder", kind.noun());
+                    let message = format!("this {} stands in a subfolder", kind.noun());
                     let help = format!("move it into `{}` itself, which has no subfolders", clean(folder));
                     self.faults.push(Error::failed(message).at(Location::file(path)).help(help));
                 }
@@ -64,7 +64,7 @@ impl<'a> Reader<'a> {
                 }
                 None => {}
                 Some((_, name)) if name.contains('/') => self.faults.push(
-                    Error::failed(format!("a {} stands too deep", kind.noun()))
+                    Error::failed(format!("this {} stands too deep", kind.noun()))
                         .at(Location::file(path))
                         .help(format!("`{}` has one level of subfolders", clean(folder))),
                 ),

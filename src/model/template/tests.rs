@@ -1,3 +1,5 @@
+//! Tries every template and first file on its text; that they run is tried on servers.
+
 use super::*;
 
 fn all() -> Vec<(&'static str, Vec<TemplateFile>)> {

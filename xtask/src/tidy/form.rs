@@ -49,12 +49,17 @@ fn is_verbatim(path: &str) -> bool {
     path == "db/baseline.sql" || path.ends_with(".snap") || path == "Cargo.lock" || path.starts_with("LICENSE-")
 }
 
+/// Whether a Rust file holds only tests: by custom `tests.rs`, `…_tests.rs`, or anything in a folder `tests`.
+pub fn is_tests(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name == "tests.rs" || name.ends_with("_tests.rs") || path.split('/').any(|folder| folder == "tests")
+}
+
 fn header_and_length(path: &str, text: &str, faults: &mut Vec<Fault>) {
     if !text.starts_with("//! ") {
         faults.push(Fault::line(path, 1, "opens without `//!`: say what the file is for"));
     }
-    let is_tests = path.ends_with("/tests.rs") || path.starts_with("tests/");
-    let limit = if is_tests { MAX_TEST_LINES } else { MAX_LINES };
+    let limit = if is_tests(path) { MAX_TEST_LINES } else { MAX_LINES };
     let lines = text.lines().count();
     if lines > limit {
         faults.push(Fault::file(path, format!("{lines} lines, at most {limit}")));

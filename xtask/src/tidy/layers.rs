@@ -8,7 +8,7 @@ use super::{Fault, Tree};
 const LAYERS: &[&str] = &["error", "model", "engine", "cli"];
 
 /// Modules of `std` that `model` has no use for.
-const IMPURE_STD: &[&str] = &["env", "fs", "net", "process", "thread", "os"];
+const IMPURE_STD: &[&str] = &["env", "fs", "process", "thread", "os"];
 
 /// What else would let the outside in: clocks, chance, the terminal, git and the network.
 const IMPURE_WORDS: &[&str] = &[
@@ -17,6 +17,12 @@ const IMPURE_WORDS: &[&str] = &[
     "Zoned::now",
     "Timestamp::now",
     "stdin",
+    // Not all of `std::net`: an address is a value, a socket is not.
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "UnixStream",
+    "ToSocketAddrs",
     "tokio",
     "tokio_postgres",
     "git2",

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::form::is_tests;
 use super::{Fault, Tree};
 
 const MAP: &str = "src/lib.rs";
@@ -53,7 +54,7 @@ fn plain(path: &str) -> String {
 /// The module a file belongs to as the map counts them: `src/main`, `src/model` or `src/model/sql`.
 fn module_of(path: &str) -> Option<String> {
     let plain = plain(path);
-    if plain == plain_map() || plain.ends_with("/tests") {
+    if plain == plain_map() || is_tests(path) {
         return None;
     }
     Some(plain.splitn(4, '/').take(3).collect::<Vec<_>>().join("/"))

@@ -75,6 +75,7 @@ fn layers_purity() {
     for (text, part) in [
         ("//! M.\nuse std::fs;\n", "`std::fs`"),
         ("//! M.\nuse std::{fmt, env::var};\n", "`std::env`"),
+        ("//! M.\nuse std::net::{IpAddr, TcpStream};\n", "`TcpStream`"),
         ("//! M.\nlet t = Instant::now();\n", "`Instant`"),
         ("//! M.\nuse tokio::time;\n", "`tokio`"),
         ("//! M.\nuse git2::Repository;\n", "`git2`"),
@@ -127,6 +128,8 @@ fn printing_and_exits() {
     assert_fault(&with(git, "//! G.\nfn f() { std::process::exit(1) }\n"), "src/engine/git.rs:2:", "exits");
     let in_tests = "//! G.\n#[cfg(test)]\nmod tests {\n    fn f() { eprintln!() }\n}\n";
     assert_eq!(with(git, in_tests), NONE);
+    assert_eq!(with("src/engine/git/some_tests.rs", "//! G.\nfn f() { eprintln!() }\n").len(), 0);
+    assert_eq!(with("src/engine/git/tests/a.rs", "//! G.\nfn f() { eprintln!() }\n").len(), 0);
     let after_a_test_file = "//! G.\n#[cfg(test)]\nmod tests;\nfn f() { eprintln!() }\n";
     assert_fault(&with(git, after_a_test_file), "src/engine/git.rs:4:", "prints");
 }

@@ -1,6 +1,7 @@
 //! Words that must not stand in the repository, or only in one place: leftovers, printing, exits, addresses of machines.
 
 use super::code::{code_only, is_word, line_of, lines_with, without_tests};
+use super::form::is_tests;
 use super::{Fault, Tree};
 
 /// Marks of unfinished work. Assembled, so that this file passes its own rule.
@@ -63,7 +64,7 @@ fn rust(path: &str, text: &str, faults: &mut Vec<Fault>) {
             faults.push(Fault::line(path, line, "exits the process; only src/main.rs does"));
         }
     }
-    if !path.starts_with("src/cli/output") && !path.ends_with("/tests.rs") {
+    if !path.starts_with("src/cli/output") && !is_tests(path) {
         for line in printing(without_tests(&code)) {
             faults.push(Fault::line(path, line, "prints; only src/cli/output does"));
         }
