@@ -42,6 +42,25 @@ pub struct Body<'a> {
     pub non_transactional: Vec<usize>,
 }
 
+impl<'a> Body<'a> {
+    /// The statements as they stand, a wrapping BEGIN and COMMIT included.
+    ///
+    /// # Errors
+    /// The script does not lex.
+    pub fn as_written(script: &'a Script) -> Result<Body<'a>> {
+        let statements = script.split()?;
+        Ok(Body {
+            copy_blocks: statements.iter().any(|statement| statement.copy_data.is_some()),
+            text: Cow::Borrowed(&*script.text),
+            wrapped: false,
+            trailing_commit: None,
+            transaction_control: None,
+            non_transactional: Vec::new(),
+            statements,
+        })
+    }
+}
+
 impl Script {
     /// A script that is a whole file.
     pub fn of_file(path: impl Into<String>, text: impl Into<Arc<str>>) -> Script {
@@ -121,6 +140,27 @@ impl Script {
     }
 
     /// Whether a plain BEGIN and a plain COMMIT are first and last, with no other transaction control between them.
+    /// Whether the file commits after `ALTER TYPE … ADD VALUE`, as a file must that goes on to use the new value: it
+    /// cannot be one transaction.
+    ///
+    /// # Errors
+    /// It does not lex.
+    pub fn commits_enum_value(&self) -> Result<bool> {
+        // Most files hold none, and need no lexing to see that.
+        if !self.text.as_bytes().windows(5).any(|window| window.eq_ignore_ascii_case(b"value")) {
+            return Ok(false);
+        }
+        let mut added = false;
+        for statement in self.statements() {
+            let statement = statement?;
+            if statement.kind == StatementKind::Commit && added {
+                return Ok(true);
+            }
+            added |= sql::adds_enum_value(self.statement_text(&statement));
+        }
+        Ok(false)
+    }
+
     fn is_wrapped(&self, statements: &[Statement]) -> bool {
         let [first, inner @ .., last] = statements else { return false };
         first.kind == StatementKind::Begin

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, OrFailed, Result};
+use crate::model::conninfo::{ConnectionSettings, Secret};
 
 /// Name or address of a host, or the folder of a unix socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +43,12 @@ impl ServerAddress {
     #[must_use]
     pub fn with_user(&self, user: &str) -> ServerAddress {
         ServerAddress { user: user.to_owned(), ..self.clone() }
+    }
+
+    /// The settings of a connection to one database.
+    pub fn settings(&self, database: &str) -> ConnectionSettings {
+        let password = self.password.clone().map(Secret::new);
+        ConnectionSettings::new(&self.host.to_string(), self.port, &self.user, password, database)
     }
 
     /// The keywords and values of libpq (`host`, `port`, `user`, `dbname`, `password`, `sslmode`).
