@@ -164,6 +164,48 @@ async fn a_killed_owners_server_is_swept() {
     assert_eq!(value(kept.address(), "shop", "SELECT 'lives'").await, "lives");
 }
 
+/// Not a test of its own: what [`a_server_dies_with_its_owner`] runs as another process and kills.
+#[tokio::test]
+#[ignore = "run by another test"]
+async fn owner_that_is_killed() {
+    let Some(options) = local() else { return };
+    let server = Throwaway::start(&options).await.unwrap();
+    fs::write(std::env::var_os("DBBUILD_TEST_REPORT").unwrap(), socket_dir(server.address()).to_str().unwrap()).unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+}
+
+#[tokio::test]
+async fn a_server_dies_with_its_owner() {
+    if local().is_none() {
+        return;
+    }
+    let temp = tempfile::tempdir().unwrap();
+    let report = temp.path().join("report");
+    let mut owner = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "engine::server::tests::owner_that_is_killed", "--ignored"])
+        .env("DBBUILD_TEST_REPORT", &report)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    let socket = loop {
+        match fs::read_to_string(&report) {
+            Ok(text) if !text.is_empty() => break std::path::PathBuf::from(text),
+            _ => assert!(std::time::Instant::now() < end, "the owner did not start its server"),
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    };
+    let instance = socket.parent().unwrap();
+    let pid = process::running_postmaster(&instance.join("data")).unwrap();
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    if cfg!(target_os = "linux") {
+        assert!(process::wait_gone(pid, std::time::Duration::from_secs(5)));
+    }
+    sweep(&StateDir::open().unwrap());
+    assert!(!instance.exists() && !process::alive(pid));
+}
+
 fn embedded(state: &Path, repository: &Path) -> Embedded {
     let state = StateDir::at(state).unwrap();
     let options = EmbeddedOptions { major: Some(15), ..EmbeddedOptions::default() };
