@@ -1,1 +1,238 @@
-//! (in progress)
+//! One text of SQL that is run: a whole file, or one section of a migration.
+//!
+//! Ties bytes of the text to lines and columns of the file, and says what of it must be known before it runs inside a
+//! transaction that is not its own. Lexed on demand only: a script that is not run is never looked into.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::error::{Error, Location, Result};
+use crate::model::sql::{self, Fault, ScanError, Statement, StatementKind};
+
+/// A text of SQL and where in which file it begins. The text begins at the beginning of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// The file, relative to the repository.
+    pub path: String,
+    /// The line of the file, from 1, at which the text begins.
+    pub first_line: usize,
+    /// The text, with LF endings and without BOM.
+    pub text: Arc<str>,
+}
+
+/// A script as it runs within a transaction of ours.
+#[derive(Debug, Clone)]
+pub struct Body<'a> {
+    /// The statements in order, without a BEGIN and COMMIT that wrap the whole.
+    pub statements: Vec<Statement>,
+    /// The text to send. Where BEGIN and COMMIT wrapped it, spaces stand in their place, so that every byte keeps its
+    /// offset and every line its number.
+    pub text: Cow<'a, str>,
+    /// Whether BEGIN and COMMIT wrapped it.
+    pub wrapped: bool,
+    /// Whether any statement is COPY … FROM stdin: then the text cannot be sent as one.
+    pub copy_blocks: bool,
+    /// The first other BEGIN, COMMIT, ROLLBACK or PREPARE TRANSACTION, with its text: an error in a transactional file.
+    pub transaction_control: Option<(Location, String)>,
+    /// Indexes of the statements that PostgreSQL refuses inside a transaction block.
+    pub non_transactional: Vec<usize>,
+}
+
+impl Script {
+    /// A script that is a whole file.
+    pub fn of_file(path: impl Into<String>, text: impl Into<Arc<str>>) -> Script {
+        Script { path: path.into(), first_line: 1, text: text.into() }
+    }
+
+    /// Takes the script apart into statements; an error says where the fault begins.
+    pub fn split(&self) -> Result<Vec<Statement>> {
+        self.statements().collect()
+    }
+
+    /// The same one statement at a time, for texts too long to hold all.
+    pub fn statements(&self) -> impl Iterator<Item = Result<Statement>> {
+        sql::statements(&self.text).map(|statement| statement.map_err(|error| self.scan_error(error)))
+    }
+
+    /// The text of a statement of this script.
+    pub fn statement_text(&self, statement: &Statement) -> &str {
+        &self.text[statement.range.clone()]
+    }
+
+    /// Line and column in the file of a byte of the text; past its end, the end counts.
+    pub fn location(&self, byte_offset: usize) -> Location {
+        let before = before(&self.text, byte_offset);
+        let line = before.bytes().filter(|b| *b == b'\n').count();
+        let column = before.rsplit('\n').next().unwrap_or(before).chars().count();
+        Location::new(self.path.clone(), self.first_line + line, column + 1)
+    }
+
+    /// The byte at which the n-th character of a statement stands, counted from 1 as PostgreSQL's error positions are.
+    pub fn character_offset(&self, statement: &Range<usize>, position: usize) -> usize {
+        let text = &self.text[statement.clone()];
+        let inside = text.char_indices().nth(position.saturating_sub(1)).map_or(text.len(), |(at, _)| at);
+        statement.start + inside
+    }
+
+    /// The script as it runs inside a transaction.
+    pub fn body(&self) -> Result<Body<'_>> {
+        let mut statements = self.split()?;
+        let mut text = Cow::Borrowed(&*self.text);
+        let wrapped = self.is_wrapped(&statements);
+        if wrapped {
+            let mut bytes = self.text.as_bytes().to_vec();
+            for statement in [statements.remove(0), statements.remove(statements.len() - 1)] {
+                bytes[statement.range].iter_mut().filter(|b| **b != b'\n').for_each(|b| *b = b' ');
+            }
+            text = Cow::Owned(String::from_utf8_lossy(&bytes).into_owned());
+        }
+        let control = statements.iter().find(|statement| is_transaction_control(&statement.kind));
+        let transaction_control = control.map(|statement| {
+            let shown = self.statement_text(statement).split_whitespace().collect::<Vec<_>>().join(" ");
+            (self.location(statement.range.start), shown)
+        });
+        let is_non_transactional = |n: &usize| matches!(statements[*n].kind, StatementKind::NonTransactional(_));
+        Ok(Body {
+            copy_blocks: statements.iter().any(|statement| statement.copy_data.is_some()),
+            non_transactional: (0..statements.len()).filter(is_non_transactional).collect(),
+            transaction_control,
+            wrapped,
+            text,
+            statements,
+        })
+    }
+
+    /// Whether a plain BEGIN and a plain COMMIT are first and last, with no other transaction control between them.
+    fn is_wrapped(&self, statements: &[Statement]) -> bool {
+        let [first, inner @ .., last] = statements else { return false };
+        first.kind == StatementKind::Begin
+            && last.kind == StatementKind::Commit
+            && is_plain(self.statement_text(first))
+            && is_plain(self.statement_text(last))
+            && !inner.iter().any(|statement| is_transaction_control(&statement.kind))
+    }
+
+    fn scan_error(&self, error: ScanError) -> Error {
+        let located = |message: String| Error::failed(message).at(self.location(error.offset));
+        match &error.fault {
+            Fault::Unclosed(what) => {
+                located(format!("unclosed {what}")).help("it opens here and runs to the end of the file; close it")
+            }
+            Fault::MetaCommand(command) => located(format!("psql meta-commands are not SQL: `{command}`"))
+                .help("only psql understands commands that begin with a backslash; write plain SQL instead"),
+            Fault::Nul => located("a NUL character is not SQL".to_owned())
+                .help("PostgreSQL takes no text with a NUL character; is the file UTF-16 or binary?"),
+            Fault::TextAfterCopy => located("text follows COPY … FROM stdin on its line".to_owned())
+                .help("the data begins on the next line; move the text behind the line `\\.` that ends it"),
+        }
+    }
+}
+
+/// The text before a byte offset that may lie beyond the end or within a character.
+fn before(text: &str, offset: usize) -> &str {
+    let mut end = offset.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+fn is_transaction_control(kind: &StatementKind) -> bool {
+    use StatementKind::{Begin, Commit, PrepareTransaction, Rollback};
+    matches!(kind, Begin | Commit | Rollback | PrepareTransaction)
+}
+
+/// BEGIN, START TRANSACTION, COMMIT or END with no option: isolation levels and AND CHAIN ask for more than we give.
+fn is_plain(statement: &str) -> bool {
+    const PLAIN: &[&str] = &["begin", "start", "commit", "end", "work", "transaction"];
+    sql::keywords(statement).is_some_and(|words| {
+        words.len() <= 2 && words.iter().all(|word| PLAIN.iter().any(|plain| word.eq_ignore_ascii_case(plain)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script(text: &str) -> Script {
+        Script::of_file("a.sql", text)
+    }
+
+    #[test]
+    fn location_counts_characters_from_the_line_the_text_begins_at() {
+        let script = Script { path: "a.sql".into(), first_line: 5, text: "sélect\n  ü;\n".into() };
+        let at = |offset| {
+            let location = script.location(offset);
+            (location.line, location.column)
+        };
+        assert_eq!(at(0), (5, 1));
+        assert_eq!(at(3), (5, 3));
+        assert_eq!(at(2), (5, 2), "within a character, the character");
+        assert_eq!(at(script.text.find('ü').unwrap()), (6, 3));
+        assert_eq!(at(1000), (7, 1));
+    }
+
+    #[test]
+    fn an_error_position_of_postgresql_leads_to_the_byte() {
+        let script = script("SELECT 'é', x;");
+        assert_eq!(script.character_offset(&(0..14), 13), script.text.find('x').unwrap());
+        assert_eq!(script.character_offset(&(0..14), 999), 14);
+    }
+
+    #[test]
+    fn a_file_wrapped_as_a_whole_loses_its_begin_and_commit() {
+        for (begin, commit) in
+            [("BEGIN", "COMMIT"), ("start transaction", "end"), ("begin\nwork", "Commit Transaction")]
+        {
+            let text = format!("-- é\n{begin};\nSAVEPOINT a;\nSELECT 1;\n{commit}");
+            let script = script(&text);
+            let body = script.body().unwrap();
+            assert!(body.wrapped, "{text}");
+            assert_eq!(body.statements.len(), 2);
+            assert_eq!(body.transaction_control, None);
+            assert_eq!(body.text.len(), text.len());
+            assert_eq!(&body.text[body.statements[1].range.clone()], "SELECT 1");
+            assert_eq!(sql::split(&body.text).unwrap(), body.statements);
+        }
+    }
+
+    #[test]
+    fn other_transaction_control_is_reported_with_its_place() {
+        for (text, line, shown) in [
+            ("SELECT 1;\nCOMMIT;", 2, "COMMIT"),
+            ("BEGIN; SELECT 1;", 1, "BEGIN"),
+            ("BEGIN; COMMIT; BEGIN; COMMIT;", 1, "BEGIN"),
+            ("BEGIN; ROLLBACK; COMMIT;", 1, "BEGIN"),
+            ("BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT 1; COMMIT;", 1, "BEGIN ISOLATION LEVEL SERIALIZABLE"),
+            ("BEGIN; SELECT 1; COMMIT AND CHAIN;", 1, "BEGIN"),
+            ("SET x = 1;\nBEGIN; SELECT 1; COMMIT;", 2, "BEGIN"),
+            ("SELECT 1;\n\nPREPARE TRANSACTION 'x';", 3, "PREPARE TRANSACTION 'x'"),
+        ] {
+            let script = script(text);
+            let body = script.body().unwrap();
+            let (location, found) = body.transaction_control.expect(text);
+            assert_eq!((location.line, found.as_str(), body.wrapped), (line, shown, false), "{text}");
+        }
+        let script = script("SAVEPOINT a; ROLLBACK TO a; RELEASE a; DO $$BEGIN COMMIT; END$$; SELECT 'COMMIT';");
+        assert_eq!(script.body().unwrap().transaction_control, None);
+    }
+
+    #[test]
+    fn what_no_transaction_block_takes_and_copy_are_found() {
+        let script = script("SELECT 1; VACUUM; COPY t FROM stdin;\n1\n\\.\nDROP INDEX CONCURRENTLY i;");
+        let body = script.body().unwrap();
+        assert_eq!(body.non_transactional, [1, 3]);
+        assert!(body.copy_blocks);
+    }
+
+    #[test]
+    fn an_error_names_the_place_in_the_file() {
+        let script = Script { path: "db/a.sql".into(), first_line: 3, text: "SELECT 1;\n SELECT 'x;".into() };
+        let error = script.split().unwrap_err();
+        assert_eq!(error.to_string(), "unclosed quote at db/a.sql:4:9");
+        let script = Script { path: "db/a.sql".into(), first_line: 1, text: "\\set x 1\nSELECT :x;".into() };
+        let error = script.split().unwrap_err();
+        assert_eq!(error.to_string(), "psql meta-commands are not SQL: `\\set` at db/a.sql:1:1");
+    }
+}

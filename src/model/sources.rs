@@ -1,1 +1,234 @@
-//! (in progress)
+//! Everything under `db/` that makes up a database, read from one [`Snapshot`] and checked.
+//!
+//! No file is skipped silently: what stands in one of the folders is understood, is known not to be ours (a README, a
+//! dot file), or is an error; and all errors come at once. Which of the files must run is the plan's to say.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::error::{Error, Location, Result};
+use crate::model::checksum::{Checksum, Digest};
+use crate::model::directive::{self, After, FileKind};
+use crate::model::migration::{Migration, decode, normalise};
+use crate::model::script::Script;
+use crate::model::snapshot::Snapshot;
+
+mod folder;
+mod order;
+#[cfg(test)]
+mod tests;
+
+use folder::{Reader, SourceFile};
+
+/// Where the sources stand, relative to the repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourcePaths {
+    /// Folder of migrations.
+    pub migrations: String,
+    /// Folder of repeatable files.
+    pub repeatable: String,
+    /// Folder of init data, with one folder for each environment that needs its own.
+    pub init: String,
+    /// Folder of test data sets, each a folder.
+    pub testdata: String,
+    /// Folder of integrity queries.
+    pub checks: String,
+    /// The baseline.
+    pub baseline: String,
+    /// The roles.
+    pub roles: String,
+    /// Host-based access.
+    pub hba: String,
+}
+
+/// A file of SQL that is no migration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptFile {
+    /// Relative to the repository.
+    pub path: String,
+    /// Its file name with ending, which is what identifies it within its folder.
+    pub name: String,
+    /// Over its whole text.
+    pub checksum: Checksum,
+    /// What runs.
+    pub script: Script,
+    /// `dbbuild:run always`.
+    pub run_always: bool,
+    /// The names of the files that `dbbuild:after` puts before it.
+    pub after: Vec<String>,
+    /// `dbbuild:description`.
+    pub description: Option<String>,
+}
+
+/// All sources of one database.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// In version order.
+    pub migrations: Vec<Migration>,
+    /// In the order in which they run.
+    pub repeatable: Vec<ScriptFile>,
+    /// By name.
+    pub init: Vec<ScriptFile>,
+    /// By environment, then by name.
+    pub env_init: BTreeMap<String, Vec<ScriptFile>>,
+    /// By set, then by name.
+    pub testdata: BTreeMap<String, Vec<ScriptFile>>,
+    /// By name.
+    pub checks: Vec<ScriptFile>,
+    /// The baseline as it is, unchecked.
+    pub baseline: Option<Arc<[u8]>>,
+    /// The text of the roles file.
+    pub roles: Option<Arc<str>>,
+    /// The text of the host-based access file.
+    pub hba: Option<Arc<str>>,
+}
+
+impl Sources {
+    /// Reads all sources; the error holds every fault that was found, in the order of the folders and names.
+    pub fn read(snapshot: &Snapshot, paths: &SourcePaths) -> Result<Sources> {
+        let mut reader = Reader::new(snapshot, paths);
+        let sources = Sources {
+            migrations: migrations(&mut reader, &paths.migrations),
+            repeatable: repeatable(&mut reader, &paths.repeatable),
+            init: scripts(&mut reader, &paths.init, FileKind::Init),
+            env_init: grouped(&mut reader, &paths.init, FileKind::Init),
+            testdata: grouped(&mut reader, &paths.testdata, FileKind::TestData),
+            checks: scripts(&mut reader, &paths.checks, FileKind::Check),
+            baseline: reader.file(&paths.baseline),
+            roles: text(&mut reader, &paths.roles),
+            hba: text(&mut reader, &paths.hba),
+        };
+        match Error::all(reader.faults) {
+            Some(error) => Err(error),
+            None => Ok(sources),
+        }
+    }
+
+    /// The sum over what the baseline is made from: migrations, repeatable files, init data, roles and the part of the
+    /// configuration that matters. Paths do not count, so that moving `db/` changes nothing.
+    pub fn inputs_digest(&self, config_part: &str) -> Checksum {
+        let mut digest = Digest::new("dbbuild inputs 1");
+        self.add_inputs(&mut digest, config_part);
+        digest.finish()
+    }
+
+    /// The sum over everything that a proof depends on: the inputs of the baseline, environments' init data, test data,
+    /// checks, and the baseline itself.
+    pub fn proof_digest(&self, config_part: &str) -> Checksum {
+        let mut digest = Digest::new("dbbuild proof 1");
+        self.add_inputs(&mut digest, config_part);
+        for (kind, groups) in [("env-init", &self.env_init), ("testdata", &self.testdata)] {
+            for (group, files) in groups {
+                files
+                    .iter()
+                    .for_each(|file| entry(&mut digest, kind, &format!("{group}/{}", file.name), &file.checksum));
+            }
+        }
+        self.checks.iter().for_each(|file| entry(&mut digest, "check", &file.name, &file.checksum));
+        if let Some(baseline) = &self.baseline {
+            entry(&mut digest, "baseline", "", &Checksum::of_bytes(baseline));
+        }
+        digest.finish()
+    }
+
+    fn add_inputs(&self, digest: &mut Digest, config_part: &str) {
+        for migration in &self.migrations {
+            entry(digest, "migration", &migration.label(), &migration.checksum);
+        }
+        self.repeatable.iter().for_each(|file| entry(digest, "repeatable", &file.name, &file.checksum));
+        self.init.iter().for_each(|file| entry(digest, "init", &file.name, &file.checksum));
+        if let Some(roles) = &self.roles {
+            entry(digest, "roles", "", &Checksum::of_text(roles));
+        }
+        entry(digest, "config", "", &Checksum::of_text(config_part));
+    }
+}
+
+fn entry(digest: &mut Digest, kind: &str, name: &str, checksum: &Checksum) {
+    digest.field(kind.as_bytes()).field(name.as_bytes()).field(checksum.as_bytes());
+}
+
+fn migrations(reader: &mut Reader, folder: &str) -> Vec<Migration> {
+    let mut migrations = Vec::new();
+    for file in reader.flat(folder, FileKind::Migration) {
+        match Migration::parse(&file.path, &file.bytes) {
+            Ok(migration) => migrations.push(migration),
+            Err(error) => reader.faults.push(error),
+        }
+    }
+    migrations.sort_by(|a, b| a.version.cmp(&b.version).then_with(|| a.path.cmp(&b.path)));
+    for pair in migrations.windows(2) {
+        if let [first, second] = pair
+            && first.version == second.version
+        {
+            let message = format!("version {} is used twice", second.version);
+            let fault = Error::failed(message).at(Location::file(&second.path));
+            let other = Location::file(&first.path);
+            reader.faults.push(fault.help(format!("{other} has it too; rename the newer one")));
+        }
+    }
+    migrations
+}
+
+fn repeatable(reader: &mut Reader, folder: &str) -> Vec<ScriptFile> {
+    let mut files = Vec::new();
+    let mut edges = Vec::new();
+    for file in reader.flat(folder, FileKind::Repeatable) {
+        match script(&file, FileKind::Repeatable) {
+            Ok((script, after)) => {
+                files.push(script);
+                edges.push(after);
+            }
+            Err(error) => reader.faults.push(error),
+        }
+    }
+    order::sort(files, edges, &mut reader.faults)
+}
+
+/// The files that stand in a folder itself; those in its subfolders are [`grouped`]'s.
+fn scripts(reader: &mut Reader, folder: &str, kind: FileKind) -> Vec<ScriptFile> {
+    let files = reader.flat(folder, kind);
+    parse_all(reader, files, kind)
+}
+
+fn grouped(reader: &mut Reader, folder: &str, kind: FileKind) -> BTreeMap<String, Vec<ScriptFile>> {
+    let groups = reader.grouped(folder, kind);
+    groups.into_iter().map(|(group, files)| (group, parse_all(reader, files, kind))).collect()
+}
+
+fn parse_all(reader: &mut Reader, files: Vec<SourceFile>, kind: FileKind) -> Vec<ScriptFile> {
+    let mut scripts = Vec::new();
+    for file in files {
+        match script(&file, kind) {
+            Ok((script, _)) => scripts.push(script),
+            Err(error) => reader.faults.push(error),
+        }
+    }
+    scripts
+}
+
+fn script(file: &SourceFile, kind: FileKind) -> Result<(ScriptFile, Vec<After>)> {
+    let text = normalise(&file.path, &file.bytes)?;
+    let directives = directive::parse(&file.path, &text, kind)?;
+    let script = ScriptFile {
+        path: file.path.clone(),
+        name: file.name.clone(),
+        checksum: Checksum::of_text(&text),
+        script: Script::of_file(file.path.clone(), text),
+        run_always: directives.run_always,
+        after: Vec::new(),
+        description: directives.description,
+    };
+    Ok((script, directives.after))
+}
+
+fn text(reader: &mut Reader, path: &str) -> Option<Arc<str>> {
+    let bytes = reader.file(path)?;
+    match decode(path, &bytes) {
+        Ok(text) => Some(Arc::from(text)),
+        Err(error) => {
+            reader.faults.push(error);
+            None
+        }
+    }
+}

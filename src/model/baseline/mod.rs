@@ -1,1 +1,55 @@
-//! (in progress)
+//! `db/baseline.sql`: a complete, deterministic dump of what a new production install needs.
+//!
+//! From `pg_dump`'s text to the file ([`normalise()`], [`render`]), back from the file ([`Baseline::parse`]), and what
+//! differs between two of them ([`differences()`]). It runs no `pg_dump` and reads no file.
+
+mod differences;
+mod dump;
+mod header;
+mod names;
+mod normalise;
+mod order;
+mod roles;
+mod rows;
+mod scan;
+mod secrets;
+mod volatile;
+
+pub use differences::{Change, Difference, differences, unified_diff};
+pub use dump::{Dump, Entry, Part};
+pub use header::{Baseline, BaselineParts, inputs_of, render};
+pub use normalise::{NormaliseOptions, normalise};
+pub use roles::RoleNeed;
+pub use rows::CopyBlock;
+pub use volatile::{Volatility, differing_rows, keep_committed, volatility};
+
+use std::fmt;
+
+/// A column of a table, as dumps write it: qualified, each name quoted where needed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ColumnName {
+    /// `schema.table`
+    pub table: String,
+    /// The column alone.
+    pub column: String,
+}
+
+impl fmt::Display for ColumnName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.table, self.column)
+    }
+}
+
+impl ColumnName {
+    /// Reads what `Display` writes.
+    pub fn parse(text: &str) -> Option<ColumnName> {
+        let found = names::tokens(text);
+        let [_schema, first_dot, table, second_dot, column] = found.as_slice() else { return None };
+        let is_dot = |t: &names::Placed| t.token == scan::Token::Punctuation(b'.');
+        if !is_dot(first_dot) || !is_dot(second_dot) {
+            return None;
+        }
+        let (table, column) = (table.range()?, column.range()?);
+        Some(ColumnName { table: text[..table.end].to_owned(), column: text[column].to_owned() })
+    }
+}
