@@ -3,8 +3,8 @@
 //! What the text means, and what is made of it, is the business of `model::baseline`.
 
 use std::process::Stdio;
-use std::time::Duration;
 
+use crate::engine::server::docker_engine;
 use crate::engine::server::programs::{self, Installation};
 use crate::error::{Error, OrFailed, Result};
 
@@ -32,7 +32,10 @@ impl DumpProgram {
             return Err(Error::failed(format!(
                 "the server runs PostgreSQL {server_major}, and pg_dump {wanted} cannot dump a newer server"
             ))
-            .help(format!("set postgres.version = {server_major} in dbbuild.toml; {}", programs::how_to_install(server_major))));
+            .help(format!(
+                "set postgres.version = {server_major} in dbbuild.toml; {}",
+                programs::how_to_install(server_major)
+            )));
         }
         programs::find_client(bin_dir, wanted, newer).map(DumpProgram::Local)
     }
@@ -79,7 +82,8 @@ const SESSION: &str = "-c timezone=UTC -c bytea_output=hex -c quote_all_identifi
 
 impl DumpOptions {
     fn arguments(&self) -> Vec<String> {
-        let mut arguments: Vec<String> = ["--format=plain", "--encoding=UTF8", "--no-password"].map(String::from).into();
+        let mut arguments: Vec<String> =
+            ["--format=plain", "--encoding=UTF8", "--no-password"].map(String::from).into();
         let mut flag = |set: bool, name: &str| arguments.extend(set.then(|| name.to_owned()));
         flag(self.schema_only, "--schema-only");
         flag(self.data_only, "--data-only");
@@ -136,13 +140,16 @@ async fn run_local(
     Ok((output.status.code().map_or(-1, i64::from), output.stdout, output.stderr))
 }
 
-async fn run_in_container(
-    id: &str,
-    source: &DumpSource,
-    options: &DumpOptions,
-) -> Result<(i64, Vec<u8>, Vec<u8>)> {
-    let _ = (id, source, options, Duration::ZERO);
-    Err(Error::failed("no container"))
+async fn run_in_container(id: &str, source: &DumpSource, options: &DumpOptions) -> Result<(i64, Vec<u8>, Vec<u8>)> {
+    // Inside, the server is reached over its own socket, whatever port of the host leads to it.
+    let inside = |name: &str| !matches!(name, "PGHOST" | "PGHOSTADDR" | "PGPORT" | "PGSSLMODE");
+    let mut env: Vec<String> =
+        source.env.iter().filter(|(name, _)| inside(name)).map(|(name, value)| format!("{name}={value}")).collect();
+    env.extend(["LC_ALL=C".into(), "PGTZ=UTC".into(), format!("PGOPTIONS={SESSION}"), "PGAPPNAME=dbbuild".into()]);
+    env.push("PGHOST=/var/run/postgresql".into());
+    let mut argv = vec!["pg_dump".to_owned()];
+    argv.extend(options.arguments());
+    docker_engine::exec(&docker_engine::connect()?, id, "postgres", argv, env).await
 }
 
 /// Tells the two failures that have a remedy from the rest.

@@ -108,20 +108,32 @@ impl ServerAddress {
         Ok(client)
     }
 
-    /// Makes the role that is not a superuser, and the database, owned by it; both may exist already.
-    pub(super) async fn prepare(&self, database: &str, role: Option<&str>) -> Result<()> {
+    /// Makes the role that is not a superuser, and the database, owned by it; what exists already stays as it is.
+    pub async fn prepare(&self, database: &str, role: Option<&str>) -> Result<()> {
         let failed = |what: String| move |error| sql_error(what, &error);
-        let client = self.connect("postgres").await.map_err(failed("cannot connect to a new server".into()))?;
+        let client = self.connect("postgres").await.map_err(failed("cannot connect to the server".into()))?;
+        let asked = client
+            .query_one(
+                "SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = $1), \
+                        EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = $2), \
+                        current_setting('server_version_num')::int4 >= 150000 AND current_setting('fsync') = 'off'",
+                &[&role.unwrap_or(&self.user), &database],
+            )
+            .await
+            .map_err(failed("cannot read roles and databases".into()))?;
+        let (role_exists, database_exists, copy_files) =
+            (asked.get::<_, bool>(0), asked.get::<_, bool>(1), asked.get::<_, bool>(2));
         let role = role.filter(|role| *role != self.user);
-        if let Some(role) = role {
+        if let Some(role) = role.filter(|_| !role_exists) {
             let mut sql = format!("CREATE ROLE {} LOGIN CREATEDB CREATEROLE", identifier(role));
             if let Some(password) = &self.password {
                 sql.push_str(&format!(" PASSWORD {}", literal(password)));
             }
             client.batch_execute(&sql).await.map_err(failed(format!("cannot create role {role}")))?;
         }
-        if ["postgres", "template1"].contains(&database) {
-            if let Some(role) = role {
+        if database_exists {
+            // Only where the server came with it: an existing database of a kept server has an owner already.
+            if let Some(role) = role.filter(|_| !role_exists) {
                 let sql = format!("ALTER DATABASE {} OWNER TO {}", identifier(database), identifier(role));
                 client.batch_execute(&sql).await.map_err(failed(format!("cannot give {database} to role {role}")))?;
             }
@@ -130,6 +142,10 @@ impl ServerAddress {
         let mut sql = format!("CREATE DATABASE {}", identifier(database));
         if let Some(role) = role {
             sql.push_str(&format!(" OWNER {}", identifier(role)));
+        }
+        if copy_files {
+            // Without durability it is quicker to copy files than to log every page.
+            sql.push_str(" STRATEGY file_copy");
         }
         client.batch_execute(&sql).await.map_err(failed(format!("cannot create database {database}")))
     }

@@ -44,7 +44,10 @@ pub fn initdb(programs: &Installation, state: &StateDir, data: &Path, options: &
         return run_initdb(programs, state, data, options, "C");
     };
     run_initdb(programs, state, data, options, locale).map_err(|error| {
-        error.help(format!("see postgres.locale ({locale}) and postgres.encoding ({}) in dbbuild.toml", options.encoding))
+        error.help(format!(
+            "see postgres.locale ({locale}) and postgres.encoding ({}) in dbbuild.toml",
+            options.encoding
+        ))
     })
 }
 
@@ -172,8 +175,9 @@ pub async fn wait_ready(
         };
         let tail = || log_tail(log, from);
         if let Some(status) = ended() {
-            return Err(Error::failed(format!("the PostgreSQL server ended while it started ({status})"))
-                .detail(tail()));
+            return Err(
+                Error::failed(format!("the PostgreSQL server ended while it started ({status})")).detail(tail())
+            );
         }
         // Refused before there is a socket, "starting up" after: anything else a wait does not cure.
         if error.as_db_error().is_some_and(|db| db.code().code() != "57P03") {
@@ -236,7 +240,10 @@ pub fn copy_data(from: &Path, to: &Path, user: Option<&OsUser>) -> Result<()> {
             } else if kind.is_file() && entry.file_name() != "postmaster.pid" {
                 files.push(name);
             } else if kind.is_symlink() || kind.is_char_device() {
-                return Err(Error::failed(format!("{} is no ordinary file: it cannot be copied", entry.path().display())));
+                return Err(Error::failed(format!(
+                    "{} is no ordinary file: it cannot be copied",
+                    entry.path().display()
+                )));
             }
         }
     }
@@ -251,7 +258,8 @@ pub fn copy_data(from: &Path, to: &Path, user: Option<&OsUser>) -> Result<()> {
         None => Ok(()),
     };
     std::thread::scope(|scope| {
-        let copies: Vec<_> = files.chunks(share).map(|part| scope.spawn(|| copy_files(from, to, part, &give))).collect();
+        let copies: Vec<_> =
+            files.chunks(share).map(|part| scope.spawn(|| copy_files(from, to, part, &give))).collect();
         copies.into_iter().try_for_each(|copy| copy.join().unwrap_or_else(|_| Err(Error::failed("a copy broke off"))))
     })?;
     // Deepest first, the root last.

@@ -59,8 +59,7 @@ impl LocalServer {
         let mut settings = throwaway_settings(programs.version.major);
         settings.extend(options.settings.clone());
         configure(&data, &state, &settings)?;
-        let key = instance.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let socket_dir = state.socket_dir(&instance.path().join("s"), &key)?;
+        let socket_dir = instance.socket_dir(&state)?;
         let mut command = cluster::server_command(&programs, state.user(), &data, &socket_dir);
         for (name, value) in FIXED_SETTINGS {
             command.arg("-c").arg(format!("{name}={value}"));
@@ -112,6 +111,12 @@ impl LocalServer {
         self.folder().join("log")
     }
 
+    fn remove_far_socket(&self) {
+        if !self.socket_dir.starts_with(self.folder()) {
+            let _ = cluster::remove_tree(&self.socket_dir);
+        }
+    }
+
     /// Shuts down in order, so that the data directory can be copied and started from later.
     pub async fn stop(mut self) -> Result<StoppedServer> {
         let mut child = self.child.take().ok_or_else(|| Error::failed("the throwaway server runs no more"))?;
@@ -133,6 +138,7 @@ impl LocalServer {
             let tail = cluster::log_tail(&self.log_path(), 0);
             return Err(Error::failed(format!("a throwaway server shut down with an error ({status})")).detail(tail));
         }
+        self.remove_far_socket();
         let instance = self.instance.take().ok_or_else(|| Error::failed("the throwaway server has no folder"))?;
         Ok(StoppedServer { instance })
     }
@@ -143,9 +149,7 @@ impl Drop for LocalServer {
         if let Some(child) = &mut self.child {
             process::end_child(child, STOP_LIMIT);
         }
-        if !self.socket_dir.starts_with(self.folder()) {
-            let _ = cluster::remove_tree(&self.socket_dir);
-        }
+        self.remove_far_socket();
     }
 }
 

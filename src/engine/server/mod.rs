@@ -10,7 +10,9 @@
 pub mod address;
 pub mod cluster;
 pub mod docker;
-// pub mod embedded;
+pub mod docker_engine;
+pub mod embedded;
+mod embedded_docker;
 pub mod local;
 pub mod process;
 pub mod programs;
@@ -20,6 +22,7 @@ pub mod template;
 pub mod throwaway;
 
 pub use address::{HostOrSocketDir, ServerAddress};
+pub use embedded::{Embedded, EmbeddedOptions, EmbeddedStatus};
 pub use throwaway::{Throwaway, ThrowawayKind, ThrowawayOptions};
 
 #[cfg(test)]

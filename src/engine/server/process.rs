@@ -228,15 +228,32 @@ pub fn end_leftover(data: &Path) {
     }
 }
 
+/// Makes a kept data directory and its socket's folder ready to start after the server was killed.
+///
+/// PostgreSQL overcomes stale lock files by itself, unless their process id belongs to another process by now or was never
+/// collected (containers without an init). They may go only once no orphan of the old server uses its memory any more;
+/// where they need not go they stay, since a new server finds by them what the old one left in shared memory.
+pub fn clear_stale(data: &Path, socket_dir: &Path) {
+    let Some(file) = PostmasterFile::read(data) else { return };
+    if running_postmaster(data).is_some() || kill(Pid::from_raw(file.pid), None).is_err() {
+        return;
+    }
+    let end = Instant::now() + Duration::from_secs(5);
+    let in_use = |(key, id)| segment_users(key, id).is_some_and(|users| users > 0);
+    while file.shared_memory.is_some_and(in_use) {
+        if Instant::now() > end {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    for stale in [data.join("postmaster.pid"), socket_dir.join(".s.PGSQL.5432.lock")] {
+        let _ = std::fs::remove_file(stale);
+    }
+}
+
 /// A postmaster killed by SIGKILL leaves its small System V segment, of which a machine has only some thousands.
 fn free_shared_memory(key: u64, id: u64) {
-    let Ok(table) = std::fs::read_to_string("/proc/sysvipc/shm") else { return };
-    let unused = table.lines().skip(1).any(|line| {
-        let fields: Vec<i64> = line.split_whitespace().map(|word| word.parse().unwrap_or(-1)).collect();
-        // key shmid perms size cpid lpid nattch …; the key is printed as a signed number.
-        fields.len() > 6 && fields[0] as u32 == key as u32 && fields[1] == id as i64 && fields[6] == 0
-    });
-    if unused {
+    if segment_users(key, id) == Some(0) {
         let _ = Command::new("ipcrm")
             .args(["-m", &id.to_string()])
             .stdin(Stdio::null())
@@ -246,6 +263,17 @@ fn free_shared_memory(key: u64, id: u64) {
     }
 }
 
+/// How many processes use a System V segment; `None` where there is none of that key and id, or no such table.
+fn segment_users(key: u64, id: u64) -> Option<i64> {
+    let table = std::fs::read_to_string("/proc/sysvipc/shm").ok()?;
+    table.lines().skip(1).find_map(|line| {
+        let fields: Vec<i64> = line.split_whitespace().map(|word| word.parse().unwrap_or(-1)).collect();
+        // key shmid perms size cpid lpid nattch …; the key is printed as a signed number.
+        let same = fields.len() > 6 && fields[0] as u32 == key as u32 && fields[1] == id as i64;
+        same.then(|| fields[6])
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,10 +281,7 @@ mod tests {
     #[test]
     fn a_postmaster_file_is_read() {
         let text = "4711\n/data\n1700000000\n5432\n/run\n\n  5432001         7\nready   \n";
-        assert_eq!(
-            PostmasterFile::parse(text),
-            Some(PostmasterFile { pid: 4711, shared_memory: Some((5432001, 7)) })
-        );
+        assert_eq!(PostmasterFile::parse(text), Some(PostmasterFile { pid: 4711, shared_memory: Some((5432001, 7)) }));
         assert_eq!(PostmasterFile::parse("12\n"), Some(PostmasterFile { pid: 12, shared_memory: None }));
         for broken in ["", "x\n", "0\n", "1\n", "99999999999999\n"] {
             assert_eq!(PostmasterFile::parse(broken), None, "{broken:?}");

@@ -79,21 +79,26 @@ pub fn find_client(bin_dir: Option<&Path>, major: u32, newer: bool) -> Result<In
     {
         return Ok(found);
     }
-    if let Some(found) =
-        candidates(Some(major)).iter().filter_map(|bin| inspect(bin)).find(|found| found.version.major == major)
-    {
+    let dumps = |found: &Installation| found.version.major == major && found.program("pg_dump").is_file();
+    if let Some(found) = candidates(Some(major)).iter().filter_map(|bin| inspect(bin)).find(dumps) {
         return Ok(found);
     }
     let all = all();
     let fits = |found: &&Installation| found.version.major == major || newer && found.version.major > major;
-    let best = all.iter().filter(fits).min_by_key(|found| found.version.major).cloned();
+    let best = all
+        .iter()
+        .filter(|found| found.program("pg_dump").is_file())
+        .filter(fits)
+        .min_by_key(|found| found.version.major)
+        .cloned();
     best.ok_or_else(|| missing("PostgreSQL client programs (pg_dump)", Some(major), &all))
 }
 
 /// Every installation found, oldest first, each folder once.
 pub fn all() -> Vec<Installation> {
     let mut found: Vec<Installation> = candidates(None).iter().filter_map(|bin| inspect(bin)).collect();
-    found.sort_by(|a, b| (a.version.major, a.version.minor).cmp(&(b.version.major, b.version.minor)));
+    found.sort_by(|a, b| (a.version.major, a.version.minor, &a.bin).cmp(&(b.version.major, b.version.minor, &b.bin)));
+    found.dedup_by(|a, b| a.bin == b.bin);
     found
 }
 
@@ -190,16 +195,19 @@ fn inspect(bin: &Path) -> Option<Installation> {
 }
 
 fn ask(bin: &Path) -> Option<Installation> {
-    let server = bin.join("postgres").is_file() && bin.join("initdb").is_file();
+    let has_server = |dir: &Path| dir.join("postgres").is_file() && dir.join("initdb").is_file();
+    let server = has_server(bin);
     let program = bin.join(if server { "postgres" } else { "pg_dump" });
     let real = program.canonicalize().ok()?;
     // Debian's /usr/bin/pg_dump is a script that chooses a version by clusters and settings of its own.
     if !real.is_file() || real.file_name()? == "pg_wrapper" {
         return None;
     }
-    let output = super::process::command(&program, None).arg("--version").output().ok()?;
+    // A folder of the search path often has links to some of the programs: what they point to has them all.
+    let home = real.parent().filter(|home| !server || has_server(home)).unwrap_or(bin);
+    let output = super::process::command(&real, None).arg("--version").output().ok()?;
     let version = PgVersion::parse(&String::from_utf8_lossy(&output.stdout))?;
-    output.status.success().then(|| Installation { bin: bin.to_path_buf(), version, server })
+    output.status.success().then(|| Installation { bin: home.to_path_buf(), version, server })
 }
 
 #[cfg(test)]

@@ -33,15 +33,22 @@ pub struct StateDir {
 }
 
 impl StateDir {
-    /// `DBBUILD_STATE_DIR`, else `/var/lib/dbbuild` for root, else `$XDG_STATE_HOME/dbbuild` or `~/.local/state/dbbuild`.
+    /// The state folder of this user, made if it is missing; for its place see [`StateDir::locate`].
     pub fn open() -> Result<StateDir> {
+        StateDir::at(StateDir::locate()?.root)
+    }
+
+    /// `DBBUILD_STATE_DIR`, else `/var/lib/dbbuild` for root, else `$XDG_STATE_HOME/dbbuild` or `~/.local/state/dbbuild`.
+    ///
+    /// Makes nothing, for commands that only look.
+    pub fn locate() -> Result<StateDir> {
         let user = server_user()?;
         let root = match std::env::var_os("DBBUILD_STATE_DIR").filter(|v| !v.is_empty()) {
             Some(dir) => std::path::absolute(&dir).or_failed(|| "cannot resolve DBBUILD_STATE_DIR")?,
             None if user.is_some() => PathBuf::from("/var/lib/dbbuild"),
             None => user_state_home()?.join("dbbuild"),
         };
-        StateDir::at(root)
+        Ok(StateDir { root, user })
     }
 
     /// A state folder at a given place; made if it is missing.
@@ -138,8 +145,7 @@ impl StateDir {
             let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
             let runtime = runtime.filter(|dir| self.user.is_none() && dir.is_absolute() && dir.is_dir());
             let runtime = runtime.map(|dir| dir.join("dbbuild")).filter(|dir| socket_fits(&dir.join(key)));
-            let base = runtime
-                .unwrap_or_else(|| PathBuf::from(format!("/tmp/dbbuild-{}", nix::unistd::geteuid())));
+            let base = runtime.unwrap_or_else(|| PathBuf::from(format!("/tmp/dbbuild-{}", nix::unistd::geteuid())));
             self.own_dir(&base)?;
             base.join(key)
         };

@@ -16,6 +16,8 @@ const LOCK: &str = "lock";
 const LIVE: &str = "t-";
 const BEING_MADE: &str = ".new-";
 const BEING_REMOVED: &str = ".del-";
+/// A socket's folder outside its instance, where the instance's path is too long.
+const SOCKET: &str = "s-";
 
 /// How long a folder may stay without its lock while it is made.
 const MAKING_LIMIT: Duration = Duration::from_secs(600);
@@ -39,6 +41,19 @@ impl InstanceDir {
         // Visible to the sweep only now that it is locked.
         std::fs::rename(&new, &path).or_failed(|| format!("cannot rename {}", new.display()))?;
         Ok(InstanceDir { path, lock: Some(lock) })
+    }
+
+    /// The folder of its socket: its own, or a short one elsewhere.
+    pub fn socket_dir(&self, state: &StateDir) -> Result<PathBuf> {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        state.socket_dir(&self.path.join("s"), &format!("{SOCKET}{}", name.trim_start_matches(LIVE)))
+    }
+
+    /// Leaves the folder as a killed owner does.
+    #[cfg(test)]
+    pub(super) fn abandon(mut self) {
+        self.lock = None;
+        self.path = PathBuf::new();
     }
 
     /// Where it is.
@@ -67,11 +82,13 @@ fn remove_instance(path: &Path) -> bool {
 /// Cheap where nothing is left: it lists one or two folders and tries their locks.
 pub fn sweep(state: &StateDir) -> Vec<PathBuf> {
     let mut removed = Vec::new();
-    for base in state.throwaway_bases() {
-        if !base.is_dir() || state.own_dir(&base).is_err() {
+    let bases = state.throwaway_bases();
+    let lives = |name: &str| bases.iter().any(|base| base.join(format!("{LIVE}{name}")).exists());
+    for base in &bases {
+        if !base.is_dir() || state.own_dir(base).is_err() {
             continue;
         }
-        let Ok(entries) = std::fs::read_dir(&base) else { continue };
+        let Ok(entries) = std::fs::read_dir(base) else { continue };
         for entry in entries.flatten() {
             let path = entry.path();
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -80,6 +97,8 @@ pub fn sweep(state: &StateDir) -> Vec<PathBuf> {
             } else if name.starts_with(BEING_REMOVED) || name.starts_with(BEING_MADE) && old(&path) {
                 process::end_leftover(&path.join("data"));
                 remove_tree(&path).is_ok()
+            } else if let Some(instance) = name.strip_prefix(SOCKET) {
+                old(&path) && !lives(instance) && remove_tree(&path).is_ok()
             } else {
                 false
             };

@@ -35,7 +35,13 @@ pub fn template(state: &StateDir, programs: &Installation, encoding: &str, local
     let lock = File::create(&lock).or_failed(|| format!("cannot write {}", lock.display()))?;
     lock.lock().or_failed(|| format!("cannot lock templates in {}", folder.display()))?;
     if !ready.join(MADE_BY).exists() {
-        make(state, programs, &InitOptions { encoding: encoding.into(), locale: locale.map(Into::into), durable: false }, &ready, &identity)?;
+        make(
+            state,
+            programs,
+            &InitOptions { encoding: encoding.into(), locale: locale.map(Into::into), durable: false },
+            &ready,
+            &identity,
+        )?;
     }
     Ok(ready.join("data"))
 }

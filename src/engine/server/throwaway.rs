@@ -62,8 +62,8 @@ pub struct Throwaway {
 
 #[derive(Debug)]
 enum Server {
-    Local(LocalServer),
-    Docker(DockerServer),
+    Local(Box<LocalServer>),
+    Docker(Box<DockerServer>),
 }
 
 impl Throwaway {
@@ -71,9 +71,9 @@ impl Throwaway {
     pub async fn start(options: &ThrowawayOptions) -> Result<Throwaway> {
         let mut notes = Vec::new();
         let server = match options.kind {
-            _ if options.from.is_some() => Server::Local(LocalServer::start(options).await?),
-            ThrowawayKind::Local => Server::Local(LocalServer::start(options).await?),
-            ThrowawayKind::Docker => Server::Docker(DockerServer::start(options).await?),
+            _ if options.from.is_some() => Server::Local(Box::new(LocalServer::start(options).await?)),
+            ThrowawayKind::Local => Server::Local(Box::new(LocalServer::start(options).await?)),
+            ThrowawayKind::Docker => Server::Docker(Box::new(DockerServer::start(options).await?)),
             ThrowawayKind::Auto => Throwaway::start_auto(options, &mut notes).await?,
         };
         Ok(Throwaway { server, notes })
@@ -84,7 +84,7 @@ impl Throwaway {
     async fn start_auto(options: &ThrowawayOptions, notes: &mut Vec<String>) -> Result<Server> {
         if options.image.is_some() {
             let refusal = match docker::usable(options).await {
-                Ok(()) => return Ok(Server::Docker(DockerServer::start(options).await?)),
+                Ok(()) => return Ok(Server::Docker(Box::new(DockerServer::start(options).await?))),
                 Err(error) => error,
             };
             match programs::find(options.bin_dir.as_deref(), options.major) {
@@ -95,10 +95,10 @@ impl Throwaway {
                 )),
                 Err(error) => return Err(Error::all([refusal, error]).unwrap_or_else(|| Error::failed("no server"))),
             }
-            return Ok(Server::Local(LocalServer::start(options).await?));
+            return Ok(Server::Local(Box::new(LocalServer::start(options).await?)));
         }
         let refusal = match programs::find(options.bin_dir.as_deref(), options.major) {
-            Ok(_) => return Ok(Server::Local(LocalServer::start(options).await?)),
+            Ok(_) => return Ok(Server::Local(Box::new(LocalServer::start(options).await?))),
             Err(error) => error,
         };
         let Some(major) = options.major else { return Err(refusal) };
@@ -107,7 +107,7 @@ impl Throwaway {
             return Err(refusal.help(format!("or start Docker, which then runs the image postgres:{major}")));
         }
         notes.push(format!("throwaway servers run in Docker (postgres:{major}): {refusal}"));
-        Ok(Server::Docker(DockerServer::start(&with_image).await?))
+        Ok(Server::Docker(Box::new(DockerServer::start(&with_image).await?)))
     }
 
     /// What should be said once about the choice of the kind.
