@@ -1,2 +1,5 @@
 //! The `dbbuild` program.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    std::process::ExitCode::from(dbbuild::cli::main())
+}

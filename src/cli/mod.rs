@@ -1,1 +1,133 @@
 //! The command line: arguments in, results out.
+//!
+//! One file per command, each with `Args` and `run`: it parses, calls the engine and hands the result to [`output`],
+//! which alone prints. Only `main` ends the process.
+
+pub mod commands;
+mod context;
+pub mod output;
+mod progress;
+
+pub use context::Context;
+
+use crate::error::{Error, Result, Status};
+use clap::{Args, CommandFactory, Parser};
+use commands::Command;
+use output::Output;
+use std::path::PathBuf;
+
+/// Version-controls a PostgreSQL database with git.
+///
+/// The files below db/ are the source, a local database is the build, and db/baseline.sql is the proved result. Without a
+/// command dbbuild builds: it brings the local database up to the checked-out files and makes the baseline anew.
+#[derive(Debug, Parser)]
+#[command(name = "dbbuild", version, max_term_width = 100, after_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const AFTER_HELP: &str = "Exit status: 0 done, or already so; 1 failed or refused; 2 wrong command line or configuration; \
+    3 a difference was found.";
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Globals {
+    /// The environment to work on; the default is `default_env` of dbbuild.toml
+    #[arg(long, global = true, value_name = "NAME", env = "DBBUILD_ENV")]
+    pub env: Option<String>,
+    /// The database's address instead of the configured one, as libpq takes it
+    #[arg(long, global = true, value_name = "URL", hide_env_values = true)]
+    pub url: Option<String>,
+    /// Run as if started in this folder
+    #[arg(short = 'C', global = true, value_name = "DIR")]
+    pub directory: Option<PathBuf>,
+    /// The configuration file instead of the nearest dbbuild.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print results as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print errors only
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Print more
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// No colours (NO_COLOR does the same)
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// Answer yes to questions; never to the guard's
+    #[arg(short, long, global = true)]
+    pub yes: bool,
+}
+
+/// How a command ended that met no error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// As it should be.
+    Well,
+    /// It found the difference that it was asked for.
+    Differs,
+}
+
+/// Runs the program and returns its exit status.
+pub fn main() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => return output::print_usage(&e),
+    };
+    let output = Output::new(&cli.globals);
+    match start(cli, &output) {
+        Ok(Done::Well) => 0,
+        Ok(Done::Differs) => Status::Difference.code(),
+        Err(e) => {
+            output.error(&e);
+            e.status().code()
+        }
+    }
+}
+
+fn start(cli: Cli, output: &Output) -> Result<Done> {
+    let context = Context::new(cli.globals, output.clone())?;
+    let command = cli.command.unwrap_or_else(Command::default);
+    // The hook must cost milliseconds where there is nothing to do: it starts no runtime of its own.
+    if let Command::Hook(args) = &command
+        && let Some(done) = commands::hook::shortcut(&context, args)?
+    {
+        return Ok(done);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|e| Error::failed("cannot start").cause(e))?;
+    runtime.block_on(async {
+        tokio::select! {
+            done = command.run(&context) => done,
+            () = interrupted() => Err(Error::failed("interrupted").help(
+                "what was running is rolled back, throwaway servers are gone; run the same command again, it goes on where it stood.",
+            )),
+        }
+    })
+}
+
+/// Ctrl-C, or a polite request to end.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// The command's definition, for completions and manual pages.
+pub fn definition() -> clap::Command {
+    Cli::command()
+}

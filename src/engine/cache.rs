@@ -18,6 +18,8 @@ pub enum Kind {
     Catalog,
     /// A migration that a throwaway refused inside a transaction.
     Rehearsal,
+    /// A state of a database's catalogs in which no drift was found.
+    Clean,
 }
 
 impl Kind {
@@ -26,6 +28,7 @@ impl Kind {
             Kind::Verdict => "verdict",
             Kind::Catalog => "catalog",
             Kind::Rehearsal => "rehearsal",
+            Kind::Clean => "clean",
         }
     }
 
@@ -34,6 +37,7 @@ impl Kind {
             Kind::Verdict => 2_000,
             Kind::Catalog => 16,
             Kind::Rehearsal => 2_000,
+            Kind::Clean => 100,
         }
     }
 }

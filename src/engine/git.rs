@@ -234,6 +234,34 @@ impl Git {
         Ok(FileEntry::Blob { bytes: blob.content().into(), executable: entry.mode & 0o111 != 0 })
     }
 
+    /// Puts content into the index, as `git add` would.
+    ///
+    /// # Errors
+    /// The index cannot be written.
+    pub fn stage(&self, path: &str, content: &[u8]) -> Result<()> {
+        let failed = |e: git2::Error| Error::failed(format!("cannot stage {path}")).cause(e.message());
+        let full = format!("{}{path}", self.prefix);
+        let mut index = self.repository.index().map_err(failed)?;
+        let id = self.repository.blob(content).map_err(failed)?;
+        let old = index.get_path(Path::new(&full), 0);
+        let zero = git2::IndexTime::new(0, 0);
+        let entry = git2::IndexEntry {
+            ctime: zero,
+            mtime: zero,
+            dev: 0,
+            ino: 0,
+            mode: old.map_or(0o100_644, |old| old.mode),
+            uid: 0,
+            gid: 0,
+            file_size: u32::try_from(content.len()).unwrap_or(0),
+            id,
+            flags: 0,
+            flags_extended: 0,
+            path: full.into_bytes(),
+        };
+        index.add(&entry).and_then(|()| index.write()).map_err(failed)
+    }
+
     /// The newest commit that changed a file, for messages: "1a2b3c4 Add email (Ann, 2024-01-02)".
     pub fn last_change(&self, path: &str) -> Option<String> {
         let full = format!("{}{path}", self.prefix);

@@ -2,6 +2,7 @@
 
 pub mod cache;
 pub mod catalog;
+pub mod drift;
 pub mod dump;
 pub mod files;
 pub mod git;
@@ -13,4 +14,7 @@ pub mod prove;
 pub mod runner;
 pub mod server;
 pub mod session;
+pub mod settle;
+pub mod sizes;
 pub mod target;
+pub mod upgrade;

@@ -161,8 +161,8 @@ pub fn judge(action: Action, facts: &TargetFacts, selected: &Selected) -> Result
                 return judge_marked(action, facts, selected, false, refuse);
             }
             Err(refuse(format!("its mark ({}) does not belong to it: {why}", mark.environment)).help(format!(
-                "a restored, upgraded or template copy must be marked again: `dbbuild env mark NAME --confirm {}`.",
-                "NAME"
+                "a restored, upgraded or template copy must be marked again: `dbbuild env mark {0} --confirm {0}`.",
+                selected.name
             )))
         }
         Standing::Unmarked if facts.empty => judge_marked(action, facts, selected, false, refuse),
@@ -192,7 +192,7 @@ fn judge_marked(
     let protected = marked_protected || selected.is_protected();
     match action {
         Action::Migrate => Ok(()),
-        Action::Bootstrap if facts.empty => Ok(()),
+        Action::Bootstrap if facts.empty && !facts.has_history => Ok(()),
         Action::Bootstrap => Err(not_empty(refuse)),
         Action::TestData | Action::Seed | Action::Reset | Action::Drop if protected => {
             let why = match &selected.known {

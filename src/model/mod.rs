@@ -9,6 +9,7 @@ pub mod directive;
 pub mod guard;
 pub mod migration;
 pub mod plan;
+pub mod preview;
 pub mod script;
 pub mod snapshot;
 pub mod sources;

@@ -21,6 +21,8 @@ pub struct Applied {
     pub checksum: Checksum,
     /// False while a non-transactional migration is under way or was interrupted.
     pub complete: bool,
+    /// Its text stands in the version table; false for rows that came with a baseline, until files fill them.
+    pub has_text: bool,
 }
 
 /// The kinds of files that run again when their content changes.

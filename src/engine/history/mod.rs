@@ -5,6 +5,7 @@
 
 use crate::engine::session::Session;
 use crate::error::{Error, OrFailed, Result};
+use crate::model::baseline::Baseline;
 use crate::model::checksum::Checksum;
 use crate::model::guard::{Binding, Mark, TargetFacts};
 use crate::model::migration::Migration;
@@ -56,7 +57,8 @@ SELECT (SELECT system_identifier::text FROM pg_catalog.pg_control_system()),
 FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()";
 
 const MARK: &str = "SELECT name, protected, system_identifier, database_oid::text, server_id FROM dbbuild.environment";
-const MIGRATIONS: &str = "SELECT version, name, checksum, state = 'applied' FROM dbbuild.migration ORDER BY position";
+const MIGRATIONS: &str =
+    "SELECT version, name, checksum, state = 'applied', up_sql IS NOT NULL OR origin = 'run' FROM dbbuild.migration ORDER BY position";
 const FILES: &str = "SELECT kind, name, checksum FROM dbbuild.file";
 
 /// Reads what the guard and the plan need.
@@ -115,6 +117,7 @@ pub async fn read(session: &Session) -> Result<History> {
             name: text(1),
             checksum: Checksum::from_hex(&text(2))?,
             complete: text(3) == "t",
+            has_text: text(4) == "t",
         });
     }
     for row in session.query_rows(FILES).await? {
@@ -241,21 +244,44 @@ pub fn baseline_section(sources: &Sources) -> String {
     out
 }
 
-/// What [`baseline_section`] says of a set of sources, as the history of a database that was made from it.
-pub fn held_by_baseline(sources: &Sources) -> History {
-    let applied = |m: &Migration| Applied {
-        version: m.version.clone(),
-        name: m.name.clone(),
-        checksum: m.checksum,
-        complete: true,
-    };
-    let init = sources.init.iter().map(|f| ((FileKind::Init, f.name.clone()), f.checksum));
-    let repeatable = sources.repeatable.iter().map(|f| ((FileKind::Repeatable, f.name.clone()), f.checksum));
-    History {
-        installed: true,
-        applied: sources.migrations.iter().map(applied).collect(),
-        files: init.chain(repeatable).collect(),
+/// What a baseline says that it holds, as the history of a database that was made from it.
+///
+/// # Errors
+/// Its version rows are not of dbbuild's making.
+pub fn held_by_baseline(baseline: &Baseline) -> Result<History> {
+    let mut history = History { installed: true, ..History::default() };
+    for block in baseline.history_rows() {
+        for cells in block.cells() {
+            let [first, second, checksum] = cells.as_slice() else { continue };
+            let checksum = Checksum::from_hex(checksum)?;
+            if block.table.ends_with("migration") {
+                let (version, name) = (Version::parse(first)?, copy_value(second));
+                history.applied.push(Applied { version, name, checksum, complete: true, has_text: false });
+            } else if let Some(kind) = FileKind::parse(first) {
+                history.files.insert((kind, copy_value(second)), checksum);
+            }
+        }
     }
+    Ok(history)
+}
+
+/// The inverse of [`copy_text`].
+fn copy_value(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (c, c == '\\') {
+            (_, true) => match chars.next() {
+                Some('t') => out.push('\t'),
+                Some('n') => out.push('\n'),
+                Some('r') => out.push('\r'),
+                Some(other) => out.push(other),
+                None => {}
+            },
+            (c, _) => out.push(c),
+        }
+    }
+    out
 }
 
 /// Escapes a value for COPY's text format.

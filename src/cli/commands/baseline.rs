@@ -1,0 +1,42 @@
+//! `dbbuild baseline`: made anew in throwaways and written atomically.
+
+use super::build::{remember_verdict, write};
+use crate::cli::{Context, Done};
+use crate::engine::prove::{self, Goal, Request};
+use crate::error::Result;
+
+/// Arguments of `baseline`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Makes the baseline.
+///
+/// # Errors
+/// The sources do not replay, or a rule is broken: the old file stands as it was.
+pub async fn run(context: &Context, _: Args) -> Result<Done> {
+    let project = context.project()?;
+    let sources = project.sources()?;
+    let path = &project.config.paths.baseline;
+    let progress = context.progress("migrations", sources.migrations.len());
+    let request = Request {
+        config: &project.config,
+        sources: &sources,
+        baseline_path: path,
+        goal: Goal::Generate,
+        cache: &project.cache,
+        sink: &|event| progress.event(event),
+    };
+    let proof = prove::prove(&request).await;
+    progress.end();
+    let proof = proof?;
+    proof.notes.iter().for_each(|note| context.output.note(note));
+    let unchanged = sources.baseline.as_ref().is_some_and(|old| **old == *proof.baseline.as_bytes());
+    if !unchanged {
+        write(&project, &proof.baseline)?;
+    }
+    remember_verdict(&project, &proof.baseline)?;
+    let text = if unchanged { "is as it should be" } else { "was written" };
+    context.output.line(&format!("{path} {text}: {} migrations, {} bytes", sources.migrations.len(), proof.baseline.len()));
+    context.output.json(&serde_json::json!({ "path": path, "changed": !unchanged, "notes": proof.notes }));
+    Ok(Done::Well)
+}

@@ -1,0 +1,58 @@
+//! `dbbuild bootstrap`: a new database from the baseline. Never test data.
+
+use super::build::{describe, report_json};
+use crate::cli::{Context, Done};
+use crate::engine::target::Start;
+use crate::engine::upgrade::{self, Job, Work};
+use crate::error::Result;
+
+/// Arguments of `bootstrap`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The commit to record, where there is no repository
+    #[arg(long, value_name = "COMMIT")]
+    commit: Option<String>,
+}
+
+/// Makes the database if it is missing, loads the baseline, then runs what the baseline does not hold.
+///
+/// # Errors
+/// The database is not empty, or something fails: then nothing was loaded.
+pub async fn run(context: &Context, args: Args) -> Result<Done> {
+    let project = context.project()?;
+    let sources = project.sources()?;
+    let target = context.target(&project, Start::IfNeeded).await?;
+    let created = target.create_if_missing(&project.config).await?;
+    let progress = context.progress("bootstrap", 0);
+    let work = Work {
+        config: &project.config,
+        sources: &sources,
+        job: Job::Bootstrap,
+        commit: &|| args.commit.clone().or_else(|| project.commit()),
+        check_first: false,
+        sink: &|event| progress.event(event),
+        begin: &|total| progress.expect(total),
+    };
+    let outcome = upgrade::run(&work, &target).await;
+    progress.end();
+    let outcome = outcome?;
+    if created {
+        context.output.line(&format!("created {}", target.describe()));
+    }
+    context.output.line(&format!("loaded {}", project.config.paths.baseline));
+    describe(&context.output, &outcome.report);
+    context.output.line(&format!(
+        "{} stands at {} migrations, marked {}",
+        target.describe(),
+        outcome.applied,
+        target.selected.name
+    ));
+    context.output.json(&serde_json::json!({
+        "database": target.describe(),
+        "environment": target.selected.name,
+        "created": created,
+        "applied": outcome.applied,
+        "ran": report_json(&outcome.report),
+    }));
+    Ok(Done::Well)
+}

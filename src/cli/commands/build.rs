@@ -1,0 +1,221 @@
+//! `dbbuild build`: the local database and the baseline, brought up to the checked-out files.
+
+use crate::cli::{Context, Done};
+use crate::engine::cache::Kind;
+use crate::engine::project::Project;
+use crate::engine::prove::{self, Goal, Request};
+use crate::engine::runner::{Event, Report};
+use crate::engine::target::{Start, Target};
+use crate::engine::upgrade::{self, Job, Outcome, Work};
+use crate::engine::{drift, files};
+use crate::error::{Error, Result};
+use crate::model::plan::FileKind;
+use crate::model::sources::Sources;
+
+/// Arguments of `build`.
+#[derive(Debug, Default, clap::Args)]
+pub struct Args {
+    /// Leave the baseline as it is
+    #[arg(long)]
+    no_baseline: bool,
+}
+
+/// What became of the baseline.
+enum Baseline {
+    Fresh,
+    Written,
+    Skipped,
+}
+
+/// Builds.
+///
+/// # Errors
+/// A script, a check, the guard or the proof says no; or (status 3) the local database drifted.
+pub async fn run(context: &Context, args: Args) -> Result<Done> {
+    let project = context.project()?;
+    let sources = project.sources()?;
+    let target = context.target(&project, Start::IfNeeded).await?;
+    let created = target.create_if_missing(&project.config).await?;
+    let progress = context.progress("migrations", sources.migrations.len());
+    let (local, baseline) = tokio::join!(
+        build_local(&project, &sources, &target, context),
+        async {
+            if args.no_baseline {
+                return Ok(Baseline::Skipped);
+            }
+            regenerate(&project, &sources, &|event| progress.event(event)).await
+        }
+    );
+    progress.end();
+    let (outcome, baseline) = match (local, baseline) {
+        (Ok(outcome), Ok(baseline)) => (outcome, baseline),
+        (Err(one), Err(other)) => return Err(Error::all([one, other]).unwrap_or_else(|| Error::failed("the build failed"))),
+        (Err(one), Ok(_)) => return Err(one),
+        (Ok(outcome), Err(other)) => {
+            report(context, &target, created, &outcome, &Baseline::Skipped);
+            return Err(other);
+        }
+    };
+    let found = match baseline {
+        Baseline::Skipped => Vec::new(),
+        _ => drift::find(&project, &sources, &target).await?,
+    };
+    report(context, &target, created, &outcome, &baseline);
+    context.output.json(&json(&target, created, &outcome, &baseline, &found));
+    if found.is_empty() {
+        return Ok(Done::Well);
+    }
+    Err(drift::error(&target.describe(), &project.config.paths.baseline, &found))
+}
+
+/// Brings the database up to the files.
+///
+/// # Errors
+/// A step fails, or the guard refuses.
+pub async fn build_local(project: &Project, sources: &Sources, target: &Target, context: &Context) -> Result<Outcome> {
+    let sink = |event: Event| match event {
+        Event::Note(text) => context.output.note(&text),
+        Event::Waiting(text) if text.starts_with("waits for") => context.output.note(&text),
+        _ => {}
+    };
+    let work = Work {
+        config: &project.config,
+        sources,
+        job: Job::Build,
+        commit: &|| None,
+        check_first: false,
+        sink: &sink,
+        begin: &|_| {},
+    };
+    let commit = project.commit();
+    upgrade::run(&Work { commit: &|| commit.clone(), ..work }, target).await
+}
+
+/// Makes the baseline anew where its inputs changed.
+async fn regenerate(
+    project: &Project,
+    sources: &Sources,
+    sink: &(dyn Fn(Event) + Send + Sync),
+) -> Result<Baseline> {
+    let config = &project.config;
+    let inputs = prove::inputs(config, sources);
+    let claims = sources.baseline.as_ref().is_some_and(|text| upgrade::baseline_claims(text, &inputs));
+    let known = prove::remembered(&project.cache, &inputs).is_some();
+    if claims && known {
+        return Ok(Baseline::Fresh);
+    }
+    let path = &config.paths.baseline;
+    let goal = if claims { Goal::Compare } else { Goal::Generate };
+    let request = Request { config, sources, baseline_path: path, goal, cache: &project.cache, sink };
+    let proof = prove::prove(&request).await?;
+    proof.notes.iter().for_each(|note| sink(Event::Note(note.clone())));
+    let unchanged = sources.baseline.as_ref().is_some_and(|old| **old == *proof.baseline.as_bytes());
+    if !unchanged {
+        write(project, &proof.baseline)?;
+    }
+    remember_verdict(project, &proof.baseline)?;
+    Ok(if unchanged { Baseline::Fresh } else { Baseline::Written })
+}
+
+/// Writes the baseline: the old file or the new one, never a part.
+///
+/// # Errors
+/// The folder cannot be written or the disk is full.
+pub fn write(project: &Project, text: &str) -> Result<()> {
+    let path = &project.config.paths.baseline;
+    let full = project.root.join(path);
+    let failed = |e: std::io::Error| {
+        Error::failed(format!("cannot write {path}")).cause(e).help("the old file stands as it was.")
+    };
+    if let Some(folder) = full.parent() {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    files::replace(&full, text.as_bytes()).map_err(failed)
+}
+
+/// The files with the new baseline are proved: the hook need not prove them again.
+///
+/// # Errors
+/// The files cannot be read again.
+pub fn remember_verdict(project: &Project, baseline: &str) -> Result<()> {
+    let tree = project.tree(&crate::engine::git::Source::WorkTree)?;
+    let sources = tree.sources(project)?;
+    if sources.baseline.as_ref().is_some_and(|text| **text == *baseline.as_bytes()) {
+        project.cache.put(Kind::Verdict, &prove::verdict_key(&tree.config, &sources), "proved");
+        project.cache.put(Kind::Verdict, &tree.key(), "proved");
+    }
+    Ok(())
+}
+
+fn report(context: &Context, target: &Target, created: bool, outcome: &Outcome, baseline: &Baseline) {
+    let out = &context.output;
+    if created {
+        out.line(&format!("created {}", target.describe()));
+    }
+    describe(out, &outcome.report);
+    match baseline {
+        Baseline::Fresh if !outcome.changed => {
+            out.line(&format!("nothing to do: {} migrations are applied, the baseline is fresh", outcome.applied));
+        }
+        Baseline::Fresh => out.line("the baseline is fresh"),
+        Baseline::Written => out.line("the baseline was made anew and proved"),
+        Baseline::Skipped => {}
+    }
+    if outcome.changed {
+        out.line(&format!("{} stands at {} migrations; open it with `dbbuild psql`", target.describe(), outcome.applied));
+    }
+}
+
+/// Says what ran.
+pub fn describe(out: &crate::cli::output::Output, report: &Report) {
+    report.notes.iter().for_each(|note| out.note(note));
+    const SHOWN: usize = 20;
+    for (path, how) in report.migrations.iter().take(SHOWN) {
+        let how = how.as_ref().map_or_else(String::new, |how| format!(" ({how})"));
+        out.line(&format!("applied {path}{how}"));
+    }
+    if report.migrations.len() > SHOWN {
+        let left = &report.migrations[SHOWN..];
+        out.line(&format!("applied {} more migrations", left.len()));
+        for (path, how) in left.iter().filter_map(|(path, how)| how.as_ref().map(|how| (path, how))) {
+            out.line(&format!("  {path} ({how})"));
+        }
+    }
+    for kind in [FileKind::Repeatable, FileKind::Init, FileKind::TestData] {
+        let count = upgrade::count_files(report, kind);
+        if count > 0 {
+            out.line(&format!("ran {count} {} file{}", kind.as_str(), if count == 1 { "" } else { "s" }));
+        }
+    }
+    if !report.checks.is_empty() {
+        let s = if report.checks.len() == 1 { "" } else { "s" };
+        out.line(&format!("{} check{s} passed", report.checks.len()));
+    }
+}
+
+/// What ran, for JSON.
+pub fn report_json(report: &Report) -> serde_json::Value {
+    let migrations: Vec<_> =
+        report.migrations.iter().map(|(path, how)| serde_json::json!({ "path": path, "note": how })).collect();
+    let files: Vec<_> =
+        report.files.iter().map(|(kind, path)| serde_json::json!({ "kind": kind.as_str(), "path": path })).collect();
+    serde_json::json!({ "migrations": migrations, "files": files, "checks": report.checks, "notes": report.notes })
+}
+
+fn json(
+    target: &Target,
+    created: bool,
+    outcome: &Outcome,
+    baseline: &Baseline,
+    drift: &[crate::model::catalog::CatalogDifference],
+) -> serde_json::Value {
+    serde_json::json!({
+        "database": target.describe(),
+        "created": created,
+        "changed": outcome.changed,
+        "applied": outcome.applied,
+        "ran": report_json(&outcome.report),
+        "baseline": match baseline { Baseline::Fresh => "fresh", Baseline::Written => "written", Baseline::Skipped => "skipped" },
+        "drift": drift.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,184 @@
+//! `dbbuild doctor`: each thing that dbbuild rests on, with the remedy where it fails.
+
+use crate::cli::output::Health;
+use crate::cli::{Context, Done};
+use crate::engine::git::Git;
+use crate::engine::hooks::{self, HookState};
+use crate::engine::project::Project;
+use crate::engine::server::{docker, programs};
+use crate::engine::session::{self, ConnectOptions};
+use crate::engine::target::{Start, Target, check_version};
+use crate::error::{Error, Result};
+use crate::model::config::ThrowawayKind;
+use crate::model::guard::Standing;
+use std::path::Path;
+
+/// Arguments of `doctor`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// One line of the report.
+struct Finding {
+    health: Health,
+    subject: &'static str,
+    text: String,
+    remedy: Option<String>,
+}
+
+impl Finding {
+    fn ok(subject: &'static str, text: impl Into<String>) -> Finding {
+        Finding { health: Health::Ok, subject, text: text.into(), remedy: None }
+    }
+
+    fn warning(subject: &'static str, text: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        Finding { health: Health::Warning, subject, text: text.into(), remedy: Some(remedy.into()) }
+    }
+
+    fn problem(subject: &'static str, error: &Error) -> Finding {
+        Finding {
+            health: Health::Problem,
+            subject,
+            text: error.to_string(),
+            remedy: error.helps().first().cloned(),
+        }
+    }
+}
+
+/// Looks at everything.
+///
+/// # Errors
+/// Something does not work (status 1).
+pub async fn run(context: &Context, _: Args) -> Result<Done> {
+    let mut findings = vec![git(context)];
+    match context.project() {
+        Err(e) => findings.push(Finding::problem("configuration", &e)),
+        Ok(project) => {
+            let sources = match project.sources() {
+                Ok(sources) => Finding::ok("configuration", format!("{} migrations", sources.migrations.len())),
+                Err(e) => Finding::problem("sources", &e),
+            };
+            findings.push(sources);
+            findings.extend(servers(&project).await);
+            findings.extend(hooks(&project));
+            findings.extend(database(context, &project).await);
+        }
+    }
+    for finding in &findings {
+        context.output.health(finding.health, finding.subject, &finding.text, finding.remedy.as_deref());
+    }
+    let list: Vec<_> = findings
+        .iter()
+        .map(|f| {
+            serde_json::json!({
+                "health": f.health.as_str(), "subject": f.subject, "text": f.text, "remedy": f.remedy,
+            })
+        })
+        .collect();
+    context.output.json(&serde_json::json!({ "findings": list }));
+    let problems = findings.iter().filter(|finding| finding.health == Health::Problem).count();
+    if problems == 0 {
+        return Ok(Done::Well);
+    }
+    Err(Error::failed(format!("{problems} problem(s) found")).help("each line above names its remedy."))
+}
+
+fn git(context: &Context) -> Finding {
+    match Git::open(&context.folder) {
+        Ok(Some(git)) => Finding::ok("git", git.head().map_or("no commit yet".to_owned(), |head| format!("at {head}"))),
+        Ok(None) => Finding::warning("git", "this is not a git repository", "run `git init`"),
+        Err(e) => Finding::problem("git", &e),
+    }
+}
+
+async fn servers(project: &Project) -> Vec<Finding> {
+    let pg = &project.config.postgres;
+    let found = programs::find(pg.bin_dir.as_deref().map(Path::new), pg.version);
+    let answers = docker::engine_answers().await;
+    let mut findings = Vec::new();
+    match (&found, &answers) {
+        (Ok(found), _) => {
+            findings.push(Finding::ok("PostgreSQL programs", format!("{} in {}", found.version, found.bin.display())));
+        }
+        (Err(e), Ok(_)) if pg.throwaway != ThrowawayKind::Local => {
+            findings.push(Finding::warning("PostgreSQL programs", e.to_string(), "Docker is used instead"));
+        }
+        (Err(e), _) => findings.push(Finding::problem("PostgreSQL programs", e)),
+    }
+    if pg.version.is_none() {
+        findings.push(Finding::warning(
+            "PostgreSQL version",
+            "none is pinned, so the baseline depends on the machine",
+            "set `postgres.version` in dbbuild.toml to production's major version",
+        ));
+    }
+    findings.push(match answers {
+        Ok(version) => Finding::ok("Docker", format!("engine {version} answers")),
+        Err(e) if pg.throwaway == ThrowawayKind::Docker => Finding::problem("Docker", &e),
+        Err(e) if found.is_err() => Finding::problem("Docker", &e),
+        Err(_) => Finding::ok("Docker", "no engine answers; local programs are used"),
+    });
+    findings
+}
+
+fn hooks(project: &Project) -> Option<Finding> {
+    let git = project.git.as_ref()?;
+    let missing: Vec<&str> = hooks::status(git)
+        .iter()
+        .filter(|hook| !matches!(hook.state, HookState::Installed | HookState::Calls))
+        .map(|hook| hook.name)
+        .collect();
+    Some(if missing.is_empty() {
+        Finding::ok("hooks", "installed")
+    } else {
+        Finding::warning("hooks", format!("not installed: {}", missing.join(", ")), "run `dbbuild hooks install`")
+    })
+}
+
+async fn database(context: &Context, project: &Project) -> Vec<Finding> {
+    let target = match context.target(project, Start::Never).await {
+        Ok(target) => target,
+        Err(e) if e.status() == crate::error::Status::Failed => {
+            return vec![Finding::warning("database", e.to_string(), "run `dbbuild`, which starts it")];
+        }
+        Err(e) => return vec![Finding::problem("database", &e)],
+    };
+    let mut findings = Vec::new();
+    if !target.embedded {
+        match session::detect_pooler(&target.settings, &ConnectOptions::default()).await {
+            Ok(()) => findings.push(Finding::ok("pooler", "a session of its own for each connection")),
+            Err(e) => return vec![Finding::problem("pooler", &e)],
+        }
+    }
+    findings.extend(mark(project, &target).await);
+    findings
+}
+
+async fn mark(project: &Project, target: &Target) -> Vec<Finding> {
+    let session = match session::connect(&target.settings, &ConnectOptions::default()).await {
+        Ok(session) => session,
+        Err(e) if e.code() == Some("3D000") => {
+            return vec![Finding::warning("database", format!("there is no {}", target.describe()), "run `dbbuild`")];
+        }
+        Err(e) => return vec![Finding::problem("database", &e)],
+    };
+    let mut findings = vec![match check_version(&session, &project.config, &target.describe()) {
+        Ok(()) => Finding::ok("database", format!("{} runs PostgreSQL {}", target.describe(), session.server_version())),
+        Err(e) => Finding::problem("database", &e),
+    }];
+    match target.read(&session).await {
+        Err(e) => findings.push(Finding::problem("version table", &e)),
+        Ok(found) => findings.push(match found.facts.standing() {
+            Standing::Valid(mark) => Finding::ok("mark", mark.environment.clone()),
+            Standing::Foreign(_, why) => {
+                Finding::warning("mark", format!("it does not count: {why}"), "run `dbbuild env mark NAME --confirm NAME`")
+            }
+            Standing::Unmarked if found.facts.empty => Finding::ok("mark", "none yet; the database is empty"),
+            Standing::Unmarked => Finding::warning(
+                "mark",
+                "none, and the database is not empty: it counts as production",
+                "run `dbbuild env mark NAME --confirm NAME`",
+            ),
+        }),
+    }
+    findings
+}

@@ -1,0 +1,102 @@
+//! `dbbuild env show|mark`: what a database is.
+
+use crate::cli::{Context, Done, output};
+use crate::engine::history;
+use crate::engine::target::{self, Start};
+use crate::error::{Error, Result};
+use crate::model::guard::{self, Mark, Standing};
+
+/// Arguments of `env`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+/// What to do.
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Show the selected environment and the database's mark
+    Show,
+    /// Mark the database as an environment
+    Mark {
+        /// The environment
+        name: String,
+        /// The same name again: a database that is not empty wants it
+        #[arg(long, value_name = "NAME")]
+        confirm: Option<String>,
+        /// The protected environment that the database is marked as, to make it an unprotected one
+        #[arg(long, value_name = "NAME")]
+        unprotect: Option<String>,
+    },
+}
+
+/// Runs.
+///
+/// # Errors
+/// The database cannot be reached, or the guard refuses.
+pub async fn run(context: &Context, args: Args) -> Result<Done> {
+    match args.action {
+        Action::Show => show(context).await,
+        Action::Mark { name, confirm, unprotect } => mark(context, &name, confirm, unprotect).await,
+    }
+}
+
+async fn show(context: &Context) -> Result<Done> {
+    let project = context.project()?;
+    let target = context.target(&project, Start::Never).await?;
+    let session = target.connect().await?;
+    let found = target.read(&session).await?;
+    let (mark, validity) = match found.facts.standing() {
+        Standing::Unmarked if found.facts.empty => (None, "not marked; it is empty".to_owned()),
+        Standing::Unmarked => (None, "not marked; it is not empty, so it counts as production".to_owned()),
+        Standing::Valid(mark) => {
+            let protected = if mark.protected { ", protected" } else { "" };
+            (Some(mark), format!("marked {}{protected}", mark.environment))
+        }
+        Standing::Foreign(mark, why) => {
+            (Some(mark), format!("marked {}, but the mark does not count: {why}", mark.environment))
+        }
+    };
+    let out = &context.output;
+    out.answer(&format!("selected: {}", target.selected.name));
+    out.answer(&format!("database: {}", target.describe()));
+    out.answer(&format!("mark:     {validity}"));
+    out.json(&serde_json::json!({
+        "selected": target.selected.name,
+        "database": target.describe(),
+        "mark": mark.map(|mark| serde_json::json!({ "environment": mark.environment, "protected": mark.protected })),
+        "valid": matches!(found.facts.standing(), Standing::Valid(_)),
+        "empty": found.facts.empty,
+    }));
+    Ok(Done::Well)
+}
+
+async fn mark(context: &Context, name: &str, confirm: Option<String>, unprotect: Option<String>) -> Result<Done> {
+    let project = context.project()?;
+    // The address is that of the environment which the database shall be, unless another one is named.
+    let env = context.globals.env.as_deref().unwrap_or(name);
+    project.config.environment(name)?;
+    let target =
+        target::Target::find(&project, Some(env), context.globals.url.as_deref(), Start::Never).await?;
+    let session = target.connect_to_write(&project.config).await?;
+    let found = target.read(&session).await?;
+    let to = target::selected(&project.config, name);
+    let confirm = confirm.or_else(|| {
+        if found.facts.empty || !output::is_interactive() {
+            return None;
+        }
+        output::ask(&format!("{} is not empty. Type {name} to mark it as {name}", target.describe()))
+    });
+    guard::judge_mark(&found.facts, &to, confirm.as_deref(), unprotect.as_deref())?;
+    let mark =
+        Mark { environment: name.to_owned(), protected: to.is_protected(), binding: found.facts.binding.clone() };
+    let _lock = target.lock(&project.config, &|holder| context.output.note(&format!("waits for {holder}"))).await?;
+    session
+        .simple(&format!("BEGIN; {}; {}; COMMIT", history::SCHEMA, history::write_mark(&mark)))
+        .await
+        .map_err(|e| Error::failed("cannot write the mark").cause(e))?;
+    context.output.line(&format!("{} is marked {name} now", target.describe()));
+    context.output.json(&serde_json::json!({ "database": target.describe(), "marked": name }));
+    Ok(Done::Well)
+}

@@ -1,0 +1,127 @@
+//! `dbbuild init`: configuration, folders with one example each, git's files and the hooks. Never overwrites.
+
+use super::new::version;
+use crate::cli::{Context, Done, output};
+use crate::engine::git::Git;
+use crate::engine::server::{docker, programs};
+use crate::engine::{files, hooks};
+use crate::error::{OrFailed, Result};
+use crate::model::template::{self, GIT_ATTRIBUTES, GIT_IGNORE, InitOptions};
+use jiff::Timestamp;
+use std::path::Path;
+
+/// Arguments of `init`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Name of the database; the default is the folder's name
+    #[arg(long, value_name = "NAME")]
+    database: Option<String>,
+    /// Major version of PostgreSQL that production runs; the default is the newest on this machine
+    #[arg(long, value_name = "MAJOR")]
+    postgres: Option<u32>,
+    /// Install the git hooks without asking
+    #[arg(long)]
+    hooks: bool,
+    /// Do not install the git hooks
+    #[arg(long, conflicts_with = "hooks")]
+    no_hooks: bool,
+}
+
+/// The version that is pinned where neither programs nor flags say one.
+const NEWEST: u32 = 18;
+
+/// Lays out the repository.
+///
+/// # Errors
+/// A file cannot be written.
+pub async fn run(context: &Context, args: Args) -> Result<Done> {
+    let root = context.folder.canonicalize().or_failed(|| "cannot find the folder")?;
+    let out = &context.output;
+    let mut said = Vec::new();
+    let mut git = Git::open(&root)?;
+    if git.is_none() {
+        git2::Repository::init(&root).map_err(|e| crate::error::Error::failed("cannot make a git repository").cause(e.message()))?;
+        said.push("made a git repository".to_owned());
+        git = Git::open(&root)?;
+    }
+    write_files(&root, &options(&root, &args).await?, &mut said)?;
+    for (name, lines) in [(".gitattributes", GIT_ATTRIBUTES), (".gitignore", GIT_IGNORE)] {
+        append(&root, name, lines, &mut said)?;
+    }
+    if let Some(git) = &git
+        && !args.no_hooks
+    {
+        offer_hooks(context, git, args.hooks, &mut said)?;
+    }
+    if said.is_empty() {
+        out.line("everything is there already; nothing was changed");
+    } else {
+        said.iter().for_each(|line| out.line(line));
+        out.line("next: look at dbbuild.toml, then run `dbbuild`");
+    }
+    out.json(&serde_json::json!({ "changed": !said.is_empty(), "said": said }));
+    Ok(Done::Well)
+}
+
+async fn options(root: &Path, args: &Args) -> Result<InitOptions> {
+    let name = root.file_name().map_or_else(|| "app".to_owned(), |name| name.to_string_lossy().into_owned());
+    let found = programs::find(None, args.postgres).ok();
+    let postgres_version = args.postgres.or(found.map(|found| found.version.major)).unwrap_or(NEWEST);
+    let image = docker::engine_answers().await.ok().map(|_| format!("postgres:{postgres_version}"));
+    Ok(InitOptions {
+        database: args.database.clone().unwrap_or_else(|| template::slug(&name).unwrap_or_else(|_| "app".to_owned())),
+        postgres_version,
+        image,
+        first_version: version(Timestamp::now().as_second())?,
+    })
+}
+
+/// Writes what is missing. A folder that holds anything gets no example.
+fn write_files(root: &Path, options: &InitOptions, said: &mut Vec<String>) -> Result<()> {
+    let exists = |path: &Path| {
+        let full = root.join(path);
+        let folder = full.parent().filter(|folder| *folder != root && *folder != root.join("db"));
+        let inhabited = |folder: &Path| folder.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+        full.exists() || folder.is_some_and(inhabited)
+    };
+    let files: Vec<_> = template::init_files(options).into_iter().filter(|file| !exists(Path::new(&file.path))).collect();
+    for file in files {
+        let full = root.join(&file.path);
+        let failed = || format!("cannot write {}", file.path);
+        if let Some(folder) = full.parent() {
+            std::fs::create_dir_all(folder).or_failed(failed)?;
+        }
+        files::replace(&full, file.text.as_bytes()).or_failed(failed)?;
+        said.push(format!("wrote {}", file.path));
+    }
+    Ok(())
+}
+
+fn append(root: &Path, name: &str, lines: &str, said: &mut Vec<String>) -> Result<()> {
+    let path = root.join(name);
+    let failed = || format!("cannot write {name}");
+    let existing = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(e) => return Err(e).or_failed(|| format!("cannot read {name}")),
+    };
+    if let Some(text) = template::append_lines(&existing, lines) {
+        files::replace(&path, text.as_bytes()).or_failed(failed)?;
+        said.push(format!("{} {name}", if existing.is_empty() { "wrote" } else { "added lines to" }));
+    }
+    Ok(())
+}
+
+fn offer_hooks(context: &Context, git: &Git, wanted: bool, said: &mut Vec<String>) -> Result<()> {
+    let missing = hooks::status(git).iter().any(|hook| !matches!(hook.state, hooks::HookState::Installed | hooks::HookState::Calls));
+    if !missing {
+        return Ok(());
+    }
+    let question = "Install the git hooks that check each commit?";
+    if wanted || context.globals.yes || (output::is_interactive() && output::confirm(question)) {
+        said.extend(hooks::install(git)?.into_iter().map(|line| format!("hook {line}")));
+    } else {
+        context.output.note("the git hooks are not installed; `dbbuild hooks install` does that");
+    }
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! `dbbuild log`: what was applied, when, by whom, from which commit.
+
+use crate::cli::{Context, Done};
+use crate::engine::target::Start;
+use crate::error::Result;
+use comfy_table::{Table, presets};
+
+/// Arguments of `log`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// At most so many, newest first
+    #[arg(short = 'n', long, value_name = "N")]
+    max_count: Option<usize>,
+}
+
+const COLUMNS: [&str; 8] = ["version", "name", "state", "applied_at", "seconds", "by", "commit", "dbbuild"];
+
+const QUERY: &str = "SELECT version, name, CASE WHEN origin = 'baseline' THEN 'baseline' ELSE state END, \
+     pg_catalog.to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), \
+     pg_catalog.round(EXTRACT(epoch FROM duration)::numeric, 3)::text, applied_by, git_commit, dbbuild_version \
+     FROM dbbuild.migration ORDER BY position DESC";
+
+/// Shows the log.
+///
+/// # Errors
+/// The database cannot be reached.
+pub async fn run(context: &Context, args: Args) -> Result<Done> {
+    let project = context.project()?;
+    let target = context.target(&project, Start::Never).await?;
+    let session = target.connect().await?;
+    let installed = session.query_rows("SELECT 1 WHERE pg_catalog.to_regclass('dbbuild.migration') IS NOT NULL").await?;
+    let limit = args.max_count.map_or_else(String::new, |n| format!(" LIMIT {n}"));
+    let rows =
+        if installed.is_empty() { Vec::new() } else { session.query_rows(&format!("{QUERY}{limit}")).await? };
+    if rows.is_empty() {
+        context.output.answer(&format!("nothing was applied to {}", target.describe()));
+    } else {
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING).set_header(COLUMNS);
+        for row in &rows {
+            let commit = |i: usize, cell: &str| if i == 6 { cell.chars().take(10).collect() } else { cell.to_owned() };
+            table.add_row(row.iter().enumerate().map(|(i, cell)| commit(i, cell.as_deref().unwrap_or(""))));
+        }
+        context.output.answer(&table.trim_fmt());
+    }
+    let objects: Vec<serde_json::Value> = rows
+        .iter()
+        .map(|row| COLUMNS.iter().zip(row).map(|(name, cell)| ((*name).to_owned(), serde_json::json!(cell))).collect())
+        .collect();
+    context.output.json(&serde_json::json!({ "database": target.describe(), "log": objects }));
+    Ok(Done::Well)
+}

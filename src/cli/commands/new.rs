@@ -1,0 +1,112 @@
+//! `dbbuild new NAME`: a migration from a template, named by the UTC time.
+
+use crate::cli::{Context, Done};
+use crate::error::{Error, OrFailed, Result};
+use crate::model::template::{self, Params};
+use jiff::{Timestamp, tz::TimeZone};
+use std::io::Write;
+
+/// Arguments of `new`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What the migration does: "add email to users"
+    #[arg(required_unless_present = "list")]
+    name: Option<String>,
+    /// The pattern to start from; --list shows them
+    #[arg(long, value_name = "TEMPLATE", default_value = template::BLANK)]
+    template: String,
+    /// Show the templates
+    #[arg(long)]
+    list: bool,
+    /// The table it is about
+    #[arg(long)]
+    table: Option<String>,
+    /// The column it is about
+    #[arg(long)]
+    column: Option<String>,
+    /// The column's type
+    #[arg(long = "type", value_name = "TYPE")]
+    type_name: Option<String>,
+    /// The type that the column has now (change-type)
+    #[arg(long, value_name = "TYPE")]
+    from_type: Option<String>,
+    /// The new name, or names with commas between (rename-column, split-column)
+    #[arg(long, value_name = "NAME")]
+    to: Option<String>,
+    /// The referenced table (add-foreign-key)
+    #[arg(long, value_name = "TABLE")]
+    references: Option<String>,
+    /// The key column that batches go by (backfill)
+    #[arg(long, value_name = "COLUMN")]
+    key: Option<String>,
+    /// The value or expression to fill in (backfill, add-enum-value)
+    #[arg(long, value_name = "EXPRESSION")]
+    value: Option<String>,
+    /// The condition (add-check)
+    #[arg(long, value_name = "CONDITION")]
+    check: Option<String>,
+}
+
+/// Writes the files.
+///
+/// # Errors
+/// The template is unknown, or a file cannot be written.
+pub async fn run(context: &Context, args: Args) -> Result<Done> {
+    let out = &context.output;
+    if args.list {
+        for known in template::names() {
+            out.answer(&format!("{:<16} {}", known.name, known.about));
+        }
+        let list: Vec<_> =
+            template::names().iter().map(|t| serde_json::json!({ "name": t.name, "about": t.about })).collect();
+        out.json(&serde_json::json!({ "templates": list }));
+        return Ok(Done::Well);
+    }
+    let project = context.project()?;
+    let slug = template::slug(&args.name.unwrap_or_default())?;
+    let params = Params {
+        table: args.table,
+        column: args.column,
+        type_name: args.type_name,
+        from_type: args.from_type,
+        to: args.to,
+        references: args.references,
+        key: args.key,
+        value: args.value,
+        check: args.check,
+    };
+    let files = template::render(&args.template, &slug, &params)?;
+    let folder = project.root.join(&project.config.paths.migrations);
+    std::fs::create_dir_all(&folder).or_failed(|| format!("cannot make the folder {}", folder.display()))?;
+    let taken = versions(&folder)?;
+    let mut second = Timestamp::now().as_second();
+    let mut written = Vec::new();
+    for file in files {
+        while taken.contains(&version(second)?) {
+            second += 1;
+        }
+        let path = format!("{}/{}_{}.sql", project.config.paths.migrations, version(second)?, file.name);
+        let failed = || format!("cannot write {path}");
+        let mut new =
+            std::fs::OpenOptions::new().write(true).create_new(true).open(project.root.join(&path)).or_failed(failed)?;
+        new.write_all(file.text.as_bytes()).or_failed(failed)?;
+        out.answer(&path);
+        written.push(path);
+        second += 1;
+    }
+    out.json(&serde_json::json!({ "written": written }));
+    Ok(Done::Well)
+}
+
+/// UTC to the second: 20240712093000.
+pub fn version(second: i64) -> Result<String> {
+    let time = Timestamp::from_second(second).map_err(|e| Error::failed("the clock shows no sensible time").cause(e))?;
+    Ok(time.to_zoned(TimeZone::UTC).strftime("%Y%m%d%H%M%S").to_string())
+}
+
+/// The versions that are taken already.
+fn versions(folder: &std::path::Path) -> Result<Vec<String>> {
+    let entries = std::fs::read_dir(folder).or_failed(|| format!("cannot read the folder {}", folder.display()))?;
+    let digits = |name: String| name.chars().take_while(char::is_ascii_digit).collect::<String>();
+    Ok(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).map(digits).collect())
+}

@@ -1,0 +1,103 @@
+//! `dbbuild plan`: exactly what a run would execute. Writes nothing, not even the version table.
+
+use crate::cli::{Context, Done};
+use crate::engine::cache::Kind;
+use crate::engine::sizes;
+use crate::engine::target::Start;
+use crate::engine::upgrade::{Job, Work, plan_for};
+use crate::error::Result;
+use crate::model::guard;
+use crate::model::preview::{self, Preview, StepView};
+
+/// Arguments of `plan`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Plan a new installation from the baseline
+    #[arg(long)]
+    bootstrap: bool,
+}
+
+/// Plans.
+///
+/// # Errors
+/// The sources do not fit the database, or the guard would refuse.
+pub async fn run(context: &Context, args: Args) -> Result<Done> {
+    let project = context.project()?;
+    let sources = project.sources()?;
+    let target = context.target(&project, Start::Never).await?;
+    let session = target.connect().await?;
+    let found = target.read(&session).await?;
+    let protected = target.selected.is_protected();
+    let job = match (args.bootstrap, protected) {
+        (true, _) => Job::Bootstrap,
+        (false, true) => Job::Apply,
+        (false, false) => Job::Build,
+    };
+    let work = Work {
+        config: &project.config,
+        sources: &sources,
+        job,
+        commit: &|| None,
+        check_first: false,
+        sink: &|_| {},
+        begin: &|_| {},
+    };
+    let plan = plan_for(&work, &target, &found)?;
+    let sizes = sizes::read(&session, &preview::tables(&plan)?).await?;
+    let rehearsed = |migration: &crate::model::migration::Migration| {
+        project.cache.get(Kind::Rehearsal, &migration.checksum)
+    };
+    let preview = preview::preview(&plan, &target.describe(), &sizes, &rehearsed)?;
+    show(context, &preview, plan.is_empty());
+    let cleared = guard::clear(plan, &found.facts, &target.selected);
+    context.output.json(&serde_json::json!({
+        "plan": preview,
+        "refusal": cleared.as_ref().err().map(ToString::to_string),
+    }));
+    cleared.map(|_| Done::Well)
+}
+
+fn show(context: &Context, preview: &Preview, empty: bool) {
+    let out = &context.output;
+    out.answer(&format!("plan {} for {} ({})", preview.fingerprint, preview.database, preview.environment));
+    preview.notes.iter().for_each(|note| out.note(note));
+    if empty {
+        out.answer("nothing to do");
+    }
+    for (n, step) in preview.steps.iter().enumerate() {
+        out.answer(&format!("{:>4}  {}", n + 1, sentence(step)));
+        for lock in &step.locks {
+            let size = match lock.size {
+                Some(size) => {
+                    let rows = size.rows.map_or_else(|| "rows unknown".to_owned(), |rows| format!("about {rows} rows"));
+                    format!(": {rows}, {}", bytes(size.bytes))
+                }
+                None => ": not there yet".to_owned(),
+            };
+            out.answer(&format!("        {} on {}{size}", lock.lock, lock.table));
+        }
+    }
+}
+
+fn sentence(step: &StepView) -> String {
+    let mut words = vec![step.kind.to_owned()];
+    words.extend(step.path.clone());
+    let mut facts = Vec::new();
+    facts.extend(step.reason.map(str::to_owned));
+    if step.statements > 0 {
+        facts.push(format!("{} statement{}", step.statements, if step.statements == 1 { "" } else { "s" }));
+    }
+    if !step.transaction {
+        facts.push("statement by statement".to_owned());
+    }
+    facts.extend(step.note.clone());
+    if !facts.is_empty() {
+        words.push(format!("({})", facts.join(", ")));
+    }
+    words.join(" ")
+}
+
+/// A size as people read it.
+pub fn bytes(n: u64) -> String {
+    indicatif::HumanBytes(n).to_string()
+}

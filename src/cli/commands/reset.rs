@@ -1,0 +1,34 @@
+//! `dbbuild reset`: the local database is dropped and built again.
+
+use super::build;
+use super::drop::drop_guarded;
+use crate::cli::{Context, Done};
+use crate::engine::target::Start;
+use crate::error::Result;
+use crate::model::guard::Action;
+
+/// Arguments of `reset`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Drops and builds.
+///
+/// # Errors
+/// The guard refuses, or the build fails.
+pub async fn run(context: &Context, _: Args) -> Result<Done> {
+    let project = context.project()?;
+    // Faulty sources must be found while the old database still stands.
+    let sources = project.sources()?;
+    let target = context.target(&project, Start::IfNeeded).await?;
+    drop_guarded(context, &target, Action::Reset).await?;
+    target.create_if_missing(&project.config).await?;
+    let outcome = build::build_local(&project, &sources, &target, context).await?;
+    build::describe(&context.output, &outcome.report);
+    context.output.line(&format!("{} was built anew: {} migrations", target.describe(), outcome.applied));
+    context.output.json(&serde_json::json!({
+        "database": target.describe(),
+        "applied": outcome.applied,
+        "ran": build::report_json(&outcome.report),
+    }));
+    Ok(Done::Well)
+}

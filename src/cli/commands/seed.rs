@@ -1,0 +1,49 @@
+//! `dbbuild seed [SET…]`: test data on request, under the guard.
+
+use super::build::{describe, report_json};
+use crate::cli::{Context, Done};
+use crate::engine::target::Start;
+use crate::engine::upgrade::{self, Job, Work};
+use crate::error::{Error, Result};
+
+/// Arguments of `seed`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The sets; the default is the environment's own
+    #[arg(value_name = "SET")]
+    sets: Vec<String>,
+}
+
+/// Loads the sets.
+///
+/// # Errors
+/// The guard refuses, a set does not exist, or a file fails.
+pub async fn run(context: &Context, args: Args) -> Result<Done> {
+    let project = context.project()?;
+    let sources = project.sources()?;
+    let target = context.target(&project, Start::IfNeeded).await?;
+    let sets = match args.sets {
+        sets if !sets.is_empty() => sets,
+        _ => project.config.env.get(&target.selected.name).map(|env| env.testdata.clone()).unwrap_or_default(),
+    };
+    let work = Work {
+        config: &project.config,
+        sources: &sources,
+        job: Job::Seed(sets.clone()),
+        commit: &|| project.commit(),
+        check_first: false,
+        sink: &|event| {
+            if let crate::engine::runner::Event::Note(text) = event {
+                context.output.note(&text);
+            }
+        },
+        begin: &|_| {},
+    };
+    let outcome = upgrade::run(&work, &target).await?;
+    if sets.is_empty() {
+        return Err(Error::usage("no set of test data is named").help("give one: `dbbuild seed default`."));
+    }
+    describe(&context.output, &outcome.report);
+    context.output.json(&serde_json::json!({ "database": target.describe(), "ran": report_json(&outcome.report) }));
+    Ok(Done::Well)
+}

@@ -1,0 +1,97 @@
+//! `dbbuild status`: what is applied, pending, changed or unknown.
+
+use crate::cli::{Context, Done};
+use crate::engine::target::Start;
+use crate::engine::{prove, upgrade};
+use crate::error::Result;
+use crate::model::guard::Standing;
+use crate::model::plan::{Applied, FileKind, History};
+use crate::model::sources::Sources;
+use std::collections::BTreeMap;
+
+/// Arguments of `status`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Exit with status 3 where something is pending or changed
+    #[arg(long)]
+    exit_code: bool,
+}
+
+/// One migration's state.
+struct Row {
+    version: String,
+    name: String,
+    state: &'static str,
+}
+
+/// Shows the status.
+///
+/// # Errors
+/// The database cannot be reached, or the sources are faulty.
+pub async fn run(context: &Context, args: Args) -> Result<Done> {
+    let project = context.project()?;
+    let sources = project.sources()?;
+    let target = context.target(&project, Start::Never).await?;
+    let session = target.connect().await?;
+    let found = target.read(&session).await?;
+    let rows = rows(&sources, &found.history);
+    let files = pending_files(&sources, &found.history);
+    let inputs = prove::inputs(&project.config, &sources);
+    let fresh = sources.baseline.as_ref().is_some_and(|text| upgrade::baseline_claims(text, &inputs));
+    let mark = match found.facts.standing() {
+        Standing::Valid(mark) => format!("marked {}", mark.environment),
+        Standing::Foreign(mark, why) => format!("marked {}, but {why}", mark.environment),
+        Standing::Unmarked => "not marked".to_owned(),
+    };
+    let count = |state: &str| rows.iter().filter(|row| row.state == state).count();
+    let out = &context.output;
+    out.answer(&format!("{} ({mark})", target.describe()));
+    for row in rows.iter().filter(|row| row.state != "applied" || context.globals.verbose) {
+        out.answer(&format!("  {:<12} {}_{}", row.state, row.version, row.name));
+    }
+    for (kind, name) in &files {
+        out.answer(&format!("  {:<12} {} {name}", "pending", kind.as_str()));
+    }
+    out.answer(&format!("{} applied, {} pending", count("applied"), count("pending") + count("interrupted")));
+    let stale = if fresh { "fresh" } else { "stale; run `dbbuild baseline`" };
+    out.answer(&format!("{}: {stale}", project.config.paths.baseline));
+    let list: Vec<_> = rows
+        .iter()
+        .map(|row| serde_json::json!({ "version": row.version, "name": row.name, "state": row.state }))
+        .collect();
+    let files: Vec<_> =
+        files.iter().map(|(kind, name)| serde_json::json!({ "kind": kind.as_str(), "name": name })).collect();
+    let differs = rows.iter().any(|row| row.state != "applied") || !files.is_empty();
+    out.json(&serde_json::json!({
+        "database": target.describe(), "mark": mark, "migrations": list, "files": files, "baseline_fresh": fresh,
+    }));
+    Ok(if args.exit_code && differs { Done::Differs } else { Done::Well })
+}
+
+fn rows(sources: &Sources, history: &History) -> Vec<Row> {
+    let mut applied: BTreeMap<_, &Applied> = history.applied.iter().map(|row| (&row.version, row)).collect();
+    let mut rows = Vec::new();
+    for migration in &sources.migrations {
+        let state = match applied.remove(&migration.version) {
+            None => "pending",
+            Some(row) if !row.complete => "interrupted",
+            Some(row) if row.checksum != migration.checksum => "changed",
+            Some(_) => "applied",
+        };
+        rows.push(Row { version: migration.version.to_string(), name: migration.name.clone(), state });
+    }
+    for row in applied.values() {
+        rows.push(Row { version: row.version.to_string(), name: row.name.clone(), state: "no file" });
+    }
+    rows
+}
+
+fn pending_files(sources: &Sources, history: &History) -> Vec<(FileKind, String)> {
+    let repeatable = sources.repeatable.iter().map(|file| (FileKind::Repeatable, file));
+    let init = sources.init.iter().map(|file| (FileKind::Init, file));
+    repeatable
+        .chain(init)
+        .filter(|(kind, file)| history.files.get(&(*kind, file.name.clone())) != Some(&file.checksum))
+        .map(|(kind, file)| (kind, file.name.clone()))
+        .collect()
+}

@@ -1,0 +1,124 @@
+//! `dbbuild verify`: the proof, for the index, the work tree or any commit.
+
+use crate::cli::{Context, Done};
+use crate::engine::cache::Kind;
+use crate::engine::git::Source;
+use crate::engine::project::{Project, Tree};
+use crate::engine::prove::{self, Goal, Request};
+use crate::engine::runner::Event;
+use crate::error::{Error, Result};
+use crate::model::sources::Sources;
+
+/// Arguments of `verify`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Judge the files as they lie on disk, instead of the index
+    #[arg(long, conflicts_with = "rev")]
+    worktree: bool,
+    /// Judge a commit, instead of the index
+    #[arg(long, value_name = "REV")]
+    rev: Option<String>,
+    /// Prove everything again, whatever was proved before
+    #[arg(long)]
+    full: bool,
+    /// Write the right baseline into what was judged: the index or the work tree
+    #[arg(long, conflicts_with = "rev")]
+    fix: bool,
+}
+
+/// Verifies.
+///
+/// # Errors
+/// A rule is broken (status 1), or the baseline is not what the sources make (status 3).
+pub async fn run(context: &Context, args: Args) -> Result<Done> {
+    let project = context.project()?;
+    let source = match args.rev {
+        Some(rev) => Source::Rev(rev),
+        None if args.worktree => Source::WorkTree,
+        None => Source::Index,
+    };
+    let tree = project.tree(&source)?;
+    let what = source.describe();
+    if !args.full && project.cache.get(Kind::Verdict, &tree.key()).is_some() {
+        return Ok(proved(context, &what, "was proved before", &[]));
+    }
+    let sources = tree.sources(&project)?;
+    if args.fix {
+        return fix(context, &project, &tree, &sources, &source).await;
+    }
+    let cached = !args.full && project.cache.get(Kind::Verdict, &prove::verdict_key(&tree.config, &sources)).is_some();
+    if cached {
+        project.cache.put(Kind::Verdict, &tree.key(), "proved");
+        return Ok(proved(context, &what, "was proved before", &[]));
+    }
+    let progress = context.progress("migrations", sources.migrations.len());
+    let notes = verify(&project, &tree, &sources, &|event| progress.event(event)).await;
+    progress.end();
+    let notes = notes?;
+    notes.iter().for_each(|note| context.output.note(note));
+    Ok(proved(context, &what, "is proved: baseline and migrations agree", &notes))
+}
+
+fn proved(context: &Context, what: &str, text: &str, notes: &[String]) -> Done {
+    context.output.line(&format!("{what} {text}"));
+    context.output.json(&serde_json::json!({ "judged": what, "proved": true, "notes": notes }));
+    Done::Well
+}
+
+/// Proves a set of files and remembers the verdict.
+///
+/// # Errors
+/// See [`run`].
+pub async fn verify(
+    project: &Project,
+    tree: &Tree,
+    sources: &Sources,
+    sink: &(dyn Fn(Event) + Send + Sync),
+) -> Result<Vec<String>> {
+    let path = &tree.config.paths.baseline;
+    let request =
+        Request { config: &tree.config, sources, baseline_path: path, goal: Goal::Compare, cache: &project.cache, sink };
+    let proof = prove::prove(&request).await?;
+    project.cache.put(Kind::Verdict, &prove::verdict_key(&tree.config, sources), "proved");
+    project.cache.put(Kind::Verdict, &tree.key(), "proved");
+    Ok(proof.notes)
+}
+
+/// Writes the regenerated baseline into what was judged.
+async fn fix(context: &Context, project: &Project, tree: &Tree, sources: &Sources, source: &Source) -> Result<Done> {
+    let path = &tree.config.paths.baseline;
+    let progress = context.progress("migrations", sources.migrations.len());
+    let request = Request {
+        config: &tree.config,
+        sources,
+        baseline_path: path,
+        goal: Goal::Generate,
+        cache: &project.cache,
+        sink: &|event| progress.event(event),
+    };
+    let proof = prove::prove(&request).await;
+    progress.end();
+    let proof = proof?;
+    proof.notes.iter().for_each(|note| context.output.note(note));
+    let unchanged = sources.baseline.as_ref().is_some_and(|old| **old == *proof.baseline.as_bytes());
+    match source {
+        _ if unchanged => {}
+        Source::WorkTree => super::build::write(project, &proof.baseline)?,
+        Source::Index => {
+            // A work tree that holds what the index held follows it; one with other edits is left alone.
+            let full = project.root.join(path);
+            let follows = std::fs::read(&full).ok().as_deref() == sources.baseline.as_deref();
+            project.git()?.stage(path, proof.baseline.as_bytes())?;
+            if follows {
+                super::build::write(project, &proof.baseline)?;
+            } else {
+                context.output.note(&format!("{path} in the work tree has other edits and was left as it is"));
+            }
+        }
+        Source::Rev(_) => return Err(Error::usage("a commit cannot be changed")),
+    }
+    let text = if unchanged { "is as it should be" } else { "was written" };
+    context.output.line(&format!("{path} {text} in {}", source.describe()));
+    context.output.json(&serde_json::json!({ "judged": source.describe(), "path": path, "changed": !unchanged }));
+    Ok(Done::Well)
+}

@@ -1,0 +1,192 @@
+//! The only place that prints: results on stdout, everything else on stderr, errors in one form.
+
+use super::Globals;
+use crate::error::{Error, Status};
+use anstyle::{AnsiColor, Style};
+use std::io::{IsTerminal, Write};
+
+/// How to print.
+#[derive(Debug, Clone)]
+pub struct Output {
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+}
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const CAUSE: Style = AnsiColor::Yellow.on_default().bold();
+const HELP: Style = AnsiColor::Cyan.on_default().bold();
+const GOOD: Style = AnsiColor::Green.on_default();
+
+/// How a line of `doctor` stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// As it should be.
+    Ok,
+    /// Works, with a drawback.
+    Warning,
+    /// Does not work.
+    Problem,
+}
+
+impl Health {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Health::Ok => "ok",
+            Health::Warning => "warning",
+            Health::Problem => "problem",
+        }
+    }
+}
+
+impl Output {
+    /// Reads the options; colours go where a terminal is.
+    pub fn new(globals: &Globals) -> Output {
+        if globals.no_color {
+            anstream::ColorChoice::Never.write_global();
+        }
+        Output { json: globals.json, quiet: globals.quiet, verbose: globals.verbose }
+    }
+
+    /// Whether results are printed as JSON.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether progress may be drawn.
+    pub fn draws(&self) -> bool {
+        !self.quiet && !self.json && std::io::stderr().is_terminal()
+    }
+
+    /// A line of the result.
+    pub fn line(&self, text: &str) {
+        if !self.quiet && !self.json {
+            print(text);
+        }
+    }
+
+    /// A line of the result that stays with `--quiet`: what was asked for.
+    pub fn answer(&self, text: &str) {
+        if !self.json {
+            print(text);
+        }
+    }
+
+    /// A line for `--verbose`.
+    pub fn detail(&self, text: &str) {
+        if self.verbose && !self.json {
+            warn(text);
+        }
+    }
+
+    /// A note on stderr.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            warn(&format!("{HELP}note:{HELP:#} {text}"));
+        }
+    }
+
+    /// The result as JSON.
+    pub fn json(&self, value: &serde_json::Value) {
+        if self.json {
+            print(&value.to_string());
+        }
+    }
+
+    /// A line of a report on health.
+    pub fn health(&self, health: Health, subject: &str, text: &str, remedy: Option<&str>) {
+        let style = match health {
+            Health::Ok => GOOD,
+            Health::Warning => CAUSE,
+            Health::Problem => ERROR,
+        };
+        self.line(&format!("{style}{:<8}{style:#} {subject}: {text}", health.as_str()));
+        if let Some(remedy) = remedy {
+            self.line(&format!("         {HELP}help:{HELP:#} {remedy}"));
+        }
+    }
+
+    /// An error with all its parts.
+    pub fn error(&self, error: &Error) {
+        if self.json {
+            print(&serde_json::json!({ "error": describe(error) }).to_string());
+        }
+        for error in std::iter::once(error).chain(error.others()) {
+            warn(&render(error));
+        }
+    }
+}
+
+/// The human form: `error: … at …`, `caused by: …`, verbatim blocks, `help: …`.
+fn render(error: &Error) -> String {
+    let place = error.location().map_or_else(String::new, |location| format!(" at {location}"));
+    let mut text = format!("{ERROR}error:{ERROR:#} {}{place}", error.message());
+    for cause in error.causes() {
+        text.push_str(&format!("\n{CAUSE}caused by:{CAUSE:#} {cause}"));
+    }
+    for detail in error.details().iter().filter(|detail| !detail.is_empty()) {
+        for line in detail.lines() {
+            text.push_str(&format!("\n    {line}"));
+        }
+    }
+    for help in error.helps() {
+        text.push_str(&format!("\n{HELP}help:{HELP:#} {help}"));
+    }
+    text
+}
+
+/// The stable JSON form.
+fn describe(error: &Error) -> serde_json::Value {
+    let others: Vec<_> = error.others().iter().map(describe).collect();
+    serde_json::json!({
+        "message": error.message(),
+        "status": error.status().code(),
+        "location": error.location().map(|l| serde_json::json!({ "path": l.path, "line": l.line, "column": l.column })),
+        "causes": error.causes(),
+        "details": error.details(),
+        "help": error.helps(),
+        "sqlstate": error.code(),
+        "others": others,
+    })
+}
+
+/// What clap has to say: help and versions on stdout, mistakes on stderr.
+pub fn print_usage(error: &clap::Error) -> u8 {
+    // A closed pipe is the reader's choice.
+    let _ = error.print();
+    if error.use_stderr() { Status::Usage.code() } else { 0 }
+}
+
+/// Asks a question on the terminal; false where there is none to ask.
+pub fn confirm(question: &str) -> bool {
+    std::io::stdin().is_terminal()
+        && dialoguer::Confirm::new().with_prompt(question).default(false).interact().unwrap_or(false)
+}
+
+/// Asks for a word on the terminal; none where there is none to ask.
+pub fn ask(question: &str) -> Option<String> {
+    if !std::io::stdin().is_terminal() {
+        return None;
+    }
+    dialoguer::Input::<String>::new().with_prompt(question).allow_empty(true).interact_text().ok()
+}
+
+/// Whether a person sits at the terminal.
+pub fn is_interactive() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Writes raw bytes to stdout: scripts of shells, manual pages.
+pub fn raw(bytes: &[u8]) {
+    // A closed pipe is the reader's choice.
+    let _ = std::io::stdout().write_all(bytes);
+}
+
+fn print(text: &str) {
+    let _ = writeln!(anstream::stdout(), "{text}");
+}
+
+fn warn(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{text}");
+}

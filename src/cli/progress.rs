@@ -1,0 +1,90 @@
+//! Progress on stderr: on a terminal only, and only once a quarter of a second has passed.
+
+use super::output::Output;
+use crate::engine::runner::Event;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Shorter work shows nothing.
+const DELAY: Duration = Duration::from_millis(250);
+
+/// One bar for one piece of work.
+pub struct Progress {
+    bar: ProgressBar,
+    output: Output,
+    start: Instant,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    shown: bool,
+    bytes: u64,
+    said: BTreeSet<String>,
+}
+
+impl Progress {
+    /// A bar for `total` migrations.
+    pub fn new(output: &Output, title: &str, total: usize) -> Progress {
+        let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::hidden());
+        if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len} {wide_msg}") {
+            bar.set_style(style);
+        }
+        bar.set_prefix(title.to_owned());
+        Progress { bar, output: output.clone(), start: Instant::now(), state: Mutex::default() }
+    }
+
+    /// Takes an event of the runner.
+    pub fn event(&self, event: Event) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if !state.shown && self.output.draws() && self.start.elapsed() > DELAY {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+            state.shown = true;
+        }
+        match event {
+            Event::Begin(path) => self.bar.set_message(path),
+            Event::Migrated(path, how) => {
+                self.bar.inc(1);
+                self.output.detail(&match how {
+                    Some(how) => format!("{path}: {how}"),
+                    None => path,
+                });
+            }
+            Event::Ran(_, path) | Event::Checked(path) => self.bar.set_message(path),
+            Event::Copied(bytes) => {
+                state.bytes += bytes;
+                self.bar.set_message(format!("{} MB copied", state.bytes / 1_000_000));
+            }
+            Event::Waiting(text) => {
+                self.bar.set_message(text.clone());
+                // A line in a log says who stands in the way once, not every second.
+                if !state.shown && text.starts_with("waits for") && state.said.insert(text.clone()) {
+                    self.output.note(&text);
+                }
+            }
+            Event::Note(text) => {
+                if state.said.insert(text.clone()) {
+                    self.bar.suspend(|| self.output.note(&text));
+                }
+            }
+        }
+    }
+
+    /// Sets how many migrations there are.
+    pub fn expect(&self, total: usize) {
+        self.bar.set_length(total as u64);
+    }
+
+    /// Takes the bar away.
+    pub fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -1,0 +1,59 @@
+//! Drift: what a database has that its sources do not make, found by its catalogs without a throwaway.
+
+use crate::engine::cache::Kind;
+use crate::engine::catalog;
+use crate::engine::project::Project;
+use crate::engine::prove;
+use crate::engine::target::Target;
+use crate::error::{Error, Result};
+use crate::model::catalog::{Catalog, CatalogDifference, drift};
+use crate::model::checksum::Checksum;
+use crate::model::sources::Sources;
+
+/// Differences that are named one by one.
+const SHOWN: usize = 20;
+
+/// Compares a database with what its sources make, as the last proof saw it.
+///
+/// While the catalogs' row versions are those of the last look that found nothing, nothing is read.
+///
+/// # Errors
+/// The server said no.
+pub async fn find(project: &Project, sources: &Sources, target: &Target) -> Result<Vec<CatalogDifference>> {
+    let inputs = prove::inputs(&project.config, sources);
+    let session = target.connect().await?;
+    let stamp = format!("{}\n{}", target.describe(), catalog::stamp(session.client()).await?);
+    let key = Checksum::of_text(&format!("{inputs}\n{stamp}"));
+    if project.cache.get(Kind::Clean, &key).is_some() {
+        return Ok(Vec::new());
+    }
+    let Some(accepted) = prove::remembered(&project.cache, &inputs) else { return Ok(Vec::new()) };
+    let accepted: Vec<&Catalog> = accepted.iter().collect();
+    let own_roles = own_roles(&session).await?;
+    let found = catalog::read(session.client(), &own_roles).await?;
+    let differences: Vec<_> =
+        drift(&found, &accepted).into_iter().filter(|difference| !difference.is_inherited_column_order()).collect();
+    if differences.is_empty() {
+        project.cache.put(Kind::Clean, &key, "no drift");
+    }
+    Ok(differences)
+}
+
+/// Who runs migrations here, and who owns the database: their objects carry no owner in the baseline.
+async fn own_roles(session: &crate::engine::session::Session) -> Result<Vec<String>> {
+    let sql = "SELECT CURRENT_USER UNION SELECT pg_catalog.pg_get_userbyid(datdba) FROM pg_catalog.pg_database \
+               WHERE datname = pg_catalog.current_database()";
+    let rows = session.query_rows(sql).await?;
+    Ok(rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect())
+}
+
+/// The error (status 3) that names what drifted.
+pub fn error(database: &str, baseline: &str, found: &[CatalogDifference]) -> Error {
+    let mut lines: Vec<String> = found.iter().take(SHOWN).map(ToString::to_string).collect();
+    if found.len() > SHOWN {
+        lines.push(format!("and {} more", found.len() - SHOWN));
+    }
+    Error::difference(format!("{database} drifted from {baseline}: {} object(s) differ", found.len()))
+        .detail(lines.join("\n"))
+        .help("write a migration for what shall stay; `dbbuild reset` builds a local database anew. Nothing was changed.")
+}

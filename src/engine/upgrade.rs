@@ -1,0 +1,195 @@
+//! From a target and sources to a changed database: read, plan, clear, lock, run. Every command that writes to a user's
+//! database goes through here.
+
+use crate::engine::history::{self, Author, Found};
+use crate::engine::runner::{self, Event, Report, RunOptions, Sink, Worker, WorkerOptions, run_check};
+use crate::engine::session::Session;
+use crate::engine::target::Target;
+use crate::error::{Error, Result};
+use crate::model::baseline::{Baseline, inputs_of};
+use crate::model::checksum::Checksum;
+use crate::model::config::Config;
+use crate::model::guard::{self, Action, Cleared, Standing};
+use crate::model::plan::{self, FileKind, History, Plan, PlanOptions, Purpose, Step};
+use crate::model::sources::Sources;
+use std::sync::Arc;
+
+/// What to do to the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Job {
+    /// Bring it up to the sources, with test data where the guard allows it.
+    Build,
+    /// Bring it up to the sources, never with test data.
+    Apply,
+    /// Make it from the baseline.
+    Bootstrap,
+    /// Load sets of test data.
+    Seed(Vec<String>),
+}
+
+/// What a job works with.
+pub struct Work<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// The sources.
+    pub sources: &'a Sources,
+    /// What to do.
+    pub job: Job,
+    /// The commit that is written beside the rows; asked for only where something is written.
+    pub commit: &'a (dyn Fn() -> Option<String> + Sync),
+    /// Run the checks before anything else.
+    pub check_first: bool,
+    /// Receives what happens.
+    pub sink: Sink<'a>,
+    /// Told the number of migrations before they run.
+    pub begin: &'a (dyn Fn(usize) + Sync),
+}
+
+/// What a job did.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// What ran; empty where there was nothing to do.
+    pub report: Report,
+    /// Whether anything was written.
+    pub changed: bool,
+    /// Migrations that are applied now.
+    pub applied: usize,
+}
+
+/// Makes the plan of a job for a database as it was found.
+///
+/// # Errors
+/// The sources do not fit what was applied, or there is no sound baseline.
+pub fn plan_for(work: &Work<'_>, target: &Target, found: &Found) -> Result<Plan> {
+    let (facts, selected) = (&found.facts, &target.selected);
+    let unmarked = !matches!(facts.standing(), Standing::Valid(_)) && facts.empty;
+    let testdata = match work.job {
+        Job::Build if guard::judge(Action::TestData, facts, selected).is_ok() => {
+            work.config.env.get(&selected.name).map(|env| env.testdata.clone()).unwrap_or_default()
+        }
+        _ => Vec::new(),
+    };
+    let options = PlanOptions {
+        environment: selected.name.clone(),
+        protected: selected.is_protected(),
+        mark: unmarked,
+        testdata,
+        checks: true,
+    };
+    match &work.job {
+        Job::Build | Job::Apply => plan::plan(work.sources, &found.history, &options),
+        Job::Seed(sets) => {
+            let mut seed = plan::plan_seed(work.sources, &found.history, &selected.name, sets)?;
+            if unmarked {
+                seed.steps.insert(0, Step::Mark { environment: options.environment, protected: options.protected });
+            }
+            Ok(seed)
+        }
+        Job::Bootstrap => {
+            let (text, held) = read_baseline(work)?;
+            let path = work.config.paths.baseline.as_str();
+            let mut plan = plan::plan_bootstrap(work.sources, (path, text), &held, &options)?;
+            plan.history = found.history.fingerprint();
+            Ok(plan)
+        }
+    }
+}
+
+/// The committed baseline and what it says it holds.
+fn read_baseline(work: &Work<'_>) -> Result<(Arc<str>, History)> {
+    let path = &work.config.paths.baseline;
+    let bytes = work.sources.baseline.as_ref().ok_or_else(|| {
+        Error::failed(format!("there is no baseline {path}")).help("run `dbbuild baseline` where the sources are.")
+    })?;
+    let text = std::str::from_utf8(bytes).map_err(|e| Error::failed(format!("{path} is not UTF-8")).cause(e))?;
+    let baseline = Baseline::parse(text, path)?;
+    Ok((Arc::from(text), history::held_by_baseline(&baseline)?))
+}
+
+/// Does a job.
+///
+/// # Errors
+/// The guard refuses, or a step fails; the message says what state was left.
+pub async fn run(work: &Work<'_>, target: &Target) -> Result<Outcome> {
+    let session = target.connect_to_write(work.config).await?;
+    let found = target.read(&session).await?;
+    let plan = plan_for(work, target, &found)?;
+    let cleared = guard::clear(plan, &found.facts, &target.selected)?;
+    let missing_texts = lacks_texts(&found.history, work.sources);
+    if cleared.plan().is_empty() && !missing_texts {
+        let report = check_only(&cleared, &session, work.sink).await?;
+        return Ok(Outcome { report, changed: false, applied: found.history.applied.len() });
+    }
+    if work.check_first {
+        check_only(&cleared, &session, work.sink).await?;
+    }
+    let lock = target
+        .lock(work.config, &|holder| (work.sink)(Event::Note(format!("waits for another dbbuild: {holder}"))))
+        .await?;
+    // What was found without the lock may be old by now.
+    let found = target.read(&session).await?;
+    let plan = plan_for(work, target, &found)?;
+    let cleared = guard::clear(plan, &found.facts, &target.selected)?;
+    (work.begin)(cleared.plan().migrations().count());
+    let options = RunOptions {
+        lock_timeout: work.config.lock.timeout,
+        author: Author { commit: (work.commit)() },
+        lock: &lock,
+        sink: work.sink,
+    };
+    let report = runner::run(&cleared, session, &options).await?;
+    let session = target.connect().await?;
+    if cleared.plan().purpose == Purpose::Bootstrap || missing_texts {
+        fill_texts(work, session, &lock).await?;
+        let session = target.connect().await?;
+        return Ok(Outcome { applied: history::read(&session).await?.applied.len(), report, changed: true });
+    }
+    Ok(Outcome { applied: history::read(&session).await?.applied.len(), report, changed: true })
+}
+
+/// Whether rows that came with a baseline can be given their texts.
+fn lacks_texts(history: &History, sources: &Sources) -> bool {
+    let bare: Vec<_> = history.applied.iter().filter(|row| !row.has_text).map(|row| row.checksum).collect();
+    !bare.is_empty() && sources.migrations.iter().any(|migration| bare.contains(&migration.checksum))
+}
+
+/// A baseline's version rows have no texts; files with the same checksum do.
+async fn fill_texts(work: &Work<'_>, session: Session, lock: &crate::engine::lock::Lock) -> Result<()> {
+    let options = WorkerOptions {
+        lock_timeout: work.config.lock.timeout,
+        author: Author::default(),
+        lock: Some(lock),
+        sink: work.sink,
+    };
+    let worker = Worker::new(session, options).await?;
+    let updates: Vec<String> = work.sources.migrations.iter().map(history::fill_texts).collect();
+    for batch in updates.chunks(200) {
+        worker.execute(&batch.join(";\n")).await?;
+    }
+    Ok(())
+}
+
+async fn check_only(cleared: &Cleared, session: &Session, sink: Sink<'_>) -> Result<Report> {
+    let plan = cleared.plan();
+    let mut report = Report { notes: plan.notes.clone(), ..Report::default() };
+    for step in &plan.steps {
+        let Step::Check { file } = step else { continue };
+        if let Some(failure) = run_check(session, file).await? {
+            return Err(failure.into_error(file));
+        }
+        report.checks.push(file.path.clone());
+        sink(Event::Checked(file.path.clone()));
+    }
+    Ok(report)
+}
+
+/// Whether a baseline's text claims to be made from these inputs, and looks whole.
+pub fn baseline_claims(text: &[u8], inputs: &Checksum) -> bool {
+    let Ok(text) = std::str::from_utf8(text) else { return false };
+    inputs_of(text) == Some(*inputs) && text.trim_end().ends_with("-- dbbuild:end") && !text.contains("\n<<<<<<< ")
+}
+
+/// How many files of each kind ran, for a sentence.
+pub fn count_files(report: &Report, kind: FileKind) -> usize {
+    report.files.iter().filter(|(found, _)| *found == kind).count()
+}
