@@ -170,7 +170,8 @@ async fn a_killed_owners_server_is_swept() {
 async fn owner_that_is_killed() {
     let Some(options) = local() else { return };
     let server = Throwaway::start(&options).await.unwrap();
-    fs::write(std::env::var_os("DBBUILD_TEST_REPORT").unwrap(), socket_dir(server.address()).to_str().unwrap()).unwrap();
+    fs::write(std::env::var_os("DBBUILD_TEST_REPORT").unwrap(), socket_dir(server.address()).to_str().unwrap())
+        .unwrap();
     tokio::time::sleep(std::time::Duration::from_secs(60)).await;
 }
 

@@ -9,18 +9,7 @@ use super::local::{LocalServer, StoppedServer};
 use super::programs;
 use crate::engine::dump::DumpProgram;
 use crate::error::{Error, Result};
-
-/// Where throwaways come from: `postgres.throwaway`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ThrowawayKind {
-    /// Docker where an image is configured and an engine answers, else local programs; one stands in for the other.
-    #[default]
-    Auto,
-    /// Containers only.
-    Docker,
-    /// Local programs only.
-    Local,
-}
+pub use crate::model::config::ThrowawayKind;
 
 /// What a throwaway server is like.
 #[derive(Debug, Clone, PartialEq, Eq)]
