@@ -5,8 +5,9 @@ use super::replay::{self, Replayed};
 use super::{Made, Settled, judge_rule};
 use crate::engine::runner::Event;
 use crate::error::{Error, Location, Result};
-use crate::model::baseline::{Baseline, ColumnName, Dump, differences, equal_modulo_volatile, unified_diff, volatile_columns};
-use crate::model::config::Severity;
+use crate::model::baseline::{
+    Baseline, ColumnName, Dump, Volatility, differences, differing_rows, keep_committed, unified_diff, volatility,
+};
 use std::sync::Arc;
 
 /// Settling takes at most this many loads; facts of PostgreSQL say two.
@@ -42,21 +43,23 @@ pub(super) async fn with_committed(
         // The committed text is what the sources make, but not settled.
     } else if !committed.volatile.is_empty() || rows_differ(&committed.dump, &replayed.dump) {
         let second = replay::plain(made.request, made.plan).await?;
-        let volatile = volatile_columns(&replayed.dump, &second)?;
-        report_volatile(made, &volatile, notes)?;
-        if !volatile.is_empty() && made.header_equals(&committed, &volatile) {
-            let loaded = loaded?;
-            if equal_modulo_volatile(&committed.dump, &replayed.dump, &second).is_ok() && loaded.dump == committed.dump {
-                notes.extend(unseen(replayed, &loaded)?);
-                return Ok(Settled { text, catalog: loaded.catalog });
+        let volatile = report_volatile(made, &volatility(&replayed.dump, &second), notes)?;
+        if !volatile.is_empty() {
+            // What a regeneration would write: the committed values wherever only volatile ones differ.
+            let kept = keep_committed(&committed.dump, &replayed.dump, &second);
+            let settled = settle(made, replayed, made.render(&kept, &replayed.roles, &volatile)).await?;
+            if settled.text == text {
+                return Ok(settled);
             }
+            let rows = differing_rows(&committed.dump, &replayed.dump, &second);
+            return Err(stale(made, &committed, &text, &settled.text, rows.into_iter().collect()));
         }
     }
     let settled = settle(made, replayed, candidate).await?;
     if settled.text == text {
         return Ok(settled);
     }
-    Err(stale(made, &committed, &text, &settled.text))
+    Err(stale(made, &committed, &text, &settled.text, Vec::new()))
 }
 
 /// Makes the baseline of the sources.
@@ -68,31 +71,21 @@ pub(super) async fn generate(made: &Made<'_>, replayed: &Replayed, notes: &mut V
     }
     let (settled, second) = tokio::join!(settle(made, replayed, first), replay::plain(made.request, made.plan));
     let (settled, second) = (settled?, second?);
-    let volatile = volatile_columns(&replayed.dump, &second)?;
-    report_volatile(made, &volatile, notes)?;
+    let volatile = report_volatile(made, &volatility(&replayed.dump, &second), notes)?;
     if volatile.is_empty() {
         return Ok(settled);
     }
-    if let Some(kept) = keep_committed(made, replayed, &second, &volatile).await {
-        return Ok(kept);
-    }
-    let dump = Baseline::parse(&settled.text, made.request.baseline_path)?.dump;
-    settle(made, replayed, made.render(&dump, &replayed.roles, &volatile)).await
+    let kept = match committed_dump(made) {
+        Some(committed) => keep_committed(&committed, &replayed.dump, &second),
+        None => replayed.dump.clone(),
+    };
+    settle(made, replayed, made.render(&kept, &replayed.roles, &volatile)).await
 }
 
-/// Where the committed baseline differs in volatile values only, it stays: made again, it would change for nothing.
-async fn keep_committed(
-    made: &Made<'_>,
-    replayed: &Replayed,
-    second: &Dump,
-    volatile: &[ColumnName],
-) -> Option<Settled> {
+/// The dump of the committed baseline, where it can be read: its volatile values are kept.
+fn committed_dump(made: &Made<'_>) -> Option<Dump> {
     let bytes = made.request.sources.baseline.as_ref()?;
-    let text: Arc<str> = Arc::from(std::str::from_utf8(bytes).ok()?);
-    let committed = Baseline::parse(&text, made.request.baseline_path).ok()?;
-    equal_modulo_volatile(&committed.dump, &replayed.dump, second).ok()?;
-    let text = made.render(&committed.dump, &replayed.roles, volatile);
-    settle(made, replayed, text).await.ok()
+    Some(Baseline::parse(std::str::from_utf8(bytes).ok()?, made.request.baseline_path).ok()?.dump)
 }
 
 /// Loads and dumps until nothing changes any more.
@@ -130,46 +123,34 @@ fn rows_differ(one: &Dump, other: &Dump) -> bool {
     one.blocks().map(|block| &block.rows).ne(other.blocks().map(|block| &block.rows))
 }
 
-/// Volatile values are an error, a warning, or nobody's business.
-fn report_volatile(made: &Made<'_>, volatile: &[ColumnName], notes: &mut Vec<String>) -> Result<()> {
-    if volatile.is_empty() {
-        return Ok(());
+/// Volatile values are an error, a warning, or nobody's business; where no error, they are to be listed.
+fn report_volatile(made: &Made<'_>, found: &Volatility, notes: &mut Vec<String>) -> Result<Vec<ColumnName>> {
+    let mut names: Vec<String> = found.columns.iter().map(ToString::to_string).collect();
+    names.extend(found.unstable_tables.iter().map(|table| format!("{table} (even the number of rows differs)")));
+    if names.is_empty() {
+        return Ok(Vec::new());
     }
-    let names: Vec<String> = volatile.iter().map(ToString::to_string).collect();
     let fault = Error::failed(format!("two replays write different values to {}", names.join(", "))).help(
         "rows that migrations or init write must not depend on the clock, on chance or on a UUID: write the values out, \
          or set `[migrations] volatile = \"warn\"`.",
     );
     let mut faults = Vec::new();
-    let severity = match made.request.config.migrations.volatile {
-        Severity::Off => Severity::Off,
-        other => other,
-    };
-    judge_rule(severity, fault, &mut faults, notes, made.request.sink);
-    Error::all(faults).map_or(Ok(()), Err)
-}
-
-impl Made<'_> {
-    /// Everything but the dump stands in the committed baseline as it should.
-    fn header_equals(&self, committed: &Baseline, volatile: &[ColumnName]) -> bool {
-        let roles = &committed.roles;
-        let text = self.render(&committed.dump, &[], volatile);
-        let Ok(expected) = Baseline::parse(&text, self.request.baseline_path) else { return false };
-        expected.inputs == committed.inputs
-            && expected.history == committed.history
-            && expected.volatile == committed.volatile
-            && roles.entries.iter().all(|entry| !entry.parts.is_empty())
+    judge_rule(made.request.config.migrations.volatile, fault, &mut faults, notes, made.request.sink);
+    match Error::all(faults) {
+        Some(fault) => Err(fault),
+        None => Ok(found.columns.iter().cloned().collect()),
     }
 }
 
 /// The error that names what differs, object by object, then the diff, then the command.
-fn stale(made: &Made<'_>, committed: &Baseline, old: &str, new: &str) -> Error {
+fn stale(made: &Made<'_>, committed: &Baseline, old: &str, new: &str, rows: Vec<String>) -> Error {
     let path = made.request.baseline_path;
     let Ok(fresh) = Baseline::parse(new, path) else {
         return Error::difference(format!("{path} is stale"));
     };
     let mut objects: Vec<String> = differences(&committed.roles, &fresh.roles).iter().map(ToString::to_string).collect();
     objects.extend(differences(&committed.dump, &fresh.dump).iter().map(ToString::to_string));
+    objects.extend(rows.iter().map(|table| format!("its rows of {table} are not those of the sources")));
     let history = committed.history != fresh.history;
     let what = match (objects.first(), objects.len()) {
         (Some(first), 1) => first.clone(),

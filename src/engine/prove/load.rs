@@ -21,8 +21,9 @@ pub(super) struct Loaded {
 pub(super) async fn load(plan: &ThrowawayPlan, request: &Request<'_>, text: Arc<str>) -> Result<Loaded> {
     let side = plan.start(request.sink).await?;
     load_baseline(&side.worker, request.baseline_path, &text).await?;
+    let own = side.own_roles();
     let (dump, read) = tokio::join!(side.dump(), async {
-        let catalog = catalog::read(side.session(), &catalog::ReadOptions::default()).await?;
+        let catalog = catalog::read(side.session().client(), &own).await?;
         Ok::<_, crate::error::Error>((catalog, unseen::read(side.session()).await?))
     });
     let (catalog, unseen) = read?;

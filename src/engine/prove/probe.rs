@@ -9,7 +9,7 @@ use crate::engine::history::literal;
 use crate::engine::runner::Worker;
 use crate::engine::session::Session;
 use crate::error::Result;
-use crate::model::catalog::Catalog;
+use crate::model::catalog::{Catalog, CatalogDifference};
 use crate::model::script::Script;
 use crate::model::sql::StatementKind;
 use std::collections::BTreeMap;
@@ -65,7 +65,7 @@ struct Written {
 ///
 /// # Errors
 /// The connection is gone. That the script fails the second time is an answer, not an error.
-pub async fn again(worker: &Worker<'_>, script: &Script) -> Result<Option<String>> {
+pub async fn again(worker: &Worker<'_>, script: &Script, own_roles: &[String]) -> Result<Option<String>> {
     let body = script.body()?;
     let session = worker.session();
     let positions = Positions::before(session, script).await?;
@@ -74,10 +74,10 @@ pub async fn again(worker: &Worker<'_>, script: &Script) -> Result<Option<String
         worker.clean_up().await?;
         return Ok(Some(format!("fails when it is run again: {answer}")));
     }
-    let changed = changed_inside(session).await;
+    let changed = changed_inside(session, own_roles).await;
     worker.clean_up().await?;
     positions.restore(session).await?;
-    changed_outside(session, changed?).await
+    changed_outside(session, changed?, own_roles).await
 }
 
 /// What the open transaction wrote, in a form that can be compared with the state before it.
@@ -89,7 +89,7 @@ enum Trace {
     Whole(Box<Catalog>, Vec<(String, Vec<String>)>),
 }
 
-async fn changed_inside(session: &Session) -> Result<Trace> {
+async fn changed_inside(session: &Session, own_roles: &[String]) -> Result<Trace> {
     session.simple("SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE; SET LOCAL search_path = pg_catalog").await?;
     let xid = one(session, "SELECT pg_catalog.pg_current_xact_id_if_assigned()::text").await?;
     let Some(xid) = xid else { return Ok(Trace::Nothing) };
@@ -107,21 +107,21 @@ async fn changed_inside(session: &Session) -> Result<Trace> {
             }
             Ok(Trace::Compare(compare))
         }
-        None => Ok(Trace::Whole(Box::new(catalog::read(session, &catalog::ReadOptions::default()).await?), compare)),
+        None => Ok(Trace::Whole(Box::new(catalog::read_within(session.client(), own_roles).await?), compare)),
     }
 }
 
-async fn changed_outside(session: &Session, trace: Trace) -> Result<Option<String>> {
-    let (whole, compare) = match trace {
+async fn changed_outside(session: &Session, trace: Trace, own_roles: &[String]) -> Result<Option<String>> {
+    let (whole, compare): (Option<Box<Catalog>>, Vec<(String, Vec<String>)>) = match trace {
         Trace::Nothing => return Ok(None),
         Trace::Compare(compare) => (None, compare),
         Trace::Whole(inside, compare) => (Some(inside), compare),
     };
     if let Some(inside) = whole {
-        let before = catalog::read(session, &catalog::ReadOptions::default()).await?;
-        let differences = before.compare(&inside);
+        let before = catalog::read(session.client(), own_roles).await?;
+        let differences = inside.compare(&before);
         if !differences.is_empty() {
-            return Ok(Some(format!("changes the schema when it is run again: {}", differences.summary(3))));
+            return Ok(Some(format!("changes the schema when it is run again: {}", summary(&differences))));
         }
     }
     for (query, inside) in compare {
@@ -236,6 +236,16 @@ async fn catalog_queries(
         queries.push((list(session, &query).await?, query));
     }
     Ok((explained || catalogs.is_empty()).then_some(queries))
+}
+
+/// The first differences, for a sentence.
+pub fn summary(differences: &[CatalogDifference]) -> String {
+    const SHOWN: usize = 3;
+    let mut words: Vec<String> = differences.iter().take(SHOWN).map(ToString::to_string).collect();
+    if differences.len() > SHOWN {
+        words.push(format!("and {} more", differences.len() - SHOWN));
+    }
+    words.join("; ")
 }
 
 async fn one(session: &Session, sql: &str) -> Result<Option<String>> {

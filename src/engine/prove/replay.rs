@@ -78,7 +78,7 @@ async fn replay_and_try(
     run_files(request, &mut side, tried).await?;
     let roles = read_roles(&side).await?;
     let read = async {
-        let catalog = catalog::read(side.session(), &catalog::ReadOptions::default()).await?;
+        let catalog = catalog::read(side.session().client(), &side.own_roles()).await?;
         Ok::<_, Error>((catalog, unseen::faults(&side).await?))
     };
     let (dump, read) = tokio::join!(side.dump(), read);
@@ -101,7 +101,7 @@ async fn run_files(request: &Request<'_>, side: &mut Side<'_>, tried: &mut Tried
     for file in &request.sources.init {
         side.worker.run_file(FileKind::Init, file).await?;
         if request.config.migrations.idempotent != Severity::Off
-            && let Some(changed) = probe::again(&side.worker, &file.script).await?
+            && let Some(changed) = probe::again(&side.worker, &file.script, &side.own_roles()).await?
         {
             tried.faults.push(
                 Error::failed(format!("the init file {} {changed}", file.name))
@@ -116,20 +116,20 @@ async fn run_files(request: &Request<'_>, side: &mut Side<'_>, tried: &mut Tried
 /// Runs a migration once more. Says what it changed, and whether the change is still there.
 async fn second_run(side: &Side<'_>, migration: &Migration, ran: &Ran) -> Result<(Option<String>, bool)> {
     if *ran == Ran::Transaction {
-        return Ok((probe::again(&side.worker, &migration.up).await?, false));
+        return Ok((probe::again(&side.worker, &migration.up, &side.own_roles()).await?, false));
     }
     let session = side.session();
-    let options = catalog::ReadOptions::default();
+    let own = side.own_roles();
     let positions = probe::Positions::before(session, &migration.up).await?;
-    let (before, rows_before) = (catalog::read(session, &options).await?, probe::all_rows(session).await?);
+    let (before, rows_before) = (catalog::read(session.client(), &own).await?, probe::all_rows(session).await?);
     if let Err(answer) = side.worker.run_one_by_one(&migration.up).await? {
         return Ok((Some(format!("fails when it is run again: {answer}")), true));
     }
     positions.restore(session).await?;
-    let (after, rows_after) = (catalog::read(session, &options).await?, probe::all_rows(session).await?);
-    let differences = before.compare(&after);
+    let (after, rows_after) = (catalog::read(session.client(), &own).await?, probe::all_rows(session).await?);
+    let differences = after.compare(&before);
     if !differences.is_empty() {
-        return Ok((Some(format!("changes the schema when it is run again: {}", differences.summary(3))), true));
+        return Ok((Some(format!("changes the schema when it is run again: {}", probe::summary(&differences))), true));
     }
     let rows = probe::changed_tables(&rows_before, &rows_after);
     Ok((rows.map(|tables| format!("changes rows of {tables} when it is run again")), true))

@@ -1,5 +1,6 @@
 //! The throwaway servers of a proof: what they are like, and sessions to them.
 
+use crate::engine::catalog;
 use crate::engine::dump::{self, DumpOptions, DumpSource};
 use crate::engine::runner::{Sink, Worker, WorkerOptions};
 use crate::engine::server::{Throwaway, ThrowawayOptions};
@@ -7,7 +8,6 @@ use crate::engine::session::{self, ConnectOptions, Session};
 use crate::error::{Error, Result};
 use crate::model::baseline::{Dump, NormaliseOptions, normalise};
 use crate::model::config::Config;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -104,23 +104,19 @@ impl Side<'_> {
             ..DumpOptions::default()
         };
         let text = dump::pg_dump(&source, &options).await?;
-        let mut own_roles = vec!["postgres".to_owned()];
-        own_roles.extend(self.plan.options.role.clone());
         normalise(
             &text,
-            &NormaliseOptions { own_roles, database: Some(database), extension_comments: self.extension_comments().await? },
+            &NormaliseOptions {
+                own_roles: self.own_roles(),
+                database: Some(database),
+                extension_comments: catalog::own_extension_comments(self.session().client()).await?,
+            },
         )
     }
 
-    async fn extension_comments(&self) -> Result<BTreeMap<String, String>> {
-        let sql = "SELECT a.name, a.comment FROM pg_catalog.pg_available_extensions a \
-                   JOIN pg_catalog.pg_extension e ON e.extname = a.name WHERE a.comment IS NOT NULL";
-        let rows = self.session().query_rows(sql).await?;
-        let pair = |row: Vec<Option<String>>| {
-            let mut row = row.into_iter();
-            (row.next().flatten().unwrap_or_default(), row.next().flatten().unwrap_or_default())
-        };
-        Ok(rows.into_iter().map(pair).collect())
+    /// The roles whose objects carry no owner: the superuser, and the role that runs migrations.
+    pub fn own_roles(&self) -> Vec<String> {
+        std::iter::once("postgres".to_owned()).chain(self.plan.options.role.clone()).collect()
     }
 
     /// Ends the server; an error while ending it is no error of the proof.

@@ -115,7 +115,7 @@ async fn rows(
         }
     }
     for file in &request.sources.init {
-        if let Some(changed) = probe::again(&side.worker, &file.script).await? {
+        if let Some(changed) = probe::again(&side.worker, &file.script, &side.own_roles()).await? {
             let fault = Error::failed(format!("with test data loaded, the init file {} {changed}", file.name))
                 .at(crate::error::Location::file(&file.path))
                 .help("init data runs on every database again: write `INSERT … ON CONFLICT`.");

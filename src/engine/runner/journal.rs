@@ -49,8 +49,7 @@ pub(super) struct Journaled {
 /// # Errors
 /// A statement failed, or what an interrupted one did cannot be told. Earlier statements stay; the journal has them.
 pub(super) async fn run(worker: &mut Worker<'_>, migration: &Migration) -> Result<()> {
-    let body = migration.up.body()?;
-    let unit = Unit { script: &migration.up, body, opening: String::new(), closing: String::new() };
+    let unit = Unit::plain(&migration.up)?;
     let entries = entries(&unit);
     let mut journal = open(worker, migration).await?;
     if interrupted_with_temporary(&unit, &entries, &journal) {
@@ -120,6 +119,8 @@ fn entries(unit: &Unit<'_>) -> Vec<Entry> {
                 entries.push(Entry { first: group.take().unwrap_or(n), last: n, kind: Shape::Group });
                 continue;
             }
+            // As psql has it: COMMIT outside a transaction is a warning.
+            StatementKind::Commit | StatementKind::Rollback => continue,
             _ if group.is_some() => continue,
             StatementKind::SetSession => Shape::Session,
             StatementKind::CreateTemp => Shape::Temporary,

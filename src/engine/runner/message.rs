@@ -67,6 +67,15 @@ impl<'a> Unit<'a> {
         Ok(Unit { script, body, opening, closing })
     }
 
+    /// A script by itself, its own BEGIN and COMMIT included, with nothing around it.
+    ///
+    /// # Errors
+    /// It does not lex.
+    pub fn plain(script: &'a Script) -> Result<Self> {
+        let body = Body::as_written(script)?;
+        Ok(Unit { script, body, opening: String::new(), closing: String::new() })
+    }
+
     /// Everything up to the script itself.
     pub fn head(&self, envelope: &Envelope) -> String {
         format!("BEGIN; SET LOCAL lock_timeout = {}; {};\n", envelope.lock_timeout, self.opening)

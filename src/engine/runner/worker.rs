@@ -138,7 +138,11 @@ impl<'a> Worker<'a> {
     /// It failed; the message says where and what state was left.
     pub async fn migrate(&mut self, migration: &Migration) -> Result<Ran> {
         self.tell(Event::Begin(migration.path.clone()));
-        let ran = if migration.settings.transaction && !self.is_started(migration).await? {
+        let commits = migration.settings.transaction && migration.up.commits_enum_value()?;
+        let ran = if commits {
+            journal::run(self, migration).await?;
+            Ran::StatementsFound("it commits a new enum value before using it".to_owned())
+        } else if migration.settings.transaction && !self.is_started(migration).await? {
             let opening = history::insert_migration(migration, true, self.author());
             let unit = Unit::new(&migration.up, opening, history::finish_migration(&migration.version))?;
             match self.run_unit(&unit).await {
@@ -412,8 +416,7 @@ impl Worker<'_> {
     /// # Errors
     /// The connection is gone.
     pub async fn run_one_by_one(&self, script: &Script) -> Result<std::result::Result<(), Error>> {
-        let body = script.body()?;
-        let unit = Unit { script, body, opening: String::new(), closing: String::new() };
+        let unit = Unit::plain(script)?;
         for (n, statement) in unit.body.statements.iter().enumerate() {
             let command = unit.body.text.get(statement.range.clone()).unwrap_or_default();
             let data = statement.copy_data.as_ref().and_then(|data| unit.body.text.get(data.clone()));
