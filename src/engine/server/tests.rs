@@ -150,6 +150,8 @@ async fn a_killed_owners_server_is_swept() {
         if killed {
             process::signal(pid, Signal::SIGKILL);
             child.wait().unwrap();
+        } else {
+            std::thread::spawn(move || child.wait());
         }
         // As a killed owner leaves it: everything there, the lock free.
         instance.abandon();
@@ -302,15 +304,14 @@ async fn a_container_serves_like_local_programs() {
     let role = server.role_address(Some("shop_owner"));
     role.connect("shop").await.unwrap().batch_execute(SCHEMA).await.unwrap();
     let client = docker_engine::connect().unwrap();
-    let label = format!("{}={}", docker_engine::OWNER_LABEL, docker_engine::Owner::this().label());
-    let ids: Vec<String> =
-        docker_engine::list(&client, &label).await.unwrap().into_iter().filter_map(|found| found.id).collect();
+    let id = server.container().unwrap().to_owned();
     // The sweep leaves alone what a living process owns.
     docker_engine::sweep(&client, false).await.unwrap();
-    let inside = dump(&server, DumpProgram::Container(ids[0].clone())).await;
+    let inside = dump(&server, DumpProgram::Container(id.clone())).await;
     assert!(inside.contains("CREATE TABLE public.seen") && !inside.contains("hidden"), "{inside}");
     server.stop().await.unwrap();
-    assert!(docker_engine::list(&client, &label).await.unwrap().is_empty());
+    let left = docker_engine::list(&client, &format!("{}=1", docker_engine::THROWAWAY_LABEL)).await.unwrap();
+    assert!(left.iter().all(|container| container.id.as_ref() != Some(&id)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
