@@ -52,6 +52,14 @@ pub struct DumpSource {
     pub program: DumpProgram,
 }
 
+impl DumpSource {
+    /// The connection's own options, and after them those that a dump must not be without.
+    fn session_options(&self) -> String {
+        let own = self.env.iter().find(|(name, _)| name == "PGOPTIONS").map_or("", |(_, value)| value.as_str());
+        format!("{own} {SESSION}").trim_start().to_owned()
+    }
+}
+
 /// What is dumped.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DumpOptions {
@@ -133,8 +141,8 @@ async fn run_local(
             command.env_remove(&*name);
         }
     }
-    command.env("LC_ALL", "C").env("PGTZ", "UTC").env("PGOPTIONS", SESSION).env("PGAPPNAME", "dbbuild");
-    command.envs(source.env.iter().map(|(name, value)| (name, value)));
+    command.env("PGAPPNAME", "dbbuild").envs(source.env.iter().map(|(name, value)| (name, value)));
+    command.env("LC_ALL", "C").env("PGTZ", "UTC").env("PGOPTIONS", source.session_options());
     command.args(options.arguments()).stdin(Stdio::null()).kill_on_drop(true);
     let output = command.output().await.or_failed(|| format!("cannot run {}", program.display()))?;
     Ok((output.status.code().map_or(-1, i64::from), output.stdout, output.stderr))
@@ -142,10 +150,15 @@ async fn run_local(
 
 async fn run_in_container(id: &str, source: &DumpSource, options: &DumpOptions) -> Result<(i64, Vec<u8>, Vec<u8>)> {
     // Inside, the server is reached over its own socket, whatever port of the host leads to it.
-    let inside = |name: &str| !matches!(name, "PGHOST" | "PGHOSTADDR" | "PGPORT" | "PGSSLMODE");
+    let inside = |name: &str| matches!(name, "PGUSER" | "PGPASSWORD" | "PGDATABASE");
     let mut env: Vec<String> =
         source.env.iter().filter(|(name, _)| inside(name)).map(|(name, value)| format!("{name}={value}")).collect();
-    env.extend(["LC_ALL=C".into(), "PGTZ=UTC".into(), format!("PGOPTIONS={SESSION}"), "PGAPPNAME=dbbuild".into()]);
+    env.extend([
+        "LC_ALL=C".into(),
+        "PGTZ=UTC".into(),
+        format!("PGOPTIONS={}", source.session_options()),
+        "PGAPPNAME=dbbuild".into(),
+    ]);
     env.push("PGHOST=/var/run/postgresql".into());
     let mut argv = vec!["pg_dump".to_owned()];
     argv.extend(options.arguments());

@@ -114,6 +114,11 @@ impl DockerServer {
         &self.address
     }
 
+    /// The container's id.
+    pub fn id(&self) -> Option<&str> {
+        self.container.as_ref().map(|container| container.id())
+    }
+
     /// A local `pg_dump` of its version where there is one, else the container's.
     pub fn dump_program(&self) -> DumpProgram {
         self.program.clone()

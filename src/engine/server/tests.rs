@@ -13,11 +13,23 @@ use super::sweep::{InstanceDir, sweep};
 use super::*;
 use crate::engine::dump::{DumpOptions, DumpProgram, DumpSource, pg_dump};
 
-/// Without programs the tests of real servers say that they are skipped; `DBBUILD_REQUIRE_POSTGRES` forbids it.
+/// A test that lacks something says so, is counted by `cargo xtask test`, and fails where `DBBUILD_NO_SKIP` forbids it.
+fn skip(want: &str) {
+    use std::io::Write;
+    let test = std::thread::current().name().unwrap_or("?").to_owned();
+    if let Some(log) = std::env::var_os("DBBUILD_SKIP_LOG") {
+        let mut log = fs::OpenOptions::new().append(true).open(log).unwrap();
+        log.write_all(format!("{test}\t{want}\n").as_bytes()).unwrap();
+    }
+    let forbidden = std::env::var("DBBUILD_NO_SKIP").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"));
+    assert!(!forbidden, "{test} would be skipped for want of {want}, which DBBUILD_NO_SKIP forbids");
+    eprintln!("skipped: {want}");
+}
+
+/// What a throwaway of local programs is made with; `None` where there are none.
 fn local() -> Option<ThrowawayOptions> {
     if let Err(error) = programs::find(None, Some(15)) {
-        assert!(std::env::var_os("DBBUILD_REQUIRE_POSTGRES").is_none(), "{error}");
-        eprintln!("skipped: {error}");
+        skip(&error.to_string());
         return None;
     }
     Some(ThrowawayOptions {
@@ -45,8 +57,7 @@ async fn docker() -> Option<ThrowawayOptions> {
         Err(_) => false,
     };
     if !usable {
-        assert!(std::env::var_os("DBBUILD_REQUIRE_DOCKER").is_none(), "no Docker engine with the image postgres:15");
-        eprintln!("skipped: no Docker engine with the image postgres:15");
+        skip("a Docker engine with the image postgres:15");
     }
     usable.then_some(options)
 }
@@ -150,6 +161,8 @@ async fn a_killed_owners_server_is_swept() {
         if killed {
             process::signal(pid, Signal::SIGKILL);
             child.wait().unwrap();
+        } else {
+            std::thread::spawn(move || child.wait());
         }
         // As a killed owner leaves it: everything there, the lock free.
         instance.abandon();
@@ -166,11 +179,11 @@ async fn a_killed_owners_server_is_swept() {
 
 /// Not a test of its own: what [`a_server_dies_with_its_owner`] runs as another process and kills.
 #[tokio::test]
-#[ignore = "run by another test"]
 async fn owner_that_is_killed() {
-    let Some(options) = local() else { return };
+    let Some(report) = std::env::var_os("DBBUILD_TEST_REPORT") else { return };
+    let options = local().unwrap();
     let server = Throwaway::start(&options).await.unwrap();
-    fs::write(std::env::var_os("DBBUILD_TEST_REPORT").unwrap(), socket_dir(server.address()).to_str().unwrap()).unwrap();
+    fs::write(report, socket_dir(server.address()).to_str().unwrap()).unwrap();
     tokio::time::sleep(std::time::Duration::from_secs(60)).await;
 }
 
@@ -182,7 +195,7 @@ async fn a_server_dies_with_its_owner() {
     let temp = tempfile::tempdir().unwrap();
     let report = temp.path().join("report");
     let mut owner = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "engine::server::tests::owner_that_is_killed", "--ignored"])
+        .args(["--exact", "engine::server::tests::owner_that_is_killed"])
         .env("DBBUILD_TEST_REPORT", &report)
         .stdout(Stdio::null())
         .spawn()
@@ -301,15 +314,14 @@ async fn a_container_serves_like_local_programs() {
     let role = server.role_address(Some("shop_owner"));
     role.connect("shop").await.unwrap().batch_execute(SCHEMA).await.unwrap();
     let client = docker_engine::connect().unwrap();
-    let label = format!("{}={}", docker_engine::OWNER_LABEL, docker_engine::Owner::this().label());
-    let ids: Vec<String> =
-        docker_engine::list(&client, &label).await.unwrap().into_iter().filter_map(|found| found.id).collect();
+    let id = server.container().unwrap().to_owned();
     // The sweep leaves alone what a living process owns.
     docker_engine::sweep(&client, false).await.unwrap();
-    let inside = dump(&server, DumpProgram::Container(ids[0].clone())).await;
+    let inside = dump(&server, DumpProgram::Container(id.clone())).await;
     assert!(inside.contains("CREATE TABLE public.seen") && !inside.contains("hidden"), "{inside}");
     server.stop().await.unwrap();
-    assert!(docker_engine::list(&client, &label).await.unwrap().is_empty());
+    let left = docker_engine::list(&client, &format!("{}=1", docker_engine::THROWAWAY_LABEL)).await.unwrap();
+    assert!(left.iter().all(|container| container.id.as_ref() != Some(&id)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -115,6 +115,14 @@ impl Throwaway {
         &self.notes
     }
 
+    /// The id of its container, where it runs in one.
+    pub fn container(&self) -> Option<&str> {
+        match &self.server {
+            Server::Local(_) => None,
+            Server::Docker(server) => server.id(),
+        }
+    }
+
     /// How it is reached, as the superuser `postgres`.
     pub fn address(&self) -> &ServerAddress {
         match &self.server {
