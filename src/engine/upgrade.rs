@@ -36,13 +36,13 @@ pub struct Work<'a> {
     /// What to do.
     pub job: Job,
     /// The commit that is written beside the rows; asked for only where something is written.
-    pub commit: &'a (dyn Fn() -> Option<String> + Sync),
+    pub commit: &'a dyn Fn() -> Option<String>,
     /// Run the checks before anything else.
     pub check_first: bool,
     /// Receives what happens.
     pub sink: Sink<'a>,
     /// Told the number of migrations before they run.
-    pub begin: &'a (dyn Fn(usize) + Sync),
+    pub begin: &'a dyn Fn(usize),
 }
 
 /// What a job did.

@@ -82,13 +82,12 @@ pub async fn build_local(project: &Project, sources: &Sources, target: &Target, 
         config: &project.config,
         sources,
         job: Job::Build,
-        commit: &|| None,
+        commit: &|| project.commit(),
         check_first: false,
         sink: &sink,
         begin: &|_| {},
     };
-    let commit = project.commit();
-    upgrade::run(&Work { commit: &|| commit.clone(), ..work }, target).await
+    upgrade::run(&work, target).await
 }
 
 /// Makes the baseline anew where its inputs changed.

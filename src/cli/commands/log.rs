@@ -36,7 +36,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         context.output.answer(&format!("nothing was applied to {}", target.describe()));
     } else {
         let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_header(COLUMNS);
+        table.load_style(presets::NOTHING).set_header(COLUMNS);
         for row in &rows {
             let commit = |i: usize, cell: &str| if i == 6 { cell.chars().take(10).collect() } else { cell.to_owned() };
             table.add_row(row.iter().enumerate().map(|(i, cell)| commit(i, cell.as_deref().unwrap_or(""))));
