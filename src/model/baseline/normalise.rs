@@ -129,7 +129,8 @@ impl NormaliseOptions {
             return Some(self.default_privileges(&text));
         }
         let found = tokens(&text);
-        let [.., owner, to, role, Placed { token: super::scan::Token::Punctuation(b';'), .. }] = found.as_slice() else {
+        let [.., owner, to, role, Placed { token: super::scan::Token::Punctuation(b';'), .. }] = found.as_slice()
+        else {
             return Some(text);
         };
         let Some(range) = role.range().filter(|_| owner.is_word(&text, "OWNER") && to.is_word(&text, "TO")) else {
@@ -178,8 +179,12 @@ impl NormaliseOptions {
         let Some(to) = found.iter().position(|t| t.depth == 0 && t.is_word(text, "TO")) else {
             return text.to_owned();
         };
-        let list: Vec<Range<usize>> =
-            found[to + 1..].iter().step_by(2).take_while(|t| !is_policy_clause(text, t)).filter_map(Placed::range).collect();
+        let list: Vec<Range<usize>> = found[to + 1..]
+            .iter()
+            .step_by(2)
+            .take_while(|t| !is_policy_clause(text, t))
+            .filter_map(Placed::range)
+            .collect();
         let (Some(first), Some(last)) = (list.first(), list.last()) else { return text.to_owned() };
         let mut roles: Vec<String> = list
             .iter()
