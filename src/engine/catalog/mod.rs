@@ -110,6 +110,8 @@ fn cell(row: &[Option<String>], at: usize) -> Option<&str> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod test_server;
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

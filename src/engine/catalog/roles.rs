@@ -12,14 +12,16 @@ use std::collections::BTreeMap;
 /// # Errors
 /// Where the server refuses the query.
 pub async fn mentioned_roles(session: &Session, except: &[String]) -> Result<Vec<RoleNeed>> {
-    const SQL: &str = "WITH mentioned AS (\
-        SELECT r.oid, r.rolname FROM pg_catalog.pg_roles r WHERE r.oid >= 16384 AND (r.oid IN (\
-            SELECT d.refobjid FROM pg_catalog.pg_shdepend d WHERE d.refclassid = 'pg_catalog.pg_authid'::regclass \
-            AND d.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())) \
-        OR r.oid IN (SELECT s.setrole FROM pg_catalog.pg_db_role_setting s \
-            WHERE s.setdatabase = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())) \
-        OR r.oid IN (SELECT u.umuser FROM pg_catalog.pg_user_mappings u)))\
-        SELECT m.rolname, g.rolname FROM mentioned m \
+    const SQL: &str = "WITH this AS (\
+            SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()\
+        ), mentioned AS (\
+            SELECT r.oid, r.rolname FROM pg_catalog.pg_roles r WHERE r.oid >= 16384 AND r.oid IN (\
+                SELECT d.refobjid FROM pg_catalog.pg_shdepend d, this \
+                WHERE d.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND (d.dbid = this.oid \
+                    OR d.classid = 'pg_catalog.pg_database'::pg_catalog.regclass AND d.objid = this.oid AND d.deptype = 'a') \
+                UNION SELECT s.setrole FROM pg_catalog.pg_db_role_setting s, this WHERE s.setdatabase = this.oid \
+                UNION SELECT u.umuser FROM pg_catalog.pg_user_mappings u)\
+        ) SELECT m.rolname, g.rolname FROM mentioned m \
         LEFT JOIN pg_catalog.pg_auth_members a ON a.member = m.oid AND a.roleid IN (SELECT oid FROM mentioned) \
         LEFT JOIN mentioned g ON g.oid = a.roleid ORDER BY 1, 2";
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
