@@ -1,1 +1,110 @@
-//! (in progress)
+//! One dbbuild at a time works on a database: a session-level advisory lock on a connection of its own.
+//!
+//! The lock is polled in autocommit, never waited for inside the server: a waiting `pg_advisory_lock` holds a snapshot
+//! that blocks `CREATE INDEX CONCURRENTLY` for ever. The server frees it when the connection ends, however it ends.
+//! The same connection watches what blocks the working one.
+
+use crate::engine::session::Session;
+use crate::error::{Error, Result};
+use std::time::{Duration, Instant};
+
+/// The two halves of the advisory lock's key: "dbbu", and 1 for "the build".
+const KEY: &str = "1684169333, 1";
+
+/// The lock; dropping it closes its connection, which frees it.
+pub struct Lock {
+    session: Session,
+}
+
+/// A session that stands in the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blocker {
+    /// Its process id.
+    pub pid: String,
+    /// "alice (psql), idle in transaction since 12 s: UPDATE …".
+    pub text: String,
+}
+
+impl Lock {
+    /// Takes the lock, waiting up to `wait` for another dbbuild; `waiting` is told once who has it.
+    ///
+    /// # Errors
+    /// It was not free within `wait`; nothing was changed.
+    pub async fn take(session: Session, wait: Duration, waiting: &dyn Fn(&str)) -> Result<Lock> {
+        session.simple("SET idle_session_timeout = 0; SET statement_timeout = 0").await?;
+        let start = Instant::now();
+        let mut pause = Duration::from_millis(20);
+        let mut told = false;
+        loop {
+            let rows = session.query_rows(&format!("SELECT pg_catalog.pg_try_advisory_lock({KEY})")).await?;
+            if rows.first().and_then(|row| row.first()).and_then(Option::as_deref) == Some("t") {
+                return Ok(Lock { session });
+            }
+            let holder = holder(&session).await?;
+            if !told {
+                waiting(&holder);
+                told = true;
+            }
+            if start.elapsed() >= wait {
+                return Err(Error::failed(format!("another dbbuild works on this database: {holder}"))
+                    .cause(format!("it was not done within {} s (lock.wait)", wait.as_secs()))
+                    .help("wait for it and run the command again; nothing was changed."));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(500));
+        }
+    }
+
+    /// Whether the connection that holds the lock still stands.
+    ///
+    /// # Errors
+    /// It does not: another dbbuild may be at work.
+    pub async fn check(&self) -> Result<()> {
+        self.session.simple("SELECT 1").await.map(|_| ()).map_err(|e| {
+            Error::failed("lost the connection that holds dbbuild's lock").cause(e).help("run the command again.")
+        })
+    }
+
+    /// Sessions that the process `pid` waits for.
+    ///
+    /// # Errors
+    /// The server said no.
+    pub async fn blockers(&self, pid: i32) -> Result<Vec<Blocker>> {
+        let sql = format!(
+            "SELECT pid::text, pg_catalog.format('process %s: %s (%s), %s for %s s%s', pid, usename, \
+             COALESCE(NULLIF(application_name, ''), 'unnamed'), state, \
+             pg_catalog.round(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - state_change)), \
+             ': ' || pg_catalog.left(pg_catalog.regexp_replace(query, '\\s+', ' ', 'g'), 80)) \
+             FROM pg_catalog.pg_stat_activity WHERE pid = ANY (pg_catalog.pg_blocking_pids({pid}))"
+        );
+        let rows = self.session.query_rows(&sql).await?;
+        let text = |row: &[Option<String>], i: usize| row.get(i).cloned().flatten().unwrap_or_default();
+        Ok(rows.iter().map(|row| Blocker { pid: text(row, 0), text: text(row, 1) }).collect())
+    }
+
+    /// How far a running `CREATE INDEX` of process `pid` is: "building index: scanning table, 42 %".
+    ///
+    /// # Errors
+    /// The server said no.
+    pub async fn index_progress(&self, pid: i32) -> Result<Option<String>> {
+        let sql = format!(
+            "SELECT phase || CASE WHEN blocks_total > 0 THEN ', ' || (100 * blocks_done / blocks_total) || ' %' ELSE '' END \
+             FROM pg_catalog.pg_stat_progress_create_index WHERE pid = {pid}"
+        );
+        let rows = self.session.query_rows(&sql).await?;
+        Ok(rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()))
+    }
+}
+
+async fn holder(session: &Session) -> Result<String> {
+    let rows = session
+        .query_rows(
+            "SELECT pg_catalog.format('process %s of %s%s', a.pid, a.usename, ' at ' || a.client_addr) \
+             FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid) \
+             WHERE l.locktype = 'advisory' AND l.classid = 1684169333 AND l.objid = 1 AND l.objsubid = 2 AND l.granted \
+               AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())",
+        )
+        .await?;
+    let name = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
+    Ok(name.unwrap_or_else(|| "it has just ended".to_owned()))
+}

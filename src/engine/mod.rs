@@ -3,11 +3,14 @@
 pub mod cache;
 pub mod catalog;
 pub mod dump;
+pub mod files;
 pub mod git;
 pub mod history;
 pub mod hooks;
 pub mod lock;
+pub mod project;
 pub mod prove;
 pub mod runner;
 pub mod server;
 pub mod session;
+pub mod target;

@@ -1,1 +1,278 @@
-//! (in progress)
+//! The guard: may this action run on this database?
+//!
+//! The environment that counts is the one marked *inside* the database, bound to that very database. A flag, a URL or a
+//! restored dump cannot change it. The verdict is a value: [`Cleared`] owns the plan and the target's identity, only
+//! [`clear`] makes one for a user's database, and the runner runs nothing without it.
+//!
+//! The guard stops accidents, not intent: whoever may write to the database may also forge its mark.
+
+use crate::error::{Error, Result};
+use crate::model::plan::Plan;
+
+/// What ties a mark to one database: a dump, a template copy or an upgrade changes at least one of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binding {
+    /// `pg_control_system().system_identifier`.
+    pub system_identifier: String,
+    /// The database's OID in `pg_database`.
+    pub database_oid: u32,
+    /// The random id that dbbuild keeps beside the data of servers that it runs; none on other servers.
+    pub server_id: Option<String>,
+}
+
+/// The row of `dbbuild.environment`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Name of the environment.
+    pub environment: String,
+    /// Whether it was marked as protected.
+    pub protected: bool,
+    /// The database that it was written in.
+    pub binding: Binding,
+}
+
+/// What the guard needs to know of a database; read by the engine, judged here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetFacts {
+    /// How messages name it, without a password: "`shop` on db1:5432".
+    pub description: String,
+    /// The database's name.
+    pub database: String,
+    /// What it is now.
+    pub binding: Binding,
+    /// What its mark says, if there is one.
+    pub mark: Option<Mark>,
+    /// Nothing in it beyond what `template1` and extensions bring.
+    pub empty: bool,
+    /// It has a version table with rows.
+    pub has_history: bool,
+}
+
+/// The environment that the command line and the configuration select.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selected {
+    /// Its name.
+    pub name: String,
+    /// What the configuration says of it; none for an environment that the configuration does not know.
+    pub known: Option<Known>,
+}
+
+/// An environment of the configuration, as far as the guard is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// `protected = true`.
+    pub protected: bool,
+    /// The configuration names at least one set of test data.
+    pub testdata: bool,
+}
+
+impl Selected {
+    /// Protected by configuration, or unknown to it: both are treated as production.
+    pub fn is_protected(&self) -> bool {
+        self.known.as_ref().is_none_or(|known| known.protected)
+    }
+}
+
+/// What somebody wants to do to a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Run migrations, repeatable files and init data.
+    Migrate,
+    /// Load a baseline into a new database.
+    Bootstrap,
+    /// Load test data as part of a build.
+    TestData,
+    /// Load a set of test data on request.
+    Seed,
+    /// Drop the database and build it again.
+    Reset,
+    /// Drop the database.
+    Drop,
+}
+
+impl Action {
+    /// All of them, for tables and tests.
+    pub const ALL: [Action; 6] =
+        [Action::Migrate, Action::Bootstrap, Action::TestData, Action::Seed, Action::Reset, Action::Drop];
+
+    fn verb(self) -> &'static str {
+        match self {
+            Action::Migrate => "migrate",
+            Action::Bootstrap => "bootstrap",
+            Action::TestData | Action::Seed => "load test data into",
+            Action::Reset => "reset",
+            Action::Drop => "drop",
+        }
+    }
+
+    fn destroys(self) -> bool {
+        matches!(self, Action::Reset | Action::Drop)
+    }
+}
+
+/// How the mark stands to the database that holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing<'a> {
+    /// Nothing marked.
+    Unmarked,
+    /// Written in this very database.
+    Valid(&'a Mark),
+    /// Came here with a dump, a template or an upgrade; the words say which part differs.
+    Foreign(&'a Mark, &'static str),
+}
+
+impl TargetFacts {
+    /// Whether the mark was written in this very database.
+    pub fn standing(&self) -> Standing<'_> {
+        let Some(mark) = &self.mark else { return Standing::Unmarked };
+        if mark.binding.system_identifier != self.binding.system_identifier {
+            Standing::Foreign(mark, "it was written on another server")
+        } else if mark.binding.database_oid != self.binding.database_oid {
+            Standing::Foreign(mark, "it was written in another database of this server")
+        } else if mark.binding.server_id != self.binding.server_id {
+            Standing::Foreign(mark, "it was written on another copy of this server")
+        } else {
+            Standing::Valid(mark)
+        }
+    }
+}
+
+/// Judges one action. `Ok` means that nothing speaks against it.
+///
+/// # Errors
+/// A refusal (exit status 1) that names the database, what it is marked as, and the way out.
+pub fn judge(action: Action, facts: &TargetFacts, selected: &Selected) -> Result<()> {
+    let refuse = |why: String| {
+        Error::failed(format!("refused to {} {}: {why}", action.verb(), facts.description))
+    };
+    match facts.standing() {
+        Standing::Valid(mark) => {
+            if mark.environment != selected.name {
+                return Err(refuse(format!(
+                    "it is marked {}, but the selected environment is {}",
+                    mark.environment, selected.name
+                ))
+                .help(format!("select it with `--env {}`, or check the address.", mark.environment)));
+            }
+            judge_marked(action, facts, selected, mark.protected, refuse)
+        }
+        Standing::Foreign(mark, why) => {
+            if facts.empty && !selected.is_protected() && !action.destroys() {
+                return judge_marked(action, facts, selected, false, refuse);
+            }
+            Err(refuse(format!("its mark ({}) does not belong to it: {why}", mark.environment)).help(format!(
+                "a restored, upgraded or template copy must be marked again: `dbbuild env mark NAME --confirm {}`.",
+                "NAME"
+            )))
+        }
+        Standing::Unmarked if facts.empty => judge_marked(action, facts, selected, false, refuse),
+        Standing::Unmarked => match action {
+            Action::Migrate if facts.has_history && selected.is_protected() && selected.known.is_some() => Ok(()),
+            Action::Bootstrap => Err(not_empty(refuse)),
+            _ => Err(refuse("it is not empty and carries no mark, so it counts as production".to_owned()).help(
+                "if it is the right database, say what it is: `dbbuild env mark NAME --confirm NAME`; nothing was changed.",
+            )),
+        },
+    }
+}
+
+fn not_empty(refuse: impl Fn(String) -> Error) -> Error {
+    refuse("it is not empty".to_owned())
+        .help("a baseline is for a new database; `dbbuild apply` upgrades an existing one. Nothing was changed.")
+}
+
+/// The rules once the mark, if any, agrees with the selection.
+fn judge_marked(
+    action: Action,
+    facts: &TargetFacts,
+    selected: &Selected,
+    marked_protected: bool,
+    refuse: impl Fn(String) -> Error,
+) -> Result<()> {
+    let protected = marked_protected || selected.is_protected();
+    match action {
+        Action::Migrate => Ok(()),
+        Action::Bootstrap if facts.empty => Ok(()),
+        Action::Bootstrap => Err(not_empty(refuse)),
+        Action::TestData | Action::Seed | Action::Reset | Action::Drop if protected => {
+            let why = match &selected.known {
+                None => format!("the configuration does not know the environment {}", selected.name),
+                Some(_) if marked_protected => format!("it is marked {}, which is protected", selected.name),
+                Some(_) => format!("the environment {} is protected", selected.name),
+            };
+            let help = if action.destroys() {
+                "no flag lifts this; `dbbuild env mark NAME --unprotect NAME` does, where the configuration agrees."
+            } else {
+                "test data loads only into databases marked with an environment that allows it."
+            };
+            Err(refuse(why).help(help))
+        }
+        Action::TestData | Action::Seed => match &selected.known {
+            Some(known) if known.testdata => Ok(()),
+            _ => Err(refuse(format!("the environment {} has no test data", selected.name))
+                .help(format!("name the sets in dbbuild.toml: `[env.{}] testdata = [\"default\"]`.", selected.name))),
+        },
+        Action::Reset | Action::Drop => Ok(()),
+    }
+}
+
+/// Judges the wish to mark a database.
+///
+/// # Errors
+/// A refusal that says which confirmation is missing.
+pub fn judge_mark(facts: &TargetFacts, to: &Selected, confirm: Option<&str>, unprotect: Option<&str>) -> Result<()> {
+    let refuse = |why: String| Error::failed(format!("refused to mark {} as {}: {why}", facts.description, to.name));
+    let Some(known) = &to.known else {
+        return Err(refuse("the configuration does not know that environment".to_owned())
+            .help(format!("add `[env.{}]` to dbbuild.toml.", to.name)));
+    };
+    let protected_now = match facts.standing() {
+        Standing::Valid(mark) => mark.protected.then(|| mark.environment.clone()),
+        Standing::Foreign(mark, _) => mark.protected.then(|| mark.environment.clone()),
+        Standing::Unmarked => None,
+    };
+    if let Some(old) = protected_now.filter(|_| !known.protected)
+        && unprotect != Some(old.as_str())
+    {
+        return Err(refuse(format!("it is marked {old}, which is protected"))
+            .help(format!("if you mean it: `dbbuild env mark {} --unprotect {old}`.", to.name)));
+    }
+    if !facts.empty && confirm != Some(to.name.as_str()) && unprotect.is_none() {
+        return Err(refuse("it is not empty, and the name was not confirmed".to_owned())
+            .help(format!("if you mean it: `dbbuild env mark {0} --confirm {0}`.", to.name)));
+    }
+    Ok(())
+}
+
+/// A plan that the guard let through, with the identity of the database that it was judged for.
+#[derive(Debug)]
+pub struct Cleared {
+    plan: Plan,
+    binding: Binding,
+}
+
+impl Cleared {
+    /// The plan to run.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The database that was judged; the runner reads it again under the lock.
+    pub fn binding(&self) -> &Binding {
+        &self.binding
+    }
+}
+
+/// Judges every action that the plan implies.
+///
+/// # Errors
+/// The first refusal; nothing was run.
+pub fn clear(plan: Plan, facts: &TargetFacts, selected: &Selected) -> Result<Cleared> {
+    for action in plan.actions() {
+        judge(action, facts, selected)?;
+    }
+    Ok(Cleared { plan, binding: facts.binding.clone() })
+}
+
+#[cfg(test)]
+mod tests;

@@ -128,7 +128,11 @@ pub fn normalise<'a>(path: &str, bytes: &'a [u8]) -> Result<Cow<'a, str>> {
 pub fn decode<'a>(path: &str, bytes: &'a [u8]) -> Result<Cow<'a, str>> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|error| not_utf8(path, bytes, error.valid_up_to()))?;
-    Ok(if text.contains("\r\n") { Cow::Owned(text.replace("\r\n", "\n")) } else { Cow::Borrowed(text) })
+    Ok(if text.contains('\r') && text.contains("\r\n") {
+        Cow::Owned(text.replace("\r\n", "\n"))
+    } else {
+        Cow::Borrowed(text)
+    })
 }
 
 fn not_utf8(path: &str, bytes: &[u8], valid: usize) -> Error {

@@ -31,12 +31,34 @@ pub struct Body<'a> {
     pub text: Cow<'a, str>,
     /// Whether BEGIN and COMMIT wrapped it.
     pub wrapped: bool,
+    /// The COMMIT that ends the script though no BEGIN stands before it. It is not among the statements and not in the
+    /// text; psql only warns of it, and what follows it is nothing.
+    pub trailing_commit: Option<Location>,
     /// Whether any statement is COPY … FROM stdin: then the text cannot be sent as one.
     pub copy_blocks: bool,
     /// The first other BEGIN, COMMIT, ROLLBACK or PREPARE TRANSACTION, with its text: an error in a transactional file.
     pub transaction_control: Option<(Location, String)>,
     /// Indexes of the statements that PostgreSQL refuses inside a transaction block.
     pub non_transactional: Vec<usize>,
+}
+
+impl<'a> Body<'a> {
+    /// The statements as they stand, a wrapping BEGIN and COMMIT included.
+    ///
+    /// # Errors
+    /// The script does not lex.
+    pub fn as_written(script: &'a Script) -> Result<Body<'a>> {
+        let statements = script.split()?;
+        Ok(Body {
+            copy_blocks: statements.iter().any(|statement| statement.copy_data.is_some()),
+            text: Cow::Borrowed(&*script.text),
+            wrapped: false,
+            trailing_commit: None,
+            transaction_control: None,
+            non_transactional: Vec::new(),
+            statements,
+        })
+    }
 }
 
 impl Script {
@@ -80,12 +102,17 @@ impl Script {
         let mut statements = self.split()?;
         let mut text = Cow::Borrowed(&*self.text);
         let wrapped = self.is_wrapped(&statements);
+        let mut removed: Vec<Statement> = Vec::new();
         if wrapped {
-            let mut bytes = self.text.as_bytes().to_vec();
-            for statement in [statements.remove(0), statements.remove(statements.len() - 1)] {
-                bytes[statement.range].iter_mut().filter(|b| **b != b'\n').for_each(|b| *b = b' ');
-            }
-            text = Cow::Owned(String::from_utf8_lossy(&bytes).into_owned());
+            removed.push(statements.remove(0));
+        }
+        if wrapped || self.ends_with_commit_alone(&statements) {
+            removed.extend(statements.pop());
+        }
+        let trailing = removed.last().filter(|_| !wrapped);
+        let trailing_commit = trailing.map(|commit| self.location(commit.range.start));
+        if !removed.is_empty() {
+            text = Cow::Owned(blank(&self.text, &removed));
         }
         let control = statements.iter().find(|statement| is_transaction_control(&statement.kind));
         let transaction_control = control.map(|statement| {
@@ -97,13 +124,43 @@ impl Script {
             copy_blocks: statements.iter().any(|statement| statement.copy_data.is_some()),
             non_transactional: (0..statements.len()).filter(is_non_transactional).collect(),
             transaction_control,
+            trailing_commit,
             wrapped,
             text,
             statements,
         })
     }
 
+    /// Whether the last statement is a plain COMMIT and no other is transaction control.
+    fn ends_with_commit_alone(&self, statements: &[Statement]) -> bool {
+        let [before @ .., last] = statements else { return false };
+        last.kind == StatementKind::Commit
+            && is_plain(self.statement_text(last))
+            && !before.iter().any(|statement| is_transaction_control(&statement.kind))
+    }
+
     /// Whether a plain BEGIN and a plain COMMIT are first and last, with no other transaction control between them.
+    /// Whether the file commits after `ALTER TYPE … ADD VALUE`, as a file must that goes on to use the new value: it
+    /// cannot be one transaction.
+    ///
+    /// # Errors
+    /// It does not lex.
+    pub fn commits_enum_value(&self) -> Result<bool> {
+        // Most files hold none, and need no lexing to see that.
+        if !self.text.as_bytes().windows(5).any(|window| window.eq_ignore_ascii_case(b"value")) {
+            return Ok(false);
+        }
+        let mut added = false;
+        for statement in self.statements() {
+            let statement = statement?;
+            if statement.kind == StatementKind::Commit && added {
+                return Ok(true);
+            }
+            added |= sql::adds_enum_value(self.statement_text(&statement));
+        }
+        Ok(false)
+    }
+
     fn is_wrapped(&self, statements: &[Statement]) -> bool {
         let [first, inner @ .., last] = statements else { return false };
         first.kind == StatementKind::Begin
@@ -127,6 +184,21 @@ impl Script {
                 .help("the data begins on the next line; move the text behind the line `\\.` that ends it"),
         }
     }
+}
+
+/// The text with spaces in place of some statements, byte for byte; newlines stay.
+fn blank(text: &str, statements: &[Statement]) -> String {
+    let mut blanked = String::with_capacity(text.len());
+    let mut at = 0;
+    for statement in statements {
+        blanked.push_str(&text[at..statement.range.start]);
+        for byte in text[statement.range.clone()].bytes() {
+            blanked.push(if byte == b'\n' { '\n' } else { ' ' });
+        }
+        at = statement.range.end;
+    }
+    blanked.push_str(&text[at..]);
+    blanked
 }
 
 /// The text before a byte offset that may lie beyond the end or within a character.
@@ -200,7 +272,8 @@ mod tests {
     #[test]
     fn other_transaction_control_is_reported_with_its_place() {
         for (text, line, shown) in [
-            ("SELECT 1;\nCOMMIT;", 2, "COMMIT"),
+            ("SELECT 1;\nCOMMIT; SELECT 2;", 2, "COMMIT"),
+            ("COMMIT; COMMIT;", 1, "COMMIT"),
             ("BEGIN; SELECT 1;", 1, "BEGIN"),
             ("BEGIN; COMMIT; BEGIN; COMMIT;", 1, "BEGIN"),
             ("BEGIN; ROLLBACK; COMMIT;", 1, "BEGIN"),
@@ -216,6 +289,15 @@ mod tests {
         }
         let script = script("SAVEPOINT a; ROLLBACK TO a; RELEASE a; DO $$BEGIN COMMIT; END$$; SELECT 'COMMIT';");
         assert_eq!(script.body().unwrap().transaction_control, None);
+    }
+
+    #[test]
+    fn a_commit_without_begin_at_the_very_end_is_taken_away_and_told() {
+        let script = script("SELECT 1;\nCOMMIT;\n-- end\n");
+        let body = script.body().unwrap();
+        assert_eq!((body.statements.len(), body.wrapped, &body.transaction_control), (1, false, &None));
+        assert_eq!(body.trailing_commit, Some(Location::new("a.sql", 2, 1)));
+        assert_eq!(body.text, "SELECT 1;\n      ;\n-- end\n");
     }
 
     #[test]

@@ -1,1 +1,181 @@
-//! (in progress)
+//! The proof: baseline and sources describe the same database, shown by running both in throwaway servers.
+//!
+//! [`prove`] replays the sources from nothing, loads the baseline beside it, and compares the settled dumps, the rows,
+//! and what no dump shows. `verify` compares with the committed baseline, `baseline` writes the one that comes out.
+
+mod compare;
+mod load;
+mod probe;
+mod replay;
+mod server;
+mod testdata;
+mod unseen;
+
+pub use server::{ThrowawayPlan, database_name};
+
+use crate::engine::cache::{Cache, Kind};
+use crate::engine::history;
+use crate::engine::runner::{Event, Sink};
+use crate::error::{Error, Result};
+use crate::model::baseline::{BaselineParts, ColumnName, Dump, RoleNeed, render};
+use crate::model::catalog::Catalog;
+use crate::model::checksum::Checksum;
+use crate::model::config::{Config, Severity};
+use crate::model::sources::Sources;
+use std::sync::Arc;
+
+/// What to prove, and with what.
+pub struct Request<'a> {
+    /// The configuration that stands with the sources.
+    pub config: &'a Config,
+    /// The sources.
+    pub sources: &'a Sources,
+    /// Where the baseline lies, for messages.
+    pub baseline_path: &'a str,
+    /// Compare with the committed baseline, or make a new one.
+    pub goal: Goal,
+    /// Keeps what was found out for later.
+    pub cache: &'a Cache,
+    /// Receives what happens.
+    pub sink: Sink<'a>,
+}
+
+/// What the proof is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// The committed baseline is right.
+    Compare,
+    /// A baseline is to be made.
+    Generate,
+}
+
+/// What came out.
+pub struct Proof {
+    /// The settled baseline that the sources make.
+    pub baseline: Arc<str>,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+/// The inputs of the baseline beside the files: part of its digest.
+pub fn config_part(config: &Config) -> String {
+    let pg = &config.postgres;
+    format!(
+        "version={:?} database={:?} encoding={:?} locale={:?} role={:?} settings={:?} exclude={:?}",
+        pg.version, pg.database, pg.encoding, pg.locale, pg.role, pg.settings, config.baseline.exclude
+    )
+}
+
+/// The digest that stands in the baseline's header.
+pub fn inputs(config: &Config, sources: &Sources) -> Checksum {
+    sources.inputs_digest(&config_part(config))
+}
+
+/// The digest of everything that a verdict depends on.
+pub fn verdict_key(config: &Config, sources: &Sources) -> Checksum {
+    let rules = &config.migrations;
+    sources.proof_digest(&format!("{} rules={rules:?} env={:?}", config_part(config), testdata::lists(config, sources)))
+}
+
+/// Runs the proof. Everything that is wrong is reported at once.
+///
+/// # Errors
+/// The sources cannot be replayed, a rule is broken, or (status 3) the baseline is not what they make.
+pub async fn prove(request: &Request<'_>) -> Result<Proof> {
+    let plan = ThrowawayPlan::from_config(request.config)?;
+    let committed = committed(request)?;
+    let (replayed, loaded) = tokio::join!(replay::full(request, &plan), async {
+        match &committed {
+            Some(text) => Some(load::load(&plan, request, Arc::clone(text)).await),
+            None => None,
+        }
+    });
+    let mut replayed = replayed?;
+    let made = Made { request, plan: &plan, major: replayed.major };
+    let mut notes = std::mem::take(&mut replayed.notes);
+    let mut faults = std::mem::take(&mut replayed.faults);
+    let outcome = match (committed, loaded) {
+        (Some(text), Some(loaded)) => compare::with_committed(&made, &replayed, text, loaded, &mut notes).await,
+        _ => compare::generate(&made, &replayed, &mut notes).await,
+    };
+    let settled = match outcome {
+        Ok(settled) => Some(settled),
+        Err(fault) => {
+            faults.push(fault);
+            None
+        }
+    };
+    if let Some(fault) = Error::all(faults) {
+        return Err(fault);
+    }
+    let settled = settled.ok_or_else(|| Error::failed("the proof came to no end"))?;
+    remember(request, &replayed.catalog, &settled);
+    Ok(Proof { baseline: settled.text, notes })
+}
+
+/// The committed baseline, where the goal is to compare with it.
+fn committed(request: &Request<'_>) -> Result<Option<Arc<str>>> {
+    if request.goal == Goal::Generate {
+        return Ok(None);
+    }
+    let path = request.baseline_path;
+    let Some(bytes) = &request.sources.baseline else {
+        return Err(Error::difference(format!("{path} is missing"))
+            .help("run `dbbuild baseline` and stage the result, or `dbbuild verify --fix`."));
+    };
+    let text = std::str::from_utf8(bytes).map_err(|e| {
+        Error::failed(format!("{path} is not UTF-8")).cause(e).help("run `dbbuild baseline` to make it again.")
+    })?;
+    Ok(Some(Arc::from(text)))
+}
+
+/// A settled baseline and what a database made from it looks like.
+pub(crate) struct Settled {
+    text: Arc<str>,
+    catalog: Catalog,
+}
+
+/// What is common to the steps after the replay.
+pub(crate) struct Made<'a> {
+    request: &'a Request<'a>,
+    plan: &'a ThrowawayPlan,
+    major: u32,
+}
+
+impl Made<'_> {
+    /// Writes the baseline's text around a dump.
+    fn render(&self, dump: &Dump, roles: &[RoleNeed], volatile: &[ColumnName]) -> Arc<str> {
+        Arc::from(render(&BaselineParts {
+            postgres_major: self.major,
+            inputs: inputs(self.request.config, self.request.sources),
+            volatile: volatile.to_vec(),
+            roles: roles.to_vec(),
+            dump: dump.clone(),
+            history_sql: history::baseline_section(self.request.sources),
+        }))
+    }
+}
+
+/// Keeps the catalogs that a right database may show: as replayed, and as loaded from the baseline.
+fn remember(request: &Request<'_>, replayed: &Catalog, settled: &Settled) {
+    if let Ok(body) = serde_json::to_string(&[replayed, &settled.catalog]) {
+        request.cache.put(Kind::Catalog, &inputs(request.config, request.sources), &body);
+    }
+}
+
+/// The catalogs kept for a set of inputs.
+pub fn remembered(cache: &Cache, inputs: &Checksum) -> Option<Vec<Catalog>> {
+    serde_json::from_str(&cache.get(Kind::Catalog, inputs)?).ok()
+}
+
+/// Sorts a broken rule into faults or notes, as the configuration says.
+pub(crate) fn judge_rule(severity: Severity, fault: Error, faults: &mut Vec<Error>, notes: &mut Vec<String>, sink: Sink<'_>) {
+    match severity {
+        Severity::Error => faults.push(fault),
+        Severity::Warn => {
+            sink(Event::Note(fault.to_string()));
+            notes.push(fault.to_string());
+        }
+        Severity::Off => {}
+    }
+}

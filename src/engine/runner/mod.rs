@@ -1,1 +1,186 @@
-//! (in progress)
+//! The runner: executes a cleared plan, one transaction per migration, and reports what happened.
+//!
+//! One runner serves build, apply, bootstrap and every replay in a throwaway. It plans nothing, asks nobody and prints
+//! nothing; what happens is told through [`Sink`].
+
+mod check;
+mod journal;
+mod load;
+mod message;
+mod settle;
+mod watch;
+mod worker;
+
+pub use check::{CheckFailure, run_check};
+pub use load::load_baseline;
+pub use message::Unit;
+pub use worker::{Ran, Worker, WorkerOptions};
+
+use crate::engine::history::{self, Author};
+use crate::engine::lock::Lock;
+use crate::engine::session::Session;
+use crate::error::{Error, Result};
+use crate::model::guard::{Cleared, Mark};
+use crate::model::migration::Migration;
+use crate::model::plan::{FileKind, Step};
+use std::time::Duration;
+
+/// Something that happened, for progress and reports.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A migration is about to run.
+    Begin(String),
+    /// A migration is committed; the words say in which way, where that is worth saying.
+    Migrated(String, Option<String>),
+    /// A repeatable, init or test-data file is committed.
+    Ran(FileKind, String),
+    /// A check passed.
+    Checked(String),
+    /// So many bytes of COPY data were sent since the last such event.
+    Copied(u64),
+    /// Somebody stands in the way, or an index build goes on.
+    Waiting(String),
+    /// Worth a line, and no error.
+    Note(String),
+}
+
+/// Where events go.
+pub type Sink<'a> = &'a (dyn Fn(Event) + Send + Sync);
+
+/// What a run did.
+#[derive(Debug, Default, Clone)]
+pub struct Report {
+    /// Paths of migrations that were applied, with how, where that is worth saying.
+    pub migrations: Vec<(String, Option<String>)>,
+    /// Paths of other files that ran.
+    pub files: Vec<(FileKind, String)>,
+    /// Paths of checks that passed.
+    pub checks: Vec<String>,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+/// How to run.
+pub struct RunOptions<'a> {
+    /// `lock_timeout` of transactional work.
+    pub lock_timeout: Duration,
+    /// Written beside each row.
+    pub author: Author,
+    /// The lock that the caller holds on this database.
+    pub lock: &'a Lock,
+    /// Receives what happens.
+    pub sink: Sink<'a>,
+}
+
+/// Runs a plan. Returns with every finished step committed, whatever comes of the rest.
+///
+/// # Errors
+/// The first step that failed; the message says what state was left.
+pub async fn run(cleared: &Cleared, session: Session, options: &RunOptions<'_>) -> Result<Report> {
+    let plan = cleared.plan();
+    options.lock.check().await?;
+    unchanged_since(cleared, &session).await?;
+    let mut worker = Worker::new(
+        session,
+        WorkerOptions {
+            lock_timeout: options.lock_timeout,
+            author: options.author.clone(),
+            lock: Some(options.lock),
+            sink: options.sink,
+        },
+    )
+    .await?;
+    if plan.install {
+        worker.execute(history::SCHEMA).await.map_err(|e| e.help("the version table could not be made; nothing was run."))?;
+    }
+    let mut report = Report { notes: plan.notes.clone(), ..Report::default() };
+    let total = plan.migrations().count();
+    let mut steps = plan.steps.as_slice();
+    while let Some(step) = steps.first() {
+        let batch = migrations_ahead(steps);
+        if batch.len() > 1 {
+            let done = worker.migrate_batch(&batch).await?;
+            report.migrations.extend(batch.iter().take(done).map(|m| (m.path.clone(), None)));
+            steps = steps.get(done..).unwrap_or_default();
+            if done > 0 {
+                continue;
+            }
+        }
+        run_step(step, cleared, &mut worker, &mut report).await.map_err(|e| left_behind(e, &report, total))?;
+        steps = steps.get(1..).unwrap_or_default();
+    }
+    Ok(report)
+}
+
+/// The migrations at the head of the list that may travel in one message.
+fn migrations_ahead(steps: &[Step]) -> Vec<&Migration> {
+    let mut batch = Vec::new();
+    let mut bytes = 0;
+    for step in steps {
+        let Step::Migration { migration, reason: crate::model::plan::Reason::New } = step else { break };
+        bytes += migration.up.text.len();
+        if batch.len() >= message::BATCH_FILES || bytes > message::BATCH_BYTES || !message::may_travel(migration) {
+            break;
+        }
+        batch.push(migration.as_ref());
+    }
+    batch
+}
+
+async fn run_step(step: &Step, cleared: &Cleared, worker: &mut Worker<'_>, report: &mut Report) -> Result<()> {
+    match step {
+        Step::Mark { environment, protected } => {
+            let mark = Mark {
+                environment: environment.clone(),
+                protected: *protected,
+                binding: cleared.binding().clone(),
+            };
+            worker.execute(&history::write_mark(&mark)).await
+        }
+        Step::Baseline { path, text } => load_baseline(worker, path, text).await,
+        Step::Migration { migration, .. } => {
+            let ran = worker.migrate(migration).await?;
+            report.migrations.push((migration.path.clone(), ran.describe()));
+            Ok(())
+        }
+        Step::File { kind, file, .. } => {
+            worker.run_file(*kind, file).await?;
+            report.files.push((*kind, file.path.clone()));
+            Ok(())
+        }
+        Step::Sequences => worker.raise_sequences().await,
+        Step::Check { file } => {
+            if let Some(failure) = run_check(worker.session(), file).await? {
+                return Err(failure.into_error(file));
+            }
+            report.checks.push(file.path.clone());
+            worker.tell(Event::Checked(file.path.clone()));
+            Ok(())
+        }
+    }
+}
+
+/// The plan was made without the lock; under it, the database must still be the one that was planned for.
+async fn unchanged_since(cleared: &Cleared, session: &Session) -> Result<()> {
+    let found = history::find(session, "the database", cleared.binding().server_id.as_deref()).await?;
+    if found.facts.binding != *cleared.binding() {
+        return Err(Error::failed("the database was replaced while dbbuild was planning")
+            .help("run the command again; nothing was changed."));
+    }
+    if found.history.fingerprint() != cleared.plan().history {
+        return Err(Error::failed("another dbbuild changed the database while this one was planning")
+            .sqlstate(REPLAN)
+            .help("run the command again; nothing was changed by this one."));
+    }
+    Ok(())
+}
+
+/// Marks the error after which a caller plans again under the lock.
+pub const REPLAN: &str = "DBB01";
+
+fn left_behind(error: Error, report: &Report, total: usize) -> Error {
+    if total == 0 {
+        return error;
+    }
+    error.help(format!("{} of {total} pending migrations are applied.", report.migrations.len()))
+}

@@ -1,1 +1,29 @@
-//! (in progress)
+//! PostgreSQL servers that dbbuild runs itself: throwaways for proofs, and the private server of a repository.
+//!
+//! - [`programs`] finds PostgreSQL on this machine, [`state`] the folders that outlive a run, [`process`] the processes.
+//! - [`cluster`] makes, configures and starts a data directory; [`template`] keeps fresh ones to copy.
+//! - [`throwaway`] is the server of a proof, from [`local`] programs or from [`docker`]; [`sweep`] removes what a kill left.
+//! - [`embedded`] is the server that stays, one for each repository without an address of its own.
+//!
+//! What runs in these servers is not known here, and only throwaways are ever removed.
+
+pub mod address;
+pub mod cluster;
+pub mod docker;
+pub mod docker_engine;
+pub mod embedded;
+mod embedded_docker;
+pub mod local;
+pub mod process;
+pub mod programs;
+pub mod state;
+pub mod sweep;
+pub mod template;
+pub mod throwaway;
+
+pub use address::{HostOrSocketDir, ServerAddress};
+pub use embedded::{Embedded, EmbeddedOptions, EmbeddedStatus};
+pub use throwaway::{Throwaway, ThrowawayKind, ThrowawayOptions};
+
+#[cfg(test)]
+mod tests;

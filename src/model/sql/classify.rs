@@ -192,6 +192,12 @@ fn creates_in_pg_temp(words: &mut Words) -> bool {
     schema && words.peek(1).is_some_and(|word| word.symbol("."))
 }
 
+/// Whether the statement is `ALTER TYPE … ADD VALUE`: the value can be used only after a commit (55P04).
+pub fn adds_enum_value(statement: &str) -> bool {
+    let mut words = Words::new(statement);
+    words.eat(&["alter", "type"]) && words.name().is_some() && words.eat(&["add", "value"])
+}
+
 fn alter(words: &mut Words) -> StatementKind {
     let Some(kind) = words.next() else { return StatementKind::Other };
     match kind.text.to_ascii_lowercase().as_str() {

@@ -85,9 +85,9 @@ fn drop_statement(words: &mut Words) -> Option<&'static str> {
 fn comment(words: &mut Words) -> Option<&'static str> {
     words.eat(&["on"]);
     words.eat_any(&["materialized", "foreign"]);
-    words
-        .eat_any(&["table", "column", "view", "index", "sequence", "constraint", "trigger", "policy", "rule"])
-        .map(|_| SHARE_UPDATE_EXCLUSIVE)
+    let on =
+        words.eat_any(&["table", "column", "view", "index", "sequence", "constraint", "trigger", "policy", "rule"])?;
+    Some(if matches!(on, "constraint" | "trigger" | "policy" | "rule") { ACCESS_SHARE } else { SHARE_UPDATE_EXCLUSIVE })
 }
 
 fn lock_table(words: &mut Words) -> Option<&'static str> {
@@ -178,7 +178,7 @@ fn subcommand(words: &mut Words) -> &'static str {
     }
     if words.eat(&["alter"]) {
         if words.eat(&["constraint"]) {
-            return SHARE_ROW_EXCLUSIVE;
+            return ACCESS_EXCLUSIVE;
         }
         words.eat(&["column"]);
         words.next();

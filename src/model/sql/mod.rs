@@ -14,7 +14,7 @@ mod words;
 
 use std::ops::Range;
 
-pub use classify::{NonTransactional, StatementKind, classify};
+pub use classify::{NonTransactional, StatementKind, adds_enum_value, classify};
 pub use lock::lock_mode;
 pub use object::{ObjectRef, main_object};
 pub use password::literal_password;

@@ -288,7 +288,7 @@ fn the_main_object_and_its_lock_are_found() {
         ("REFRESH MATERIALIZED VIEW CONCURRENTLY v", "materialized view v", "EXCLUSIVE"),
         ("REINDEX TABLE CONCURRENTLY t", "table t", "SHARE UPDATE EXCLUSIVE"),
         ("COMMENT ON COLUMN s.\"a.b\".c IS 'x'", "table s.\"a.b\"", "SHARE UPDATE EXCLUSIVE"),
-        ("COMMENT ON CONSTRAINT c ON t IS 'x'", "table t", "SHARE UPDATE EXCLUSIVE"),
+        ("COMMENT ON CONSTRAINT c ON t IS 'x'", "table t", "ACCESS SHARE"),
         ("COMMENT ON FUNCTION f(int) IS 'x'", "function f", ""),
         ("CREATE OR REPLACE VIEW v AS SELECT 1", "view v", "ACCESS EXCLUSIVE"),
         ("CREATE VIEW v AS SELECT 1", "view v", ""),
@@ -410,7 +410,7 @@ proptest! {
         for statement in statements(&text).map_while(Result::ok) {
             prop_assert!(statement.range.start >= at && statement.range.start < statement.range.end);
             let shown = &text[statement.range.clone()];
-            prop_assert_eq!(shown.trim(), shown.trim_matches('\u{feff}').trim());
+            prop_assert_eq!(shown, shown.trim_matches([' ', '\t', '\n', '\r', '\u{b}', '\u{c}']));
             at = statement.copy_data.map_or(statement.range.end, |data| data.end);
             literal_password(shown);
             main_object(shown);
@@ -433,7 +433,11 @@ proptest! {
     #[test]
     fn a_statement_alone_is_the_same_statement(text in sql_text()) {
         if let Ok(all) = split(&text) {
-            for statement in all.iter().filter(|statement| statement.copy_data.is_none()) {
+            // A byte order mark is white space at the beginning of a text and a letter within.
+            let plain = |statement: &&Statement| {
+                statement.copy_data.is_none() && !text[statement.range.clone()].starts_with('\u{feff}')
+            };
+            for statement in all.iter().filter(plain) {
                 let alone = split(&text[statement.range.clone()]);
                 let alone = alone.map(|list| list.into_iter().map(|one| one.kind).collect::<Vec<_>>());
                 prop_assert_eq!(alone, Ok(vec![statement.kind.clone()]));

@@ -1,0 +1,122 @@
+//! Files of the user's tree: read into a [`Snapshot`], and replaced atomically.
+
+use crate::engine::git::Listed;
+use crate::error::{Error, OrFailed, Result};
+use crate::model::snapshot::{FileEntry, Snapshot};
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// Replaces a file's content: the old bytes or the new ones, never a part, whatever happens meanwhile.
+///
+/// The file keeps its mode; a new one gets the usual one.
+///
+/// # Errors
+/// The folder cannot be written or the disk is full; the old file stands as it was.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut new = tempfile::Builder::new().prefix(".dbbuild-").tempfile_in(folder)?;
+    new.write_all(bytes)?;
+    let mode = fs::metadata(path).map_or(0o644, |old| old.permissions().mode() & 0o7777);
+    new.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
+    new.as_file().sync_all()?;
+    new.persist(path).map_err(|e| e.error)?;
+    Ok(())
+}
+
+/// Reads files and folders of the work tree, given relative to `root`.
+///
+/// # Errors
+/// Something there cannot be read, or its name is not UTF-8.
+pub fn read(root: &Path, paths: &[String]) -> Result<Snapshot> {
+    let mut snapshot = Snapshot::default();
+    for path in paths {
+        visit(root, path, &mut snapshot)?;
+    }
+    Ok(snapshot)
+}
+
+fn visit(root: &Path, path: &str, snapshot: &mut Snapshot) -> Result<()> {
+    let full = root.join(path);
+    let shown = || format!("cannot read {}", path.escape_debug());
+    let metadata = match fs::symlink_metadata(&full) {
+        Ok(metadata) => metadata,
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(()),
+        Err(e) => return Err(Error::failed(shown()).cause(e)),
+    };
+    if metadata.is_symlink() {
+        let target = fs::read_link(&full).or_failed(shown)?;
+        let target = target.to_string_lossy().into_owned();
+        snapshot.insert(path.to_owned(), FileEntry::Symlink { target });
+        return Ok(());
+    }
+    if metadata.is_file() {
+        let bytes = fs::read(&full).or_failed(shown)?;
+        let executable = metadata.permissions().mode() & 0o111 != 0;
+        snapshot.insert(path.to_owned(), FileEntry::Blob { bytes: bytes.into(), executable });
+        return Ok(());
+    }
+    if metadata.is_dir() {
+        if full.join(".git").exists() && full != root {
+            snapshot.insert(path.to_owned(), FileEntry::Submodule);
+            return Ok(());
+        }
+        for entry in fs::read_dir(&full).or_failed(shown)? {
+            let name = entry.or_failed(shown)?.file_name();
+            let name = name.to_str().ok_or_else(|| {
+                Error::failed(format!("the file name {} is not UTF-8", full.join(&name).display().to_string().escape_debug()))
+            })?;
+            visit(root, &format!("{path}/{name}"), snapshot)?;
+        }
+    }
+    Ok(())
+}
+
+/// The names and git object ids of what [`read`] read, as [`crate::engine::git::Git::list`] gives them for the index.
+///
+/// # Errors
+/// None in practice; libgit2's hashing has an error type.
+pub fn listed(snapshot: &Snapshot) -> Result<Vec<Listed>> {
+    snapshot
+        .iter()
+        .map(|(path, entry)| {
+            let (mode, bytes): (u32, &[u8]) = match entry {
+                FileEntry::Blob { bytes, executable: true } => (0o100_755, bytes),
+                FileEntry::Blob { bytes, executable: false } => (0o100_644, bytes),
+                FileEntry::Symlink { target } => (0o120_000, target.as_bytes()),
+                FileEntry::Submodule => (0o160_000, &[]),
+            };
+            let id = git2::Oid::hash_object(git2::ObjectType::Blob, bytes).or_failed(|| "cannot hash a file")?;
+            Ok(Listed { path: path.to_owned(), mode, id })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaces_and_keeps_the_mode() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("baseline.sql");
+        replace(&path, b"one").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        replace(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn reads_files_links_and_folders() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("db/init")).unwrap();
+        fs::write(dir.path().join("db/init/a.sql"), "SELECT 1").unwrap();
+        std::os::unix::fs::symlink("a.sql", dir.path().join("db/init/b.sql")).unwrap();
+        let snapshot = read(dir.path(), &["db/init".to_owned(), "db/missing".to_owned()]).unwrap();
+        let paths: Vec<&str> = snapshot.iter().map(|(path, _)| path).collect();
+        assert_eq!(paths, ["db/init/a.sql", "db/init/b.sql"]);
+    }
+}

@@ -1,0 +1,264 @@
+//! The version table: schema `dbbuild` in the target database.
+//!
+//! Reads it as a value, makes the statements that write it, and renders its rows for the baseline. It decides nothing:
+//! what is missing is [`crate::model::plan`]'s business.
+
+use crate::engine::session::Session;
+use crate::error::{Error, OrFailed, Result};
+use crate::model::checksum::Checksum;
+use crate::model::guard::{Binding, Mark, TargetFacts};
+use crate::model::migration::Migration;
+use crate::model::plan::{Applied, FileKind, History};
+use crate::model::sources::{ScriptFile, Sources};
+use crate::model::version::Version;
+
+/// The DDL of the schema `dbbuild`; the same text stands in every baseline.
+pub const SCHEMA: &str = include_str!("schema.sql");
+
+/// Texts longer than this stay out of the version table.
+const LONGEST_TEXT: usize = 64 * 1024 * 1024;
+
+/// Who runs: written beside every row.
+#[derive(Debug, Clone, Default)]
+pub struct Author {
+    /// The commit that is checked out, with a `+` where the work tree differs.
+    pub commit: Option<String>,
+}
+
+/// A database as it is found: what the guard judges and the plan starts from.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// For the guard.
+    pub facts: TargetFacts,
+    /// For the plan.
+    pub history: History,
+}
+
+const FACTS: &str = "
+SELECT (SELECT system_identifier::text FROM pg_catalog.pg_control_system()),
+       d.oid::text,
+       d.datname,
+       pg_catalog.to_regclass('dbbuild.migration') IS NOT NULL,
+       pg_catalog.to_regclass('dbbuild.environment') IS NOT NULL,
+       NOT EXISTS (
+         SELECT FROM (
+           SELECT 'pg_class'::regclass AS catalog, c.oid, relnamespace AS schema FROM pg_catalog.pg_class c WHERE c.oid > d.oid
+           UNION ALL SELECT 'pg_proc'::regclass, p.oid, pronamespace FROM pg_catalog.pg_proc p WHERE p.oid > d.oid
+           UNION ALL SELECT 'pg_type'::regclass, t.oid, typnamespace FROM pg_catalog.pg_type t WHERE t.oid > d.oid
+           UNION ALL SELECT 'pg_namespace'::regclass, n.oid, n.oid FROM pg_catalog.pg_namespace n WHERE n.oid > d.oid
+         ) o
+         WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
+                           WHERE e.classid = o.catalog AND e.objid = o.oid AND e.deptype IN ('e', 'i'))
+           AND NOT EXISTS (SELECT FROM pg_catalog.pg_namespace n
+                           WHERE n.oid = o.schema AND (n.nspname IN ('dbbuild', 'pg_toast') OR n.nspname LIKE 'pg\\_temp\\_%' OR n.nspname LIKE 'pg\\_toast\\_temp\\_%'))
+       )
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata)
+FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()";
+
+const MARK: &str = "SELECT name, protected, system_identifier, database_oid::text, server_id FROM dbbuild.environment";
+const MIGRATIONS: &str = "SELECT version, name, checksum, state = 'applied' FROM dbbuild.migration ORDER BY position";
+const FILES: &str = "SELECT kind, name, checksum FROM dbbuild.file";
+
+/// Reads what the guard and the plan need.
+///
+/// `server_id` is the id that dbbuild keeps beside the data of a server that it runs.
+///
+/// # Errors
+/// The server said no, or the version table holds what this dbbuild cannot read.
+pub async fn find(session: &Session, description: &str, server_id: Option<&str>) -> Result<Found> {
+    let rows = session.query_rows(FACTS).await?;
+    let row = rows.first().ok_or_else(|| Error::failed(format!("cannot read what {description} is")))?;
+    let text = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();
+    let truth = |i: usize| text(i) == "t";
+    let mark = if truth(4) { read_mark(session).await? } else { None };
+    let history = if truth(3) { read(session).await? } else { History::default() };
+    let facts = TargetFacts {
+        description: description.to_owned(),
+        database: text(2),
+        binding: Binding {
+            system_identifier: text(0),
+            database_oid: text(1).parse().or_failed(|| "cannot read the OID of the database")?,
+            server_id: server_id.map(str::to_owned),
+        },
+        mark,
+        empty: truth(5),
+        has_history: !history.applied.is_empty(),
+    };
+    Ok(Found { facts, history })
+}
+
+async fn read_mark(session: &Session) -> Result<Option<Mark>> {
+    let rows = session.query_rows(MARK).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let text = |i: usize| row.get(i).cloned().flatten();
+    Ok(Some(Mark {
+        environment: text(0).unwrap_or_default(),
+        protected: text(1).as_deref() != Some("f"),
+        binding: Binding {
+            system_identifier: text(2).unwrap_or_default(),
+            database_oid: text(3).and_then(|oid| oid.parse().ok()).unwrap_or(0),
+            server_id: text(4),
+        },
+    }))
+}
+
+/// Reads the version table.
+///
+/// # Errors
+/// The server said no, or a row is not of this dbbuild's making.
+pub async fn read(session: &Session) -> Result<History> {
+    let mut history = History { installed: true, ..History::default() };
+    for row in session.query_rows(MIGRATIONS).await? {
+        let text = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();
+        history.applied.push(Applied {
+            version: Version::parse(&text(0))?,
+            name: text(1),
+            checksum: Checksum::from_hex(&text(2))?,
+            complete: text(3) == "t",
+        });
+    }
+    for row in session.query_rows(FILES).await? {
+        let text = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();
+        let Some(kind) = FileKind::parse(&text(0)) else { continue };
+        history.files.insert((kind, text(1)), Checksum::from_hex(&text(2))?);
+    }
+    Ok(history)
+}
+
+/// A string constant that is safe under every setting of `standard_conforming_strings`.
+pub fn literal(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 3);
+    out.push_str("E'");
+    for c in text.chars() {
+        match c {
+            '\'' => out.push_str("''"),
+            '\\' => out.push_str("\\\\"),
+            c => out.push(c),
+        }
+    }
+    out.push('\'');
+    out
+}
+
+fn optional(text: Option<&str>) -> String {
+    text.filter(|text| text.len() <= LONGEST_TEXT).map_or_else(|| "NULL".to_owned(), literal)
+}
+
+/// The row that opens a migration's transaction; a rival that had it first gives 23505.
+pub fn insert_migration(migration: &Migration, transactional: bool, author: &Author) -> String {
+    format!(
+        "INSERT INTO dbbuild.migration (version, name, checksum, state, origin, transactional, up_sql, down_sql, \
+         git_commit, dbbuild_version) VALUES ('{}', {}, '{}', '{}', 'run', {transactional}, {}, {}, {}, '{}')",
+        migration.version,
+        literal(&migration.name),
+        migration.checksum,
+        if transactional { "applied" } else { "started" },
+        optional(Some(&migration.up.text)),
+        optional(migration.down.as_ref().map(|down| &*down.text)),
+        optional(author.commit.as_deref()),
+        env!("CARGO_PKG_VERSION"),
+    )
+}
+
+/// Closes a migration; fails where the migration dropped the version table, and so takes it back.
+pub fn finish_migration(version: &Version) -> String {
+    format!(
+        "UPDATE dbbuild.migration SET state = 'applied', duration = pg_catalog.clock_timestamp() - applied_at \
+         WHERE version = '{version}'"
+    )
+}
+
+/// Records the run of a repeatable, init or test-data file.
+pub fn upsert_file(kind: FileKind, file: &ScriptFile, author: &Author) -> String {
+    format!(
+        "INSERT INTO dbbuild.file (kind, name, checksum, git_commit, dbbuild_version) VALUES ('{}', {}, '{}', {}, '{}') \
+         ON CONFLICT (kind, name) DO UPDATE SET checksum = EXCLUDED.checksum, applied_at = EXCLUDED.applied_at, \
+         applied_by = EXCLUDED.applied_by, git_commit = EXCLUDED.git_commit, \
+         dbbuild_version = EXCLUDED.dbbuild_version, duration = NULL",
+        kind.as_str(),
+        literal(&file.name),
+        file.checksum,
+        optional(author.commit.as_deref()),
+        env!("CARGO_PKG_VERSION"),
+    )
+}
+
+/// Adds how long the run of a file took.
+pub fn finish_file(kind: FileKind, file: &ScriptFile) -> String {
+    format!(
+        "UPDATE dbbuild.file SET duration = pg_catalog.clock_timestamp() - applied_at WHERE kind = '{}' AND name = {}",
+        kind.as_str(),
+        literal(&file.name)
+    )
+}
+
+/// Writes the mark, replacing an older one.
+pub fn write_mark(mark: &Mark) -> String {
+    format!(
+        "INSERT INTO dbbuild.environment (name, protected, system_identifier, database_oid, server_id) \
+         VALUES ({}, {}, {}, {}, {}) ON CONFLICT (one_row) DO UPDATE SET name = EXCLUDED.name, \
+         protected = EXCLUDED.protected, system_identifier = EXCLUDED.system_identifier, \
+         database_oid = EXCLUDED.database_oid, server_id = EXCLUDED.server_id, marked_at = EXCLUDED.marked_at, \
+         marked_by = EXCLUDED.marked_by",
+        literal(&mark.environment),
+        mark.protected,
+        literal(&mark.binding.system_identifier),
+        mark.binding.database_oid,
+        optional(mark.binding.server_id.as_deref()),
+    )
+}
+
+/// After a bootstrap: the texts of what the baseline's version rows only name, from files with the same checksum.
+pub fn fill_texts(migration: &Migration) -> String {
+    format!(
+        "UPDATE dbbuild.migration SET up_sql = {}, down_sql = {}, dbbuild_version = '{}' \
+         WHERE version = '{}' AND checksum = '{}' AND up_sql IS NULL",
+        optional(Some(&migration.up.text)),
+        optional(migration.down.as_ref().map(|down| &*down.text)),
+        env!("CARGO_PKG_VERSION"),
+        migration.version,
+        migration.checksum,
+    )
+}
+
+/// The schema and the rows that a baseline carries: nothing in them differs between machines.
+pub fn baseline_section(sources: &Sources) -> String {
+    let mut out = String::from(SCHEMA);
+    let mut block = |head: &str, rows: Vec<String>| {
+        if !rows.is_empty() {
+            out.push_str(&format!("\nCOPY {head} FROM stdin;\n"));
+            rows.iter().for_each(|row| out.push_str(row));
+            out.push_str("\\.\n");
+        }
+    };
+    let migration = |m: &Migration| format!("{}\t{}\t{}\n", m.version, copy_text(&m.name), m.checksum);
+    block("dbbuild.migration (version, name, checksum)", sources.migrations.iter().map(migration).collect());
+    let file = |kind: FileKind, f: &ScriptFile| format!("{}\t{}\t{}\n", kind.as_str(), copy_text(&f.name), f.checksum);
+    let mut files: Vec<String> = sources.init.iter().map(|f| file(FileKind::Init, f)).collect();
+    files.extend(sources.repeatable.iter().map(|f| file(FileKind::Repeatable, f)));
+    files.sort();
+    block("dbbuild.file (kind, name, checksum)", files);
+    out
+}
+
+/// What [`baseline_section`] says of a set of sources, as the history of a database that was made from it.
+pub fn held_by_baseline(sources: &Sources) -> History {
+    let applied = |m: &Migration| Applied {
+        version: m.version.clone(),
+        name: m.name.clone(),
+        checksum: m.checksum,
+        complete: true,
+    };
+    let init = sources.init.iter().map(|f| ((FileKind::Init, f.name.clone()), f.checksum));
+    let repeatable = sources.repeatable.iter().map(|f| ((FileKind::Repeatable, f.name.clone()), f.checksum));
+    History {
+        installed: true,
+        applied: sources.migrations.iter().map(applied).collect(),
+        files: init.chain(repeatable).collect(),
+    }
+}
+
+/// Escapes a value for COPY's text format.
+fn copy_text(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n").replace('\r', "\\r")
+}

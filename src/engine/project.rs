@@ -1,0 +1,184 @@
+//! The project: the folder with `dbbuild.toml`, its configuration, its repository, and its sources from any source.
+
+use crate::engine::cache::Cache;
+use crate::engine::files;
+use crate::engine::git::{Git, Listed, Source};
+use crate::error::{Error, OrFailed, Result};
+use crate::model::checksum::Checksum;
+use crate::model::config::{Config, FILE_NAME, Paths};
+use crate::model::snapshot::{FileEntry, Snapshot};
+use crate::model::sources::{SourcePaths, Sources};
+use std::path::{Path, PathBuf};
+
+/// A folder with a configuration file.
+pub struct Project {
+    /// The folder.
+    pub root: PathBuf,
+    /// The name of the configuration file inside it.
+    pub config_name: String,
+    /// The configuration of the work tree.
+    pub config: Config,
+    /// The repository around it, if there is one.
+    pub git: Option<Git>,
+    /// What was found out before.
+    pub cache: Cache,
+}
+
+/// A set of files to judge, by name and object id; their content is read on demand.
+pub struct Tree {
+    /// The configuration that stands beside the files.
+    pub config: Config,
+    listed: Vec<Listed>,
+    snapshot: Option<Snapshot>,
+}
+
+impl Project {
+    /// Finds the project around `start`: the folder itself or the nearest one above it that holds `dbbuild.toml`.
+    ///
+    /// # Errors
+    /// There is none, or its configuration is wrong (both exit status 2).
+    pub fn find(start: &Path, config: Option<&Path>) -> Result<Project> {
+        let file = match config {
+            Some(path) => {
+                let path = start.join(path);
+                if !path.is_file() {
+                    return Err(Error::usage(format!("there is no configuration file {}", path.display())));
+                }
+                path
+            }
+            None => search(start)?,
+        };
+        let root = file.parent().unwrap_or(start).to_path_buf();
+        let root = if root.as_os_str().is_empty() { PathBuf::from(".") } else { root };
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let bytes = std::fs::read(&file).map_err(|e| Error::usage(format!("cannot read {}", file.display())).cause(e))?;
+        let config = parse_config(&bytes, &name)?;
+        let git = Git::open(&root)?;
+        let cache = Cache::below(git.as_ref().map(Git::common_dir));
+        Ok(Project { root, config_name: name, config, git, cache })
+    }
+
+    /// The repository.
+    ///
+    /// # Errors
+    /// There is none (exit status 2).
+    pub fn git(&self) -> Result<&Git> {
+        self.git.as_ref().ok_or_else(|| {
+            Error::usage(format!("{} is not in a git repository", self.root.display()))
+                .help("run `git init` and `dbbuild init` there; or judge the files with `dbbuild verify --worktree`.")
+        })
+    }
+
+    /// The sources as they lie on disk.
+    ///
+    /// # Errors
+    /// All faults of files, names and directives.
+    pub fn sources(&self) -> Result<Sources> {
+        let snapshot = files::read(&self.root, &paths(&self.config))?;
+        Sources::read(&snapshot, &source_paths(&self.config.paths))
+    }
+
+    /// What a source holds, with the configuration that stands there.
+    ///
+    /// # Errors
+    /// It cannot be read, or its configuration is wrong.
+    pub fn tree(&self, source: &Source) -> Result<Tree> {
+        if *source == Source::WorkTree {
+            let config = self.config.clone();
+            let mut all = paths(&config);
+            all.push(self.config_name.clone());
+            let snapshot = files::read(&self.root, &all)?;
+            return Ok(Tree { config, listed: files::listed(&snapshot)?, snapshot: Some(snapshot) });
+        }
+        let git = self.git()?;
+        let config = self.config_at(git, source)?;
+        let mut all = paths(&config);
+        all.push(self.config_name.clone());
+        Ok(Tree { config, listed: git.list(source, &all)?, snapshot: None })
+    }
+
+    fn config_at(&self, git: &Git, source: &Source) -> Result<Config> {
+        let listed = git.list(source, std::slice::from_ref(&self.config_name))?;
+        let snapshot = git.read(&listed)?;
+        match snapshot.get(&self.config_name) {
+            Some(FileEntry::Blob { bytes, .. }) => parse_config(bytes, &self.config_name),
+            _ => Err(Error::usage(format!("{} holds no {}", source.describe(), self.config_name))
+                .help(format!("`git add {}`; a check reads the configuration that is committed.", self.config_name))),
+        }
+    }
+
+    /// Whether the index holds something else than HEAD at the paths that matter.
+    ///
+    /// # Errors
+    /// The index or HEAD cannot be read.
+    pub fn staged(&self) -> Result<bool> {
+        let mut all = paths(&self.config);
+        all.push(self.config_name.clone());
+        self.git()?.staged(&all)
+    }
+
+    /// The commit that is checked out, with a `+` where the sources on disk differ from it.
+    pub fn commit(&self) -> Option<String> {
+        let git = self.git.as_ref()?;
+        let head = git.head()?;
+        let here = self.tree(&Source::WorkTree).ok()?;
+        let there = self.tree(&Source::Rev(head.clone())).ok();
+        let same = there.is_some_and(|there| there.listed == here.listed);
+        Some(if same { head } else { format!("{head}+") })
+    }
+}
+
+impl Tree {
+    /// Names this exact set of files; computed without reading them.
+    pub fn key(&self) -> Checksum {
+        let mut text = String::from(env!("CARGO_PKG_VERSION"));
+        for entry in &self.listed {
+            text.push_str(&format!("\n{:o} {} {}", entry.mode, entry.id, entry.path.escape_default()));
+        }
+        Checksum::of_text(&text)
+    }
+
+    /// Reads the sources.
+    ///
+    /// # Errors
+    /// All faults of files, names and directives.
+    pub fn sources(&self, project: &Project) -> Result<Sources> {
+        let paths = source_paths(&self.config.paths);
+        match &self.snapshot {
+            Some(snapshot) => Sources::read(snapshot, &paths),
+            None => Sources::read(&project.git()?.read(&self.listed)?, &paths),
+        }
+    }
+}
+
+fn parse_config(bytes: &[u8], name: &str) -> Result<Config> {
+    let text = std::str::from_utf8(bytes).map_err(|e| Error::usage(format!("{name} is not UTF-8")).cause(e))?;
+    Config::parse(text, name)
+}
+
+fn search(start: &Path) -> Result<PathBuf> {
+    let start = start.canonicalize().or_failed(|| format!("cannot open the folder {}", start.display()))?;
+    let found = start.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file());
+    found.ok_or_else(|| {
+        Error::usage(format!("there is no {FILE_NAME} in {} or above it", start.display()))
+            .help("run `dbbuild init` in the top folder of your repository.")
+    })
+}
+
+/// Every path of the configuration.
+pub fn paths(config: &Config) -> Vec<String> {
+    config.paths.all().iter().map(|(_, path)| (*path).to_owned()).collect()
+}
+
+fn source_paths(paths: &Paths) -> SourcePaths {
+    SourcePaths {
+        migrations: paths.migrations.clone(),
+        repeatable: paths.repeatable.clone(),
+        init: paths.init.clone(),
+        testdata: paths.testdata.clone(),
+        checks: paths.checks.clone(),
+        baseline: paths.baseline.clone(),
+        roles: paths.roles.clone(),
+        hba: paths.hba.clone(),
+    }
+}

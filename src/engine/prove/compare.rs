@@ -1,0 +1,173 @@
+//! The comparison: what the sources make, what the committed baseline makes, and what differs.
+
+use super::load::{self, Loaded};
+use super::replay::{self, Replayed};
+use super::{Made, Settled, judge_rule};
+use crate::engine::runner::Event;
+use crate::error::{Error, Location, Result};
+use crate::model::baseline::{
+    Baseline, ColumnName, Dump, Volatility, differences, differing_rows, keep_committed, unified_diff, volatility,
+};
+use std::sync::Arc;
+
+/// Settling takes at most this many loads; facts of PostgreSQL say two.
+const LOADS: usize = 4;
+/// Lines of the unified diff that are shown.
+const DIFF_LINES: usize = 200;
+/// Objects that are named one by one.
+const OBJECTS: usize = 20;
+
+/// Compares the replay with the committed baseline.
+pub(super) async fn with_committed(
+    made: &Made<'_>,
+    replayed: &Replayed,
+    text: Arc<str>,
+    loaded: Result<Loaded>,
+    notes: &mut Vec<String>,
+) -> Result<Settled> {
+    let committed = Baseline::parse(&text, made.request.baseline_path)?;
+    if committed.postgres_major != made.major {
+        return Err(Error::difference(format!(
+            "{} was made with PostgreSQL {}, but {} is pinned",
+            made.request.baseline_path, committed.postgres_major, made.major
+        ))
+        .help("run `dbbuild baseline` and stage the result."));
+    }
+    let candidate = made.render(&replayed.dump, &replayed.roles, &committed.volatile);
+    if candidate == text {
+        let loaded = loaded?;
+        if loaded.dump == committed.dump {
+            notes.extend(unseen(replayed, &loaded)?);
+            return Ok(Settled { text, catalog: loaded.catalog });
+        }
+        // The committed text is what the sources make, but not settled.
+    } else if !committed.volatile.is_empty() || rows_differ(&committed.dump, &replayed.dump) {
+        let second = replay::plain(made.request, made.plan).await?;
+        let volatile = report_volatile(made, &volatility(&replayed.dump, &second), notes)?;
+        if !volatile.is_empty() {
+            // What a regeneration would write: the committed values wherever only volatile ones differ.
+            let kept = keep_committed(&committed.dump, &replayed.dump, &second);
+            let settled = settle(made, replayed, made.render(&kept, &replayed.roles, &volatile)).await?;
+            if settled.text == text {
+                return Ok(settled);
+            }
+            let rows = differing_rows(&committed.dump, &replayed.dump, &second);
+            return Err(stale(made, &committed, &text, &settled.text, rows.into_iter().collect()));
+        }
+    }
+    let settled = settle(made, replayed, candidate).await?;
+    if settled.text == text {
+        return Ok(settled);
+    }
+    Err(stale(made, &committed, &text, &settled.text, Vec::new()))
+}
+
+/// Makes the baseline of the sources.
+pub(super) async fn generate(made: &Made<'_>, replayed: &Replayed, notes: &mut Vec<String>) -> Result<Settled> {
+    let has_rows = replayed.dump.blocks().any(|block| !block.rows.is_empty());
+    let first = made.render(&replayed.dump, &replayed.roles, &[]);
+    if !has_rows {
+        return settle(made, replayed, first).await;
+    }
+    let (settled, second) = tokio::join!(settle(made, replayed, first), replay::plain(made.request, made.plan));
+    let (settled, second) = (settled?, second?);
+    let volatile = report_volatile(made, &volatility(&replayed.dump, &second), notes)?;
+    if volatile.is_empty() {
+        return Ok(settled);
+    }
+    let kept = match committed_dump(made) {
+        Some(committed) => keep_committed(&committed, &replayed.dump, &second),
+        None => replayed.dump.clone(),
+    };
+    settle(made, replayed, made.render(&kept, &replayed.roles, &volatile)).await
+}
+
+/// The dump of the committed baseline, where it can be read: its volatile values are kept.
+fn committed_dump(made: &Made<'_>) -> Option<Dump> {
+    let bytes = made.request.sources.baseline.as_ref()?;
+    Some(Baseline::parse(std::str::from_utf8(bytes).ok()?, made.request.baseline_path).ok()?.dump)
+}
+
+/// Loads and dumps until nothing changes any more.
+async fn settle(made: &Made<'_>, replayed: &Replayed, first: Arc<str>) -> Result<Settled> {
+    let mut text = first;
+    for _ in 0..LOADS {
+        let header = Baseline::parse(&text, made.request.baseline_path)?;
+        let loaded = load::load(made.plan, made.request, Arc::clone(&text)).await?;
+        let again = made.render(&loaded.dump, &replayed.roles, &header.volatile);
+        if again == text {
+            let (faults, notes) = replayed.unseen.compare(&loaded.unseen);
+            notes.into_iter().for_each(|note| (made.request.sink)(Event::Note(note)));
+            return match Error::all(faults) {
+                Some(fault) => Err(fault),
+                None => Ok(Settled { text, catalog: loaded.catalog }),
+            };
+        }
+        text = again;
+    }
+    Err(Error::failed(format!("the dump does not settle in {LOADS} loads"))
+        .help("loading and dumping it changes it every time; please report the object that the diff below names.")
+        .detail(unified_diff(("one", &first_of(made, replayed)), ("next", &text), DIFF_LINES)))
+}
+
+fn first_of(made: &Made<'_>, replayed: &Replayed) -> Arc<str> {
+    made.render(&replayed.dump, &replayed.roles, &[])
+}
+
+fn unseen(replayed: &Replayed, loaded: &Loaded) -> Result<Vec<String>> {
+    let (faults, notes) = replayed.unseen.compare(&loaded.unseen);
+    Error::all(faults).map_or(Ok(notes), Err)
+}
+
+fn rows_differ(one: &Dump, other: &Dump) -> bool {
+    one.blocks().map(|block| &block.rows).ne(other.blocks().map(|block| &block.rows))
+}
+
+/// Volatile values are an error, a warning, or nobody's business; where no error, they are to be listed.
+fn report_volatile(made: &Made<'_>, found: &Volatility, notes: &mut Vec<String>) -> Result<Vec<ColumnName>> {
+    let mut names: Vec<String> = found.columns.iter().map(ToString::to_string).collect();
+    names.extend(found.unstable_tables.iter().map(|table| format!("{table} (even the number of rows differs)")));
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let fault = Error::failed(format!("two replays write different values to {}", names.join(", "))).help(
+        "rows that migrations or init write must not depend on the clock, on chance or on a UUID: write the values out, \
+         or set `[migrations] volatile = \"warn\"`.",
+    );
+    let mut faults = Vec::new();
+    judge_rule(made.request.config.migrations.volatile, fault, &mut faults, notes, made.request.sink);
+    match Error::all(faults) {
+        Some(fault) => Err(fault),
+        None => Ok(found.columns.iter().cloned().collect()),
+    }
+}
+
+/// The error that names what differs, object by object, then the diff, then the command.
+fn stale(made: &Made<'_>, committed: &Baseline, old: &str, new: &str, rows: Vec<String>) -> Error {
+    let path = made.request.baseline_path;
+    let Ok(fresh) = Baseline::parse(new, path) else {
+        return Error::difference(format!("{path} is stale"));
+    };
+    let mut objects: Vec<String> = differences(&committed.roles, &fresh.roles).iter().map(ToString::to_string).collect();
+    objects.extend(differences(&committed.dump, &fresh.dump).iter().map(ToString::to_string));
+    objects.extend(rows.iter().map(|table| format!("its rows of {table} are not those of the sources")));
+    let history = committed.history != fresh.history;
+    let what = match (objects.first(), objects.len()) {
+        (Some(first), 1) => first.clone(),
+        (Some(first), n) => format!("{first}, and {} more", n - 1),
+        (None, _) if history => "its version rows are not those of the migrations".to_owned(),
+        (None, _) => "its header is not that of these sources".to_owned(),
+    };
+    let mut error = Error::difference(format!("{path} is stale: {what}")).at(Location::file(path));
+    if objects.len() > 1 {
+        let left = objects.len().saturating_sub(OBJECTS);
+        objects.truncate(OBJECTS);
+        if left > 0 {
+            objects.push(format!("and {left} more"));
+        }
+        error = error.detail(objects.join("\n"));
+    }
+    error
+        .detail(unified_diff((&format!("a/{path}"), old), (&format!("b/{path}"), new), DIFF_LINES))
+        .help("run `dbbuild baseline` and stage the result, or `dbbuild verify --fix`, which does both for the index.")
+}

@@ -1,0 +1,127 @@
+//! The throwaway servers of a proof: what they are like, and sessions to them.
+
+use crate::engine::catalog;
+use crate::engine::dump::{self, DumpOptions, DumpSource};
+use crate::engine::runner::{Sink, Worker, WorkerOptions};
+use crate::engine::server::{Throwaway, ThrowawayOptions};
+use crate::engine::session::{self, ConnectOptions, Session};
+use crate::error::{Error, Result};
+use crate::model::baseline::{Dump, NormaliseOptions, normalise};
+use crate::model::config::Config;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The name of the database where the configuration gives none.
+const DATABASE: &str = "app";
+
+/// How the throwaways of a project are made.
+#[derive(Debug, Clone)]
+pub struct ThrowawayPlan {
+    options: ThrowawayOptions,
+    exclude: Vec<String>,
+}
+
+impl ThrowawayPlan {
+    /// Reads `[postgres]` and `[baseline]`.
+    ///
+    /// # Errors
+    /// None so far; the signature leaves room for settings that exclude each other.
+    pub fn from_config(config: &Config) -> Result<ThrowawayPlan> {
+        let pg = &config.postgres;
+        Ok(ThrowawayPlan {
+            options: ThrowawayOptions {
+                kind: pg.throwaway,
+                major: pg.version,
+                bin_dir: pg.bin_dir.as_ref().map(PathBuf::from),
+                image: pg.image.clone(),
+                database: database_name(config).to_owned(),
+                encoding: pg.encoding.clone().unwrap_or_else(|| "UTF8".to_owned()),
+                locale: pg.locale.clone(),
+                role: pg.role.clone(),
+                settings: pg.settings.clone(),
+                ..ThrowawayOptions::default()
+            },
+            exclude: config.baseline.exclude.clone(),
+        })
+    }
+
+    /// Starts a server with an empty database and connects as the role that runs migrations.
+    pub(super) async fn start<'s>(&self, sink: Sink<'s>) -> Result<Side<'s>> {
+        let server = Throwaway::start(&self.options).await?;
+        let settings = server.role_address(self.options.role.as_deref()).settings(&self.options.database);
+        let session = session::connect(&settings, &ConnectOptions::default()).await?;
+        let major = session.server_version_num() / 10_000;
+        if let Some(pinned) = self.options.major.filter(|pinned| *pinned != major) {
+            return Err(Error::failed(format!("the throwaway server runs PostgreSQL {major}, but {pinned} is pinned"))
+                .help(format!("set `postgres.image` or `postgres.bin_dir` to PostgreSQL {pinned}, or change `postgres.version`.")));
+        }
+        let options = WorkerOptions {
+            lock_timeout: Duration::ZERO,
+            author: crate::engine::history::Author::default(),
+            lock: None,
+            sink,
+        };
+        let worker = Worker::new(session, options).await?;
+        Ok(Side { server, worker, plan: self.clone(), major })
+    }
+}
+
+/// The database's name in throwaways and on the embedded server.
+pub fn database_name(config: &Config) -> &str {
+    config.postgres.database.as_deref().unwrap_or(DATABASE)
+}
+
+/// One side of a comparison: a server of its own with a session that works on it.
+pub(super) struct Side<'s> {
+    server: Throwaway,
+    pub worker: Worker<'s>,
+    plan: ThrowawayPlan,
+    pub major: u32,
+}
+
+impl Side<'_> {
+    pub fn session(&self) -> &Session {
+        self.worker.session()
+    }
+
+    /// What should be said about the choice of the server.
+    pub fn notes(&self) -> Vec<String> {
+        self.server.notes().to_vec()
+    }
+
+    /// The normalised dump of the whole database but the schema dbbuild.
+    pub async fn dump(&self) -> Result<Dump> {
+        let database = self.plan.options.database.clone();
+        let source = DumpSource {
+            env: self.server.address().libpq_env(&database),
+            database: database.clone(),
+            program: self.server.dump_program(),
+        };
+        let options = DumpOptions {
+            exclude_schemas: vec!["dbbuild".to_owned()],
+            exclude_tables: self.plan.exclude.clone(),
+            load_via_partition_root: true,
+            ..DumpOptions::default()
+        };
+        let text = dump::pg_dump(&source, &options).await?;
+        normalise(
+            &text,
+            &NormaliseOptions {
+                own_roles: self.own_roles(),
+                database: Some(database),
+                extension_comments: catalog::own_extension_comments(self.session().client()).await?,
+            },
+        )
+    }
+
+    /// The roles whose objects carry no owner: the superuser, and the role that runs migrations.
+    pub fn own_roles(&self) -> Vec<String> {
+        std::iter::once("postgres".to_owned()).chain(self.plan.options.role.clone()).collect()
+    }
+
+    /// Ends the server; an error while ending it is no error of the proof.
+    pub async fn end(self) {
+        drop(self.worker);
+        drop(self.server);
+    }
+}

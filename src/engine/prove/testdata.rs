@@ -1,0 +1,126 @@
+//! Test data loads, the checks pass on it, and migrations change nothing on it when they run again.
+
+use super::replay::{checks, not_idempotent};
+use super::server::Side;
+use super::{Request, judge_rule, probe};
+use crate::error::{Error, Result};
+use crate::model::config::{Config, Severity};
+use crate::model::migration::{Idempotent, Migration};
+use crate::model::plan::FileKind;
+use crate::model::sources::Sources;
+use crate::model::sql::StatementKind;
+use std::collections::BTreeSet;
+
+/// The lists of sets that are loaded together: as each environment has them, then every set that no environment names,
+/// by itself. The default environment's comes last, since what is tried on rows is tried on it.
+pub(super) fn lists(config: &Config, sources: &Sources) -> Vec<Vec<String>> {
+    let mut lists: BTreeSet<Vec<String>> = config.env.values().map(|env| env.testdata.clone()).collect();
+    let default = config.env.get(&config.default_env).map(|env| env.testdata.clone()).unwrap_or_default();
+    let named: BTreeSet<String> = lists.iter().flatten().cloned().collect();
+    lists.extend(sources.testdata.keys().filter(|set| !named.contains(*set)).map(|set| vec![set.clone()]));
+    lists.remove(&default);
+    lists.into_iter().filter(|list| !list.is_empty()).chain([default]).collect()
+}
+
+/// Loads every list into the replayed database.
+pub(super) async fn load_and_try(
+    request: &Request<'_>,
+    side: &mut Side<'_>,
+    faults: &mut Vec<Error>,
+    notes: &mut Vec<String>,
+) -> Result<()> {
+    let lists = lists(request.config, request.sources);
+    let Some((last, others)) = lists.split_last() else { return Ok(()) };
+    for list in others {
+        try_and_roll_back(request, side, list, faults).await?;
+    }
+    let before = faults.len();
+    for file in files(request, last, faults) {
+        if let Err(e) = side.worker.run_file(FileKind::TestData, file).await {
+            faults.push(e);
+            break;
+        }
+    }
+    if faults.len() > before {
+        return Ok(());
+    }
+    if !last.is_empty() {
+        checks(request, side, "with test data", faults).await?;
+    }
+    rows(request, side, faults, notes).await
+}
+
+fn files<'r>(request: &'r Request<'_>, list: &[String], faults: &mut Vec<Error>) -> Vec<&'r crate::model::sources::ScriptFile> {
+    let mut files = Vec::new();
+    for set in list {
+        match request.sources.testdata.get(set) {
+            Some(found) => files.extend(found),
+            // An environment may name a set before its first file is written; but not where other sets exist.
+            None if request.sources.testdata.is_empty() => {}
+            None => faults.push(
+                Error::failed(format!("the configuration names the test data {set}, but no file of it exists"))
+                    .help("write one, or take the name out of `testdata` in dbbuild.toml."),
+            ),
+        }
+    }
+    files
+}
+
+/// Loads a list in a transaction that is rolled back, so that lists do not meet.
+async fn try_and_roll_back(
+    request: &Request<'_>,
+    side: &Side<'_>,
+    list: &[String],
+    faults: &mut Vec<Error>,
+) -> Result<()> {
+    let session = side.session();
+    session.simple("BEGIN").await?;
+    for file in files(request, list, faults) {
+        let body = file.script.body()?;
+        if let Some((location, word)) = &body.transaction_control {
+            faults.push(Error::failed(format!("{word} in a file that runs in one transaction")).at(location.clone()));
+            break;
+        }
+        if let Err(e) = side.worker.run_inside(&file.script, &body).await? {
+            let failed = Error::failed(format!("the test data file {} does not load", file.name));
+            faults.push(e.location().cloned().map_or(failed.clone(), |place| failed.at(place)).cause(e.causes().join(": ")));
+            break;
+        }
+    }
+    side.worker.clean_up().await
+}
+
+/// Whether a script may write rows at all.
+fn writes(migration: &Migration) -> Result<bool> {
+    Ok(migration.up.split()?.iter().any(|statement| matches!(statement.kind, StatementKind::Writes)))
+}
+
+async fn rows(
+    request: &Request<'_>,
+    side: &Side<'_>,
+    faults: &mut Vec<Error>,
+    notes: &mut Vec<String>,
+) -> Result<()> {
+    let rule = request.config.migrations.idempotent;
+    if rule == Severity::Off {
+        return Ok(());
+    }
+    for migration in &request.sources.migrations {
+        let expected = matches!(migration.settings.idempotent, Idempotent::Expected);
+        if !expected || !writes(migration)? {
+            continue;
+        }
+        if let Some(changed) = probe::again_on_rows(&side.worker, &migration.up).await? {
+            judge_rule(rule, not_idempotent(migration, &changed), faults, notes, request.sink);
+        }
+    }
+    for file in &request.sources.init {
+        if let Some(changed) = probe::again(&side.worker, &file.script, &side.own_roles()).await? {
+            let fault = Error::failed(format!("with test data loaded, the init file {} {changed}", file.name))
+                .at(crate::error::Location::file(&file.path))
+                .help("init data runs on every database again: write `INSERT … ON CONFLICT`.");
+            judge_rule(rule, fault, faults, notes, request.sink);
+        }
+    }
+    Ok(())
+}

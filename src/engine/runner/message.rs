@@ -1,0 +1,156 @@
+//! What travels to the server: a script with what opens and closes its transaction, and where in the file it failed.
+
+use crate::error::{Error, Location, Result};
+use crate::model::migration::Migration;
+use crate::model::script::{Body, Script};
+use crate::model::sql::StatementKind;
+use std::time::Duration;
+
+/// At most so many migrations travel in one message.
+pub const BATCH_FILES: usize = 64;
+/// At most so many bytes of migrations travel in one message.
+pub const BATCH_BYTES: usize = 256 * 1024;
+
+/// Undoes what a script may leave in its session. `DISCARD ALL` is refused in a message of several statements.
+const RESET: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; DEALLOCATE ALL; UNLISTEN *; \
+    SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES";
+
+/// What every message has around its script.
+#[derive(Debug, Clone)]
+pub struct Envelope {
+    /// `lock_timeout` in milliseconds.
+    pub lock_timeout: u128,
+    /// Leaves a clean session behind, with the settings that work needs made again.
+    pub reset: String,
+    /// How many statements `reset` holds.
+    pub reset_statements: usize,
+}
+
+impl Envelope {
+    /// `work_settings` are the session's own, one or more statements.
+    pub fn new(lock_timeout: Duration, work_settings: &str) -> Envelope {
+        let reset = format!("{RESET}; {work_settings}");
+        let reset_statements = reset.split(';').filter(|part| !part.trim().is_empty()).count();
+        Envelope { lock_timeout: lock_timeout.as_millis(), reset, reset_statements }
+    }
+}
+
+/// A script and the statements around it that make one transaction.
+pub struct Unit<'a> {
+    /// What runs.
+    pub script: &'a Script,
+    /// Its statements.
+    pub body: Body<'a>,
+    /// One statement that runs first.
+    pub opening: String,
+    /// One statement that runs last, with the rights of the session.
+    pub closing: String,
+}
+
+/// Statements before the script's first: BEGIN, SET LOCAL and the opening.
+pub const BEFORE: usize = 3;
+
+impl<'a> Unit<'a> {
+    /// Splits the script.
+    ///
+    /// # Errors
+    /// It does not lex, or it controls transactions by itself.
+    pub fn new(script: &'a Script, opening: String, closing: String) -> Result<Self> {
+        let body = script.body()?;
+        if let Some((location, word)) = &body.transaction_control {
+            return Err(Error::failed(format!("{word} in a file that runs in one transaction"))
+                .at(location.clone())
+                .help(
+                    "take it out, or wrap the whole file in one BEGIN … COMMIT, or write `-- migrate:up transaction:false`.",
+                ));
+        }
+        Ok(Unit { script, body, opening, closing })
+    }
+
+    /// A script by itself, its own BEGIN and COMMIT included, with nothing around it.
+    ///
+    /// # Errors
+    /// It does not lex.
+    pub fn plain(script: &'a Script) -> Result<Self> {
+        let body = Body::as_written(script)?;
+        Ok(Unit { script, body, opening: String::new(), closing: String::new() })
+    }
+
+    /// Everything up to the script itself.
+    pub fn head(&self, envelope: &Envelope) -> String {
+        format!("BEGIN; SET LOCAL lock_timeout = {}; {};\n", envelope.lock_timeout, self.opening)
+    }
+
+    /// Everything after the script. A role that the script took must not write the version table.
+    pub fn tail(&self, envelope: &Envelope) -> String {
+        format!("\n;\nSET SESSION AUTHORIZATION DEFAULT; RESET ROLE; {}; COMMIT; {}", self.closing, envelope.reset)
+    }
+
+    /// The whole as one message.
+    pub fn message(&self, envelope: &Envelope) -> String {
+        let (head, tail) = (self.head(envelope), self.tail(envelope));
+        let mut out = String::with_capacity(head.len() + self.body.text.len() + tail.len());
+        out.push_str(&head);
+        out.push_str(&self.body.text);
+        out.push_str(&tail);
+        out
+    }
+
+    /// How many statements stand up to and including COMMIT: each gives one CommandComplete.
+    pub fn statements_to_commit(&self) -> usize {
+        BEFORE + self.body.statements.len() + 4
+    }
+
+    /// Where in the file a message failed: by the position that the server gave, else by the statement that it was at.
+    ///
+    /// `completed` counts the CommandCompletes of this unit, `position` the characters of its message from 1.
+    pub fn place(&self, completed: usize, position: Option<usize>, envelope: &Envelope) -> Location {
+        let head = self.head(envelope).chars().count();
+        let inside = position.and_then(|position| position.checked_sub(head + 1));
+        if let Some(byte) = inside.and_then(|at| self.body.text.char_indices().nth(at).map(|(byte, _)| byte)) {
+            return self.script.location(byte);
+        }
+        self.place_of_statement(completed.saturating_sub(BEFORE))
+    }
+
+    /// Where statement `n`, from 0, begins; the file's last line where there is none: COMMIT failed.
+    pub fn place_of_statement(&self, n: usize) -> Location {
+        match self.body.statements.get(n).or_else(|| self.body.statements.last()) {
+            Some(statement) => self.script.location(statement.range.start),
+            None => self.script.location(0),
+        }
+    }
+
+    /// "statement 7 of 12", where there is more than one.
+    pub fn ordinal(&self, n: usize) -> Option<String> {
+        let total = self.body.statements.len();
+        (total > 1 && n < total).then(|| format!("statement {} of {total}", n + 1))
+    }
+}
+
+/// Whether a migration may share a message with others: nothing in it reads the clock into rows, brings COPY data,
+/// controls transactions, or must travel alone. A file that does not lex travels alone, for an exact message.
+pub fn may_travel(migration: &Migration) -> bool {
+    if !migration.settings.transaction || changes_login_settings(&migration.up) {
+        return false;
+    }
+    let Ok(body) = migration.up.body() else { return false };
+    body.transaction_control.is_none()
+        && body.statements.iter().all(|statement| {
+            matches!(statement.kind, StatementKind::Ddl | StatementKind::Other | StatementKind::SetSession)
+        })
+}
+
+/// `ALTER DATABASE … SET` and `ALTER ROLE … SET` show in new sessions only; `RESET ALL` does not load them.
+pub fn changes_login_settings(script: &Script) -> bool {
+    let text = script.text.as_bytes();
+    let find = |word: &[u8]| text.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word));
+    // The cheap test first: files without the word ALTER cannot hold any of them.
+    find(b"alter") && [b"database".as_slice(), b"role", b"user"].iter().any(|object| {
+        text.windows(object.len() + 6).any(|window| {
+            window.get(..5).is_some_and(|w| w.eq_ignore_ascii_case(b"alter"))
+                && window.get(5).is_some_and(u8::is_ascii_whitespace)
+                && window.get(6..).is_some_and(|w| w.eq_ignore_ascii_case(object))
+        })
+    })
+}

@@ -1,0 +1,48 @@
+//! Looks, while a statement runs, at what it waits for.
+
+use crate::engine::lock::Lock;
+use crate::engine::runner::{Event, Sink};
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+const FIRST_LOOK: Duration = Duration::from_millis(300);
+const NEXT_LOOK: Duration = Duration::from_millis(700);
+
+/// Remembers who stood in the way last.
+#[derive(Default)]
+pub struct Watch {
+    last: Mutex<Option<String>>,
+}
+
+impl Watch {
+    /// Waits for `work`, telling through `sink` who blocks it and how far an index build is.
+    pub async fn over<T>(&self, work: impl Future<Output = T>, pid: i32, lock: Option<&Lock>, sink: Sink<'_>) -> T {
+        let Some(lock) = lock else { return work.await };
+        let mut work = pin!(work);
+        let mut pause = FIRST_LOOK;
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = tokio::time::sleep(pause) => {}
+            }
+            pause = NEXT_LOOK;
+            // A failing look is no reason to give up the work; the lock's own check reports a lost connection.
+            if let Ok(blockers) = lock.blockers(pid).await
+                && let Some(blocker) = blockers.into_iter().next()
+            {
+                sink(Event::Waiting(format!("waits for {}", blocker.text)));
+                *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(blocker.text);
+            } else if let Ok(Some(phase)) = lock.index_progress(pid).await {
+                sink(Event::Waiting(phase));
+            }
+        }
+    }
+
+    /// Who stood in the way last, and forgets it.
+    pub fn take(&self) -> Option<String> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}

@@ -1,0 +1,447 @@
+//! The working connection: runs one unit at a time, retries what a lock refused, and leaves a clean session behind.
+
+use super::message::{self, BEFORE, Envelope, Unit};
+use super::watch::Watch;
+use super::{Event, Sink, journal};
+use crate::engine::history::{self, Author};
+use crate::engine::lock::Lock;
+use crate::engine::session::{self, ConnectOptions, ServerError, Session};
+use crate::error::{Error, Location, Result};
+use crate::model::migration::Migration;
+use crate::model::plan::FileKind;
+use crate::model::script::{Body, Script};
+use crate::model::sources::ScriptFile;
+use std::time::Duration;
+use tokio_postgres::SimpleQueryMessage;
+
+/// Tries of a unit that a lock refused, pausing ever longer between them.
+const TRIES: u32 = 6;
+/// The first pause.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// How a worker works.
+#[derive(Clone)]
+pub struct WorkerOptions<'a> {
+    /// `lock_timeout` of transactional work.
+    pub lock_timeout: Duration,
+    /// Written beside each row.
+    pub author: Author,
+    /// Watches who blocks; none in a throwaway, where nobody does.
+    pub lock: Option<&'a Lock>,
+    /// Receives what happens.
+    pub sink: Sink<'a>,
+}
+
+/// A session that runs scripts.
+pub struct Worker<'a> {
+    session: Session,
+    options: WorkerOptions<'a>,
+    watch: Watch,
+    envelope: Envelope,
+}
+
+/// In which way a migration ran.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ran {
+    /// In one transaction with its row.
+    Transaction,
+    /// Statement by statement, because the file says so.
+    Statements,
+    /// Statement by statement, because PostgreSQL refused it inside a transaction; with its words.
+    StatementsFound(String),
+}
+
+impl Ran {
+    /// What a report says of it, if anything.
+    pub fn describe(&self) -> Option<String> {
+        match self {
+            Ran::Transaction => None,
+            Ran::Statements => Some("ran as transaction:false".to_owned()),
+            Ran::StatementsFound(why) => Some(format!("ran as transaction:false without being told: {why}")),
+        }
+    }
+}
+
+/// What a unit failed with.
+pub(super) struct UnitFailure {
+    pub error: Box<ServerError>,
+    /// CommandCompletes of the unit before the failure.
+    pub completed: usize,
+    /// Position in the unit's message.
+    pub position: Option<usize>,
+}
+
+impl UnitFailure {
+    fn new(error: Box<ServerError>) -> Self {
+        UnitFailure { completed: error.completed, position: error.position.map(|p| p as usize), error }
+    }
+}
+
+impl<'a> Worker<'a> {
+    /// Takes a fresh session.
+    ///
+    /// # Errors
+    /// The server refuses the settings that work needs.
+    pub async fn new(session: Session, options: WorkerOptions<'a>) -> Result<Worker<'a>> {
+        let envelope = Envelope::new(options.lock_timeout, &session.work_settings());
+        session.simple(&envelope.reset).await?;
+        Ok(Worker { session, options, watch: Watch::default(), envelope })
+    }
+
+    /// The connection, for reading.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Sends an event.
+    pub fn tell(&self, event: Event) {
+        (self.options.sink)(event);
+    }
+
+    pub(super) fn author(&self) -> &Author {
+        &self.options.author
+    }
+
+    pub(super) fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    /// Runs statements of dbbuild's own.
+    ///
+    /// # Errors
+    /// The server said no.
+    pub async fn execute(&self, sql: &str) -> Result<()> {
+        self.session.simple(sql).await.map(|_| ())
+    }
+
+    /// Sends a message and watches what it waits for.
+    pub(super) async fn send(&self, sql: &str) -> std::result::Result<Vec<SimpleQueryMessage>, UnitFailure> {
+        let work = self.session.simple_raw(sql);
+        let outcome = self.watch.over(work, self.session.backend_pid(), self.options.lock, self.options.sink).await;
+        outcome.map_err(UnitFailure::new)
+    }
+
+    /// Sends COPY data.
+    pub(super) async fn send_copy(&self, sql: &str, data: &str) -> std::result::Result<(), UnitFailure> {
+        let mut told = 0;
+        let work = self.session.copy_in_raw(sql, data.as_bytes(), |handed| {
+            self.tell(Event::Copied((handed - told) as u64));
+            told = handed;
+        });
+        let outcome = self.watch.over(work, self.session.backend_pid(), self.options.lock, self.options.sink).await;
+        outcome.map(|_| ()).map_err(UnitFailure::new)
+    }
+
+    /// Applies one migration with its row: in one transaction, or journaled where it cannot be.
+    ///
+    /// # Errors
+    /// It failed; the message says where and what state was left.
+    pub async fn migrate(&mut self, migration: &Migration) -> Result<Ran> {
+        self.tell(Event::Begin(migration.path.clone()));
+        let commits = migration.settings.transaction && migration.up.commits_enum_value()?;
+        let ran = if commits {
+            journal::run(self, migration).await?;
+            Ran::StatementsFound("it commits a new enum value before using it".to_owned())
+        } else if migration.settings.transaction && !self.is_started(migration).await? {
+            let opening = history::insert_migration(migration, true, self.author());
+            let unit = Unit::new(&migration.up, opening, history::finish_migration(&migration.version))?;
+            match self.run_unit(&unit).await {
+                Ok(()) => Ran::Transaction,
+                Err(failure) if needs_autocommit(&failure.error) => {
+                    journal::run(self, migration).await?;
+                    Ran::StatementsFound(failure.error.message.clone())
+                }
+                Err(failure) => return Err(self.failed(&unit, failure, &title(migration))),
+            }
+        } else {
+            journal::run(self, migration).await?;
+            Ran::Statements
+        };
+        self.renew(&migration.up).await?;
+        self.tell(Event::Migrated(migration.path.clone(), ran.describe()));
+        Ok(ran)
+    }
+
+    async fn is_started(&self, migration: &Migration) -> Result<bool> {
+        let sql = format!("SELECT FROM dbbuild.migration WHERE version = '{}' AND state = 'started'", migration.version);
+        Ok(!self.session.query_rows(&sql).await?.is_empty())
+    }
+
+    /// Applies several migrations that may share a message, each in its own transaction. Returns how many were
+    /// committed; fewer than given where one failed, which is then to be run by itself for an exact message.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub async fn migrate_batch(&mut self, batch: &[&Migration]) -> Result<usize> {
+        let mut units = Vec::with_capacity(batch.len());
+        for migration in batch {
+            let opening = history::insert_migration(migration, true, self.author());
+            units.push(Unit::new(&migration.up, opening, history::finish_migration(&migration.version))?);
+        }
+        let text: Vec<String> = units.iter().map(|unit| unit.message(&self.envelope)).collect();
+        let outcome = self.send(&text.join(";\n")).await;
+        let mut done = units.len();
+        if let Err(failure) = outcome {
+            if failure.error.gone {
+                return Err(lost(&failure.error));
+            }
+            self.clean().await?;
+            let mut completed = failure.completed;
+            done = 0;
+            for unit in &units {
+                // A unit is committed once its COMMIT is complete; what follows only resets the session.
+                let commit = unit.statements_to_commit();
+                if completed < commit {
+                    break;
+                }
+                completed = completed.saturating_sub(commit + self.envelope.reset_statements);
+                done += 1;
+            }
+        }
+        for migration in batch.iter().take(done) {
+            self.tell(Event::Migrated(migration.path.clone(), None));
+        }
+        Ok(done)
+    }
+
+    /// Runs a repeatable, init or test-data file with its row, in one transaction.
+    ///
+    /// # Errors
+    /// It failed and was rolled back.
+    pub async fn run_file(&mut self, kind: FileKind, file: &ScriptFile) -> Result<()> {
+        self.tell(Event::Begin(file.path.clone()));
+        let opening = history::upsert_file(kind, file, self.author());
+        let unit = Unit::new(&file.script, opening, history::finish_file(kind, file))?;
+        if let Err(failure) = self.run_unit(&unit).await {
+            return Err(self.failed(&unit, failure, &format!("{} file {}", kind.as_str(), file.name)));
+        }
+        self.renew(&file.script).await?;
+        self.tell(Event::Ran(kind, file.path.clone()));
+        Ok(())
+    }
+
+    /// Runs a unit, again and again where a lock refused it.
+    pub(super) async fn run_unit(&self, unit: &Unit<'_>) -> std::result::Result<(), UnitFailure> {
+        let mut pause = PAUSE;
+        for attempt in 1.. {
+            let outcome = if unit.body.copy_blocks { self.run_pieces(unit).await } else { self.run_whole(unit).await };
+            let Err(failure) = outcome else { return Ok(()) };
+            if failure.error.gone {
+                return Err(failure);
+            }
+            if let Err(e) = self.clean().await {
+                self.tell(Event::Note(e.to_string()));
+                return Err(failure);
+            }
+            if attempt >= TRIES || !is_contention(&failure.error) {
+                return Err(failure);
+            }
+            let blocker = self.watch.take().map_or_else(String::new, |blocker| format!(" held by {blocker}"));
+            self.tell(Event::Note(format!(
+                "{}{blocker}; try {} of {TRIES} follows in {} ms",
+                failure.error.message,
+                attempt + 1,
+                pause.as_millis()
+            )));
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        Ok(())
+    }
+
+    async fn run_whole(&self, unit: &Unit<'_>) -> std::result::Result<(), UnitFailure> {
+        self.send(&unit.message(&self.envelope)).await.map(|_| ())
+    }
+
+    /// A script with COPY data cannot be one message: the data travels between its statements.
+    async fn run_pieces(&self, unit: &Unit<'_>) -> std::result::Result<(), UnitFailure> {
+        let at = |failure: UnitFailure, done: usize| UnitFailure {
+            completed: failure.completed + done,
+            position: None,
+            ..failure
+        };
+        self.send(&unit.head(&self.envelope)).await?;
+        self.run_statements(unit).await.map_err(|failure| at(failure, BEFORE))?;
+        self.send(&unit.tail(&self.envelope)).await.map_err(|failure| at(failure, BEFORE + unit.body.statements.len())).map(|_| ())
+    }
+
+    /// Sends a script's statements, COPY data between them, in as few messages as that allows. A failure counts the
+    /// statements before it.
+    async fn run_statements(&self, unit: &Unit<'_>) -> std::result::Result<(), UnitFailure> {
+        let at = |done: usize| {
+            move |failure: UnitFailure| UnitFailure { completed: failure.completed + done, position: None, ..failure }
+        };
+        let text = &unit.body.text;
+        let (mut from, mut sent) = (0, 0);
+        for (n, statement) in unit.body.statements.iter().enumerate() {
+            let Some(data) = &statement.copy_data else { continue };
+            if n > sent {
+                self.send(text.get(from..statement.range.start).unwrap_or_default()).await.map_err(at(sent))?;
+            }
+            let command = text.get(statement.range.clone()).unwrap_or_default();
+            self.send_copy(command, text.get(data.clone()).unwrap_or_default()).await.map_err(at(n))?;
+            from = end_of_copy(text, data.end);
+            sent = n + 1;
+        }
+        if unit.body.statements.len() > sent {
+            self.send(text.get(from..).unwrap_or_default()).await.map_err(at(sent))?;
+        }
+        Ok(())
+    }
+
+    /// Leaves a failed transaction and whatever the script left in the session.
+    pub(super) async fn clean(&self) -> Result<()> {
+        self.session.simple("ROLLBACK").await?;
+        self.execute(&self.envelope.reset).await
+    }
+
+    /// New settings of the database or role show in a new session only.
+    async fn renew(&mut self, script: &Script) -> Result<()> {
+        if message::changes_login_settings(script) {
+            self.session = session::connect(self.session.settings(), &ConnectOptions::default()).await?;
+        }
+        Ok(())
+    }
+
+    /// The error of a unit that failed and was rolled back.
+    pub(super) fn failed(&self, unit: &Unit<'_>, failure: UnitFailure, title: &str) -> Error {
+        if failure.error.gone {
+            return lost(&failure.error);
+        }
+        let n = failure.completed.saturating_sub(BEFORE);
+        let place = unit.place(failure.completed, failure.position, &self.envelope);
+        let error = describe(&failure.error, title, place, unit.ordinal(n));
+        let error = match self.watch.take() {
+            Some(blocker) if is_contention(&failure.error) => error.cause(format!("the lock was held by {blocker}")),
+            _ => error,
+        };
+        error.help(help_for(&failure.error))
+    }
+
+    /// Sets each owned sequence to the greatest key where it lies behind; a live database is never set back.
+    ///
+    /// # Errors
+    /// The server said no.
+    pub async fn raise_sequences(&self) -> Result<()> {
+        self.execute(RAISE_SEQUENCES).await
+    }
+}
+
+const RAISE_SEQUENCES: &str = include_str!("raise_sequences.sql");
+
+/// "20240712093000_add_legacy".
+pub(super) fn title(migration: &Migration) -> String {
+    format!("{}_{}", migration.version, migration.name)
+}
+
+/// PostgreSQL refuses the statement in a transaction block: 25001, 2D000 (a CALL or DO that commits) and 55P04 (a new
+/// enum value used at once).
+pub(super) fn needs_autocommit(error: &ServerError) -> bool {
+    matches!(code(error), "25001" | "2D000" | "55P04")
+}
+
+/// Lock time-out and deadlock: the same again may go well.
+pub(super) fn is_contention(error: &ServerError) -> bool {
+    matches!(code(error), "55P03" | "40P01")
+}
+
+fn code(error: &ServerError) -> &str {
+    error.sqlstate.as_deref().unwrap_or_default()
+}
+
+/// An error of a script, in the form that users see.
+pub(super) fn describe(error: &ServerError, title: &str, place: Location, ordinal: Option<String>) -> Error {
+    let mut out = Error::failed(format!("{title} failed")).at(place).cause(error.cause()).sqlstate(code(error));
+    if let Some(ordinal) = ordinal {
+        out = out.cause(format!("in {ordinal}"));
+    }
+    let details = error.details();
+    if details.is_empty() { out } else { out.detail(details) }
+}
+
+fn help_for(error: &ServerError) -> &'static str {
+    match code(error) {
+        "42P01" if error.message.contains("dbbuild.") => {
+            "it was rolled back: a script must not drop or change the schema dbbuild. Fix the file and run `dbbuild` again."
+        }
+        "23505" if error.message.contains("migration_pkey") => {
+            "it was rolled back: another dbbuild applied it at the same time. Run `dbbuild` again."
+        }
+        "58P01" | "0A000" if error.message.contains("extension") => {
+            "it was rolled back. Install the extension on the server (Debian: the package postgresql-contrib or its own), \
+             then run `dbbuild` again."
+        }
+        "42704" if error.message.starts_with("role") => {
+            "it was rolled back. Create the role in an earlier migration, then run `dbbuild` again."
+        }
+        "55P03" | "40P01" => "it was rolled back. Run `dbbuild` again when the lock is free, or raise `lock.timeout`.",
+        _ => "it was rolled back. Fix the file and run `dbbuild` again.",
+    }
+}
+
+fn lost(error: &ServerError) -> Error {
+    Error::failed("lost the connection to the server")
+        .cause(error.cause())
+        .help("what was running is rolled back by the server; run the same command again, it goes on where it stood.")
+}
+
+/// For proofs in throwaways.
+impl Worker<'_> {
+    /// Runs a script inside the transaction that is open, without a row of its own. The inner error is the server's.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub async fn run_inside(&self, script: &Script, body: &Body<'_>) -> Result<std::result::Result<(), Error>> {
+        let unit = Unit { script, body: body.clone(), opening: String::new(), closing: String::new() };
+        match self.run_statements(&unit).await {
+            Ok(()) => Ok(Ok(())),
+            Err(failure) if failure.error.gone => Err(lost(&failure.error)),
+            Err(failure) => {
+                let place = unit.place_of_statement(failure.completed);
+                Ok(Err(describe(&failure.error, "the second run", place, unit.ordinal(failure.completed))))
+            }
+        }
+    }
+
+    /// Rolls back and leaves nothing of a script in the session.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub async fn clean_up(&self) -> Result<()> {
+        self.clean().await
+    }
+
+    /// Runs the statements of a non-transactional script one by one, without journal. The inner error is the server's.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub async fn run_one_by_one(&self, script: &Script) -> Result<std::result::Result<(), Error>> {
+        let unit = Unit::plain(script)?;
+        for (n, statement) in unit.body.statements.iter().enumerate() {
+            let command = unit.body.text.get(statement.range.clone()).unwrap_or_default();
+            let data = statement.copy_data.as_ref().and_then(|data| unit.body.text.get(data.clone()));
+            let outcome = match data {
+                Some(data) => self.send_copy(command, data).await,
+                None => self.send(command).await.map(|_| ()),
+            };
+            if let Err(failure) = outcome {
+                if failure.error.gone {
+                    return Err(lost(&failure.error));
+                }
+                self.clean().await?;
+                return Ok(Err(describe(&failure.error, "the second run", unit.place_of_statement(n), unit.ordinal(n))));
+            }
+        }
+        self.execute(&self.envelope.reset).await?;
+        Ok(Ok(()))
+    }
+}
+
+/// Where the text goes on after COPY data that ends at `data`: behind the line `\.`, if it is there.
+fn end_of_copy(text: &str, data: usize) -> usize {
+    let rest = text.get(data..).unwrap_or_default();
+    match rest.strip_prefix("\\.") {
+        Some(after) => data + 2 + after.find('\n').map_or(after.len(), |newline| newline + 1),
+        None => data,
+    }
+}

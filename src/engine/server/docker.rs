@@ -1,0 +1,243 @@
+//! A throwaway server in a container, through testcontainers: data in memory, published on the loopback only.
+//!
+//! The image is the official one or any that keeps its contract (environment variables, entry point, log on stderr).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use testcontainers::bollard::models::{HostConfig, PortBinding};
+use testcontainers::core::logs::LogFrame;
+use testcontainers::core::{IntoContainerPort, WaitFor};
+use testcontainers::runners::AsyncRunner;
+use testcontainers::{ContainerAsync, GenericImage, ImageExt};
+
+use super::ThrowawayOptions;
+use super::address::{HostOrSocketDir, ServerAddress, random_token, sql_error};
+use super::cluster::{self, FIXED_SETTINGS, SUPERUSER, throwaway_settings};
+use super::docker_engine::{self as engine, MACHINE_LABEL, OWNER_LABEL, Owner, THROWAWAY_LABEL};
+use super::programs;
+use crate::engine::dump::DumpProgram;
+use crate::error::{Error, Result};
+
+pub use engine::engine_answers;
+
+/// Not the place that the image declares as a volume: a folder of our own in memory, whichever version the image has.
+const DATA_PARENT: &str = "/dbbuild";
+
+/// The last lines that a container wrote.
+type Log = Arc<Mutex<VecDeque<String>>>;
+
+/// A running throwaway container. Dropping it removes it.
+#[derive(Debug)]
+pub struct DockerServer {
+    container: Option<ContainerAsync<GenericImage>>,
+    address: ServerAddress,
+    program: DumpProgram,
+}
+
+/// Says why Docker cannot serve the options, as far as that can be known quickly.
+pub async fn usable(options: &ThrowawayOptions) -> Result<()> {
+    let image = image(options)?;
+    engine::engine_answers().await?;
+    let client = engine::connect()?;
+    // A missing image may still be pulled, unless nobody is asked to wait for that: local programs are there at once.
+    if engine::has_image(&client, image).await? || programs::find(options.bin_dir.as_deref(), options.major).is_err() {
+        return Ok(());
+    }
+    Err(Error::failed(format!("the image {image} is not on this machine")).help(format!("run `docker pull {image}`")))
+}
+
+fn image(options: &ThrowawayOptions) -> Result<&str> {
+    options.image.as_deref().ok_or_else(|| {
+        Error::usage("no image is configured for throwaway servers in Docker")
+            .help("set postgres.image in dbbuild.toml, for instance image = \"postgres:15\"")
+    })
+}
+
+impl DockerServer {
+    /// Starts a container and makes role and database as the options say.
+    pub async fn start(options: &ThrowawayOptions) -> Result<DockerServer> {
+        let image_name = image(options)?.to_owned();
+        engine::engine_answers().await?;
+        let client = engine::connect()?;
+        // A leftover that cannot be removed costs memory, not correctness.
+        let _ = engine::sweep(&client, false).await;
+        let password = random_token()?;
+        let log = Log::default();
+        let request = request(options, &image_name, &password, &log)?;
+        let container = request.start().await.map_err(|error| start_error(&image_name, &error, &log))?;
+        let port =
+            container.get_host_port_ipv4(5432.tcp()).await.map_err(|error| start_error(&image_name, &error, &log))?;
+        let address = ServerAddress {
+            host: HostOrSocketDir::Host("127.0.0.1".into()),
+            port,
+            user: SUPERUSER.into(),
+            password: Some(password),
+        };
+        let program = DumpProgram::Container(container.id().to_owned());
+        let mut server = DockerServer { container: Some(container), address, program };
+        server.finish(options, &image_name, &log).await?;
+        Ok(server)
+    }
+
+    async fn finish(&mut self, options: &ThrowawayOptions, image: &str, log: &Log) -> Result<()> {
+        let failed = |error: &tokio_postgres::Error| {
+            sql_error(format!("cannot connect to the server in the container of {image}"), error).detail(tail(log))
+        };
+        let mut tries = 0;
+        let client = loop {
+            match self.address.connect("postgres").await {
+                Ok(client) => break client,
+                // The engine's own forwarding may need a moment more than the server.
+                Err(_) if tries < 100 => tries += 1,
+                Err(error) => return Err(failed(&error)),
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        };
+        let row = client.query_one("SELECT current_setting('server_version_num')::int4 / 10000", &[]).await;
+        let major = row.map_err(|error| failed(&error))?.get::<_, i32>(0).unsigned_abs();
+        if let Some(pinned) = options.major.filter(|pinned| *pinned != major) {
+            return Err(Error::failed(format!(
+                "the image {image} runs PostgreSQL {major}, but postgres.version is {pinned}"
+            ))
+            .help(format!("set postgres.image to an image of PostgreSQL {pinned}, such as \"postgres:{pinned}\"")));
+        }
+        let local = programs::find_client(options.bin_dir.as_deref(), major, false);
+        if let Ok(local) = local {
+            self.program = DumpProgram::Local(local);
+        }
+        self.address.prepare(&options.database, options.role.as_deref()).await
+    }
+
+    /// How it is reached, as the superuser.
+    pub fn address(&self) -> &ServerAddress {
+        &self.address
+    }
+
+    /// A local `pg_dump` of its version where there is one, else the container's.
+    pub fn dump_program(&self) -> DumpProgram {
+        self.program.clone()
+    }
+
+    /// Removes the container now, and says so if that fails.
+    pub async fn remove(mut self) -> Result<()> {
+        match self.container.take() {
+            Some(container) => {
+                container.rm().await.map_err(|error| Error::failed("cannot remove a throwaway container").cause(error))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for DockerServer {
+    fn drop(&mut self) {
+        let Some(container) = self.container.take() else { return };
+        // The removal needs a runtime, and a value can be dropped where there is none any more.
+        if tokio::runtime::Handle::try_current().is_ok() {
+            drop(container);
+            return;
+        }
+        match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
+            Ok(runtime) => runtime.block_on(async { drop(container) }),
+            // Without a runtime its destructor would panic; the next sweep removes the container.
+            Err(_) => std::mem::forget(container),
+        }
+    }
+}
+
+fn request(
+    options: &ThrowawayOptions,
+    image: &str,
+    password: &str,
+    log: &Log,
+) -> Result<testcontainers::ContainerRequest<GenericImage>> {
+    let (name, tag) = engine::split_image(image);
+    let kept = Arc::clone(log);
+    let request = GenericImage::new(name, tag)
+        .with_exposed_port(5432.tcp())
+        // The temporary server that fills a new cluster says the same on stdout.
+        .with_wait_for(WaitFor::message_on_stderr("database system is ready to accept connections"))
+        .with_env_var("POSTGRES_USER", SUPERUSER)
+        .with_env_var("POSTGRES_PASSWORD", password)
+        .with_env_var("POSTGRES_INITDB_ARGS", initdb_arguments(options)?)
+        .with_env_var("PGDATA", format!("{DATA_PARENT}/data"))
+        .with_label(THROWAWAY_LABEL, "1")
+        .with_label(OWNER_LABEL, Owner::this().label())
+        .with_label(MACHINE_LABEL, engine::machine())
+        .with_cmd(server_arguments(options)?)
+        .with_host_config_modifier(on_loopback_in_memory)
+        .with_log_consumer(move |frame: &LogFrame| remember(&kept, frame));
+    Ok(request)
+}
+
+fn on_loopback_in_memory(host: &mut HostConfig) {
+    let binding = PortBinding { host_ip: Some("127.0.0.1".into()), host_port: None };
+    host.publish_all_ports = Some(false);
+    host.port_bindings = Some([("5432/tcp".to_owned(), Some(vec![binding]))].into());
+    host.tmpfs = Some([(DATA_PARENT.to_owned(), "rw,mode=1777".to_owned())].into());
+}
+
+/// What initdb is told through the image's entry point, which lets a shell read it.
+fn initdb_arguments(options: &ThrowawayOptions) -> Result<String> {
+    let utf8 = options.encoding.eq_ignore_ascii_case("utf8") || options.encoding.eq_ignore_ascii_case("utf-8");
+    let locale = options.locale.as_deref().unwrap_or(if utf8 { "C.UTF-8" } else { "C" });
+    for (key, value) in [("postgres.encoding", options.encoding.as_str()), ("postgres.locale", locale)] {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_-.@".contains(c);
+        if value.is_empty() || !value.chars().all(plain) {
+            return Err(Error::usage(format!("{key} holds no plain name: `{}`", value.escape_debug())));
+        }
+    }
+    Ok(format!("--encoding={} --locale={locale} --lc-messages=C --no-sync --wal-segsize=1", options.encoding))
+}
+
+fn server_arguments(options: &ThrowawayOptions) -> Result<Vec<String>> {
+    let mut settings: BTreeMap<String, String> = throwaway_settings(options.major.unwrap_or(0));
+    // The engine gives a container little shared memory beside the server's own.
+    settings.insert("dynamic_shared_memory_type".into(), "mmap".into());
+    settings.extend(options.settings.clone());
+    let fixed = FIXED_SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    settings.extend(fixed);
+    let mut arguments = vec!["postgres".to_owned()];
+    for (name, value) in settings {
+        cluster::check_setting(&name, &value)?;
+        arguments.extend(["-c".to_owned(), format!("{name}={value}")]);
+    }
+    Ok(arguments)
+}
+
+fn remember(log: &Log, frame: &LogFrame) {
+    let Ok(mut log) = log.lock() else { return };
+    for line in String::from_utf8_lossy(frame.bytes()).lines() {
+        if log.len() == 20 {
+            log.pop_front();
+        }
+        log.push_back(line.to_owned());
+    }
+}
+
+fn tail(log: &Log) -> String {
+    log.lock().map(|log| log.iter().cloned().collect::<Vec<_>>().join("\n")).unwrap_or_default()
+}
+
+fn start_error(image: &str, error: &testcontainers::TestcontainersError, log: &Log) -> Error {
+    let mut words = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(next) = source {
+        let text = next.to_string();
+        if !words.contains(&text) {
+            words = format!("{words}: {text}");
+        }
+        source = next.source();
+    }
+    let failed = Error::failed(format!("cannot start a container of {image}")).cause(&words);
+    let failed = if words.contains("pull") || words.contains("No such image") {
+        failed.help(format!("run `docker pull {image}`, or set postgres.image to an image that is on this machine"))
+    } else {
+        failed
+    };
+    match tail(log) {
+        empty if empty.is_empty() => failed,
+        lines => failed.detail(lines),
+    }
+}

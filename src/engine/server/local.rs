@@ -1,0 +1,175 @@
+//! A throwaway server of local programs: a copy of the template, in memory where possible, that dies with dbbuild.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use super::ThrowawayOptions;
+use super::address::{HostOrSocketDir, ServerAddress};
+use super::cluster::{self, FIXED_SETTINGS, SUPERUSER, configure, copy_data, throwaway_settings};
+use super::process;
+use super::programs::{self, Installation};
+use super::state::StateDir;
+use super::sweep::{InstanceDir, sweep};
+use super::template::template;
+use crate::error::{Error, OrFailed, Result};
+
+/// How long a server may take to end before it is killed.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+/// A running throwaway of local programs. Dropping it ends the server at once and removes its folder.
+#[derive(Debug)]
+pub struct LocalServer {
+    child: Option<Child>,
+    address: ServerAddress,
+    programs: Installation,
+    /// A short folder elsewhere, where the instance's own path is too long for a socket.
+    socket_dir: PathBuf,
+    instance: Option<InstanceDir>,
+}
+
+impl LocalServer {
+    /// Starts a server and makes role and database as the options say.
+    pub async fn start(options: &ThrowawayOptions) -> Result<LocalServer> {
+        let owned = options.clone();
+        let mut server = tokio::task::spawn_blocking(move || LocalServer::spawn(&owned))
+            .await
+            .or_failed(|| "the start of a server broke off")??;
+        server.wait_ready().await?;
+        if options.from.is_none() {
+            server.address.prepare(&options.database, options.role.as_deref()).await?;
+        }
+        Ok(server)
+    }
+
+    fn spawn(options: &ThrowawayOptions) -> Result<LocalServer> {
+        let state = StateDir::open()?;
+        sweep(&state);
+        let programs = programs::find(options.bin_dir.as_deref(), options.major)?;
+        state.check_traversable(&programs.bin)?;
+        let source = match &options.from {
+            Some(data) => data.clone(),
+            None => template(&state, &programs, &options.encoding, options.locale.as_deref())?,
+        };
+        let instance = InstanceDir::create(&state)?;
+        let data = instance.path().join("data");
+        copy_data(&source, &data, state.user())?;
+        let mut settings = throwaway_settings(programs.version.major);
+        settings.extend(options.settings.clone());
+        configure(&data, &state, &settings)?;
+        let socket_dir = instance.socket_dir(&state)?;
+        let mut command = cluster::server_command(&programs, state.user(), &data, &socket_dir);
+        for (name, value) in FIXED_SETTINGS {
+            command.arg("-c").arg(format!("{name}={value}"));
+        }
+        let log = cluster::open_log(&instance.path().join("log"), &state)?;
+        let errors = log.try_clone().or_failed(|| "cannot open the server's log twice")?;
+        command.stdout(Stdio::from(log)).stderr(Stdio::from(errors));
+        let address = ServerAddress {
+            host: HostOrSocketDir::SocketDir(socket_dir.clone()),
+            port: 5432,
+            user: SUPERUSER.into(),
+            password: None,
+        };
+        let mut server = LocalServer { child: None, address, programs, socket_dir, instance: Some(instance) };
+        let child = process::spawn_bound(command)
+            .or_failed(|| format!("cannot run {}", server.programs.program("postgres").display()))?;
+        server.child = Some(child);
+        Ok(server)
+    }
+
+    async fn wait_ready(&mut self) -> Result<()> {
+        let log = self.log_path();
+        let LocalServer { child, address, .. } = self;
+        let ended = || child.as_mut().and_then(|child| child.try_wait().ok().flatten()).map(|s| s.to_string());
+        cluster::wait_ready(address, &log, 0, ended).await
+    }
+
+    /// How it is reached, as the superuser.
+    pub fn address(&self) -> &ServerAddress {
+        &self.address
+    }
+
+    /// The programs that run it; their `pg_dump` fits it exactly.
+    pub fn programs(&self) -> &Installation {
+        &self.programs
+    }
+
+    fn folder(&self) -> &Path {
+        self.instance.as_ref().map_or(Path::new(""), InstanceDir::path)
+    }
+
+    /// Its data directory.
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder().join("data")
+    }
+
+    /// The file that it logs to.
+    pub fn log_path(&self) -> PathBuf {
+        self.folder().join("log")
+    }
+
+    fn remove_far_socket(&self) {
+        if !self.socket_dir.starts_with(self.folder()) {
+            let _ = cluster::remove_tree(&self.socket_dir);
+        }
+    }
+
+    /// Shuts down in order, so that the data directory can be copied and started from later.
+    pub async fn stop(mut self) -> Result<StoppedServer> {
+        let mut child = self.child.take().ok_or_else(|| Error::failed("the throwaway server runs no more"))?;
+        if let Ok(pid) = i32::try_from(child.id()) {
+            process::signal(pid, Signal::SIGINT);
+        }
+        let end = std::time::Instant::now() + STOP_LIMIT;
+        let status = loop {
+            match child.try_wait() {
+                Ok(Some(status)) => break status,
+                Ok(None) if std::time::Instant::now() < end => tokio::time::sleep(Duration::from_millis(2)).await,
+                Ok(None) | Err(_) => {
+                    process::end_child(&mut child, Duration::from_secs(1));
+                    return Err(Error::failed("a throwaway server did not shut down in time"));
+                }
+            }
+        };
+        if !status.success() {
+            let tail = cluster::log_tail(&self.log_path(), 0);
+            return Err(Error::failed(format!("a throwaway server shut down with an error ({status})")).detail(tail));
+        }
+        self.remove_far_socket();
+        let instance = self.instance.take().ok_or_else(|| Error::failed("the throwaway server has no folder"))?;
+        Ok(StoppedServer { instance })
+    }
+}
+
+impl Drop for LocalServer {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            process::end_child(child, STOP_LIMIT);
+        }
+        self.remove_far_socket();
+    }
+}
+
+/// The data directory of a throwaway that was shut down in order; dropping it removes it.
+#[derive(Debug)]
+pub struct StoppedServer {
+    instance: InstanceDir,
+}
+
+impl StoppedServer {
+    /// The data directory: [`ThrowawayOptions::from`] starts a copy of it.
+    pub fn data_dir(&self) -> PathBuf {
+        self.instance.path().join("data")
+    }
+
+    /// Keeps a copy under a path that does not exist yet; it appears there at once and whole.
+    pub fn keep(&self, path: &Path) -> Result<()> {
+        let new = path.with_extension(format!("new-{}", std::process::id()));
+        cluster::remove_tree(&new)?;
+        copy_data(&self.data_dir(), &new, None)?;
+        std::fs::rename(&new, path).or_failed(|| format!("cannot rename {}", new.display()))
+    }
+}

@@ -1,0 +1,146 @@
+//! Throwaway servers of either kind, and the choice between the kinds.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::address::ServerAddress;
+use super::docker::{self, DockerServer};
+use super::local::{LocalServer, StoppedServer};
+use super::programs;
+use crate::engine::dump::DumpProgram;
+use crate::error::{Error, Result};
+pub use crate::model::config::ThrowawayKind;
+
+/// What a throwaway server is like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThrowawayOptions {
+    /// Docker, local programs, or what there is.
+    pub kind: ThrowawayKind,
+    /// The pinned major version; `None` takes the newest local programs.
+    pub major: Option<u32>,
+    /// Folder of the local programs; `None` searches.
+    pub bin_dir: Option<PathBuf>,
+    /// Image for the Docker kind.
+    pub image: Option<String>,
+    /// The database that is made.
+    pub database: String,
+    /// Server encoding.
+    pub encoding: String,
+    /// Locale; `None` takes `C.UTF-8` where it is known and fits the encoding, else `C`.
+    pub locale: Option<String>,
+    /// A login role without superuser that owns the database.
+    pub role: Option<String>,
+    /// The user's settings, such as `shared_preload_libraries`.
+    pub settings: BTreeMap<String, String>,
+    /// Start a copy of this stopped data directory (see [`StoppedServer`]) instead of a fresh cluster; local kind only.
+    pub from: Option<PathBuf>,
+}
+
+impl Default for ThrowawayOptions {
+    fn default() -> Self {
+        ThrowawayOptions {
+            kind: ThrowawayKind::Auto,
+            major: None,
+            bin_dir: None,
+            image: None,
+            database: "postgres".into(),
+            encoding: "UTF8".into(),
+            locale: None,
+            role: None,
+            settings: BTreeMap::new(),
+            from: None,
+        }
+    }
+}
+
+/// A running throwaway server. Dropping it removes it; so does the death of dbbuild, or else the next sweep.
+#[derive(Debug)]
+pub struct Throwaway {
+    server: Server,
+    notes: Vec<String>,
+}
+
+#[derive(Debug)]
+enum Server {
+    Local(Box<LocalServer>),
+    Docker(Box<DockerServer>),
+}
+
+impl Throwaway {
+    /// Starts a server with the database and role that the options name, ready for connections.
+    pub async fn start(options: &ThrowawayOptions) -> Result<Throwaway> {
+        let mut notes = Vec::new();
+        let server = match options.kind {
+            _ if options.from.is_some() => Server::Local(Box::new(LocalServer::start(options).await?)),
+            ThrowawayKind::Local => Server::Local(Box::new(LocalServer::start(options).await?)),
+            ThrowawayKind::Docker => Server::Docker(Box::new(DockerServer::start(options).await?)),
+            ThrowawayKind::Auto => Throwaway::start_auto(options, &mut notes).await?,
+        };
+        Ok(Throwaway { server, notes })
+    }
+
+    /// Which kind `auto` stands for is decided by what can be asked quickly; a start that then fails is an error, since
+    /// another kind would likely hide what is wrong with the settings.
+    async fn start_auto(options: &ThrowawayOptions, notes: &mut Vec<String>) -> Result<Server> {
+        if options.image.is_some() {
+            let refusal = match docker::usable(options).await {
+                Ok(()) => return Ok(Server::Docker(Box::new(DockerServer::start(options).await?))),
+                Err(error) => error,
+            };
+            match programs::find(options.bin_dir.as_deref(), options.major) {
+                Ok(found) => notes.push(format!(
+                    "throwaway servers run from the local programs of PostgreSQL {} ({}): {refusal}",
+                    found.version,
+                    found.bin.display()
+                )),
+                Err(error) => return Err(Error::all([refusal, error]).unwrap_or_else(|| Error::failed("no server"))),
+            }
+            return Ok(Server::Local(Box::new(LocalServer::start(options).await?)));
+        }
+        let refusal = match programs::find(options.bin_dir.as_deref(), options.major) {
+            Ok(_) => return Ok(Server::Local(Box::new(LocalServer::start(options).await?))),
+            Err(error) => error,
+        };
+        let Some(major) = options.major else { return Err(refusal) };
+        let with_image = ThrowawayOptions { image: Some(format!("postgres:{major}")), ..options.clone() };
+        if docker::usable(&with_image).await.is_err() {
+            return Err(refusal.help(format!("or start Docker, which then runs the image postgres:{major}")));
+        }
+        notes.push(format!("throwaway servers run in Docker (postgres:{major}): {refusal}"));
+        Ok(Server::Docker(Box::new(DockerServer::start(&with_image).await?)))
+    }
+
+    /// What should be said once about the choice of the kind.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// How it is reached, as the superuser `postgres`.
+    pub fn address(&self) -> &ServerAddress {
+        match &self.server {
+            Server::Local(server) => server.address(),
+            Server::Docker(server) => server.address(),
+        }
+    }
+
+    /// The same for the role that runs migrations.
+    pub fn role_address(&self, role: Option<&str>) -> ServerAddress {
+        role.map_or_else(|| self.address().clone(), |role| self.address().with_user(role))
+    }
+
+    /// The `pg_dump` that fits it: a local one of its version, else the container's own.
+    pub fn dump_program(&self) -> DumpProgram {
+        match &self.server {
+            Server::Local(server) => DumpProgram::Local(server.programs().clone()),
+            Server::Docker(server) => server.dump_program(),
+        }
+    }
+
+    /// Shuts down in order and keeps the data directory until the returned value is dropped; local kind only.
+    pub async fn stop(self) -> Result<Option<StoppedServer>> {
+        match self.server {
+            Server::Local(server) => server.stop().await.map(Some),
+            Server::Docker(server) => server.remove().await.map(|()| None),
+        }
+    }
+}

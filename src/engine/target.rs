@@ -1,0 +1,229 @@
+//! The database that a command works on: found by configuration, reached, made if missing, and read.
+
+use crate::engine::history::{self, Found};
+use crate::engine::lock::Lock;
+use crate::engine::project::Project;
+use crate::engine::prove::database_name;
+use crate::engine::server::{Embedded, EmbeddedOptions};
+use crate::engine::session::{self, ConnectOptions, ConnectionSettings, Session, environ};
+use crate::error::{Error, Result};
+use crate::model::config::{Config, EnvAddress};
+use crate::model::guard::{Known, Selected};
+use std::path::PathBuf;
+
+/// A database that is not yet connected to.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The environment that was selected.
+    pub selected: Selected,
+    /// How the database is reached.
+    pub settings: ConnectionSettings,
+    /// The id of the server, where dbbuild runs it.
+    pub server_id: Option<String>,
+    /// The server is the private one of this repository.
+    pub embedded: bool,
+}
+
+/// Whether a server that does not run may be started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Yes.
+    IfNeeded,
+    /// No: the command only looks.
+    Never,
+}
+
+/// The embedded server of a project.
+///
+/// # Errors
+/// The state directory cannot be found.
+pub fn embedded(project: &Project) -> Result<Embedded> {
+    let pg = &project.config.postgres;
+    let defaults = EmbeddedOptions::default();
+    Embedded::at(
+        &project.root,
+        EmbeddedOptions {
+            major: pg.version,
+            bin_dir: pg.bin_dir.as_ref().map(PathBuf::from),
+            image: pg.image.clone(),
+            encoding: pg.encoding.clone().unwrap_or(defaults.encoding),
+            locale: pg.locale.clone(),
+            settings: pg.settings.clone(),
+        },
+    )
+}
+
+/// What the guard needs to know of an environment's configuration.
+pub fn selected(config: &Config, name: &str) -> Selected {
+    let known = config.env.get(name).map(|env| Known { protected: env.protected, testdata: !env.testdata.is_empty() });
+    Selected { name: name.to_owned(), known }
+}
+
+impl Target {
+    /// Finds the database of an environment; `url` overrides the configured address.
+    ///
+    /// # Errors
+    /// The environment is unknown, or its variable is unset (exit status 2); or the embedded server does not start.
+    pub async fn find(project: &Project, env: Option<&str>, url: Option<&str>, start: Start) -> Result<Target> {
+        let name = env.unwrap_or(&project.config.default_env);
+        let environ = environ::read(&project.root, Some(name))?;
+        let selected = selected(&project.config, name);
+        let at = |url: &str| -> Result<Target> {
+            let settings = session::resolve(Some(url), &environ)?;
+            Ok(Target { selected: selected.clone(), settings, server_id: None, embedded: false })
+        };
+        if let Some(url) = url {
+            return at(url);
+        }
+        match project.config.environment(name)?.address() {
+            EnvAddress::Url(url) => at(&url),
+            EnvAddress::UrlEnv(variable) => match environ.get(&variable) {
+                Some(url) => at(url),
+                None => Err(Error::usage(format!("the environment variable {variable} is not set"))
+                    .cause(format!("[env.{name}] takes the address from it (url_env)"))
+                    .help(format!("set it, also in .env or .env.{name}, or give `--url`."))),
+            },
+            EnvAddress::EmbeddedDatabase(database) => {
+                let server = embedded(project)?;
+                let address = match start {
+                    Start::IfNeeded => server.start().await?,
+                    Start::Never => server.address().await?.ok_or_else(|| {
+                        Error::failed("the embedded server of this repository does not run")
+                            .help("`dbbuild` builds the local database; `dbbuild server start` starts the server alone.")
+                    })?,
+                };
+                let database = database.unwrap_or_else(|| database_name(&project.config).to_owned());
+                let settings = address.settings(&database);
+                Ok(Target { selected, settings, server_id: server.server_id(), embedded: true })
+            }
+        }
+    }
+
+    /// "`shop` on db1:5432".
+    pub fn describe(&self) -> String {
+        self.settings.to_string()
+    }
+
+    /// Connects; behind a transaction pooler nothing that dbbuild does is safe, so that is refused.
+    ///
+    /// # Errors
+    /// The server refuses, or is a pooler.
+    pub async fn connect(&self) -> Result<Session> {
+        if !self.embedded {
+            session::detect_pooler(&self.settings, &ConnectOptions::default()).await?;
+        }
+        session::connect(&self.settings, &ConnectOptions::default()).await
+    }
+
+    /// Connects for a command that writes: the server must take writes and be of the pinned version.
+    ///
+    /// # Errors
+    /// It is a replica, read-only, or of another major version.
+    pub async fn connect_to_write(&self, config: &Config) -> Result<Session> {
+        let session = self.connect().await?;
+        if session.is_in_recovery() {
+            return Err(Error::failed(format!("{} is a replica", self.describe()))
+                .help("give the address of the primary server; nothing was changed."));
+        }
+        if session.transaction_read_only() {
+            return Err(Error::failed(format!("{} is read-only", self.describe()))
+                .cause("default_transaction_read_only is on")
+                .help("switch it off for this role or database; nothing was changed."));
+        }
+        check_version(&session, config, &self.describe())?;
+        Ok(session)
+    }
+
+    /// Makes the database if it is missing; true if it was.
+    ///
+    /// # Errors
+    /// The role may not.
+    pub async fn create_if_missing(&self, config: &Config) -> Result<bool> {
+        match session::connect(&self.settings, &ConnectOptions::default()).await {
+            Ok(_) => Ok(false),
+            Err(e) if e.code() == Some("3D000") => {
+                self.maintain(&create_statement(self.settings.database(), config, self.embedded)).await.map_err(|e| {
+                    e.help(format!("make the database {} yourself, then run the command again.", self.settings.database()))
+                })?;
+                Ok(true)
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Drops the database, ending other sessions in it.
+    ///
+    /// # Errors
+    /// The role may not.
+    pub async fn drop_database(&self) -> Result<()> {
+        self.maintain(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote(self.settings.database()))).await
+    }
+
+    /// Runs a statement about databases, in one of the server's own.
+    async fn maintain(&self, sql: &str) -> Result<()> {
+        let mut refusal = None;
+        for database in ["postgres", "template1"] {
+            match session::connect(&self.settings.with_database(database), &ConnectOptions::default()).await {
+                Ok(session) => return session.simple(sql).await.map(|_| ()),
+                Err(e) => refusal = Some(e),
+            }
+        }
+        Err(refusal.unwrap_or_else(|| Error::failed("no database to connect to")))
+    }
+
+    /// Reads what the guard and the plan need.
+    ///
+    /// # Errors
+    /// The server said no.
+    pub async fn read(&self, session: &Session) -> Result<Found> {
+        history::find(session, &self.describe(), self.server_id.as_deref()).await
+    }
+
+    /// Takes the lock of this database, on a connection of its own.
+    ///
+    /// # Errors
+    /// Another dbbuild has it for longer than `lock.wait`.
+    pub async fn lock(&self, config: &Config, waiting: &dyn Fn(&str)) -> Result<Lock> {
+        let options = ConnectOptions { application_name: "dbbuild lock".to_owned(), ..ConnectOptions::default() };
+        let session = session::connect(&self.settings, &options).await?;
+        Lock::take(session, config.lock.wait, waiting).await
+    }
+}
+
+/// The server must be of the pinned major version.
+///
+/// # Errors
+/// It is not.
+pub fn check_version(session: &Session, config: &Config, description: &str) -> Result<()> {
+    let major = session.server_version();
+    match config.postgres.version {
+        Some(pinned) if pinned != major => {
+            Err(Error::failed(format!("{description} runs PostgreSQL {major}, but {pinned} is pinned"))
+                .help(format!(
+                    "install PostgreSQL {pinned} there, or set `postgres.version = {major}` in dbbuild.toml and run \
+                     `dbbuild baseline`; nothing was changed."
+                )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// An identifier, quoted.
+pub fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn create_statement(database: &str, config: &Config, embedded: bool) -> String {
+    let mut sql = format!("CREATE DATABASE {}", quote(database));
+    // The embedded cluster was made with the configured encoding and locale already.
+    if !embedded && (config.postgres.encoding.is_some() || config.postgres.locale.is_some()) {
+        sql.push_str(" TEMPLATE template0");
+        if let Some(encoding) = &config.postgres.encoding {
+            sql.push_str(&format!(" ENCODING {}", history::literal(encoding)));
+        }
+        if let Some(locale) = &config.postgres.locale {
+            sql.push_str(&format!(" LOCALE {}", history::literal(locale)));
+        }
+    }
+    sql
+}

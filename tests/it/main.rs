@@ -1,0 +1,8 @@
+//! All integration tests, as one program, so that they share one PostgreSQL server of each major version. `support` is
+//! the hermetic world that each test runs in; every other module tests one area of behaviour.
+
+// Only for tests: what cannot be had there is a failed test, and what is printed is shown when one fails.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+mod harness;
+mod support;

@@ -1,0 +1,13 @@
+//! What tests stand on: a hermetic [`World`] with a repository, [`Server`]s with a database per test, and a way to skip
+//! that is seen and can be forbidden. Nothing here knows what dbbuild should do.
+
+mod outcome;
+mod run_dir;
+mod server;
+mod skip;
+mod world;
+
+pub use outcome::{Outcome, redact, run};
+pub use server::{Server, matrix, server};
+pub use skip::{docker, histories, skip};
+pub use world::World;

@@ -1,0 +1,164 @@
+//! What a program did: status and output, with assertions that show all of it when they fail, and a form for snapshots
+//! in which times and places that differ from run to run are replaced.
+
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// No command of a test takes this long; one that hangs is killed and shown.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// How a command ended.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The command line, for messages.
+    pub command: String,
+    /// The exit status; 128 and the number for a signal, as shells count.
+    pub status: i32,
+    pub stdout: String,
+    pub stderr: String,
+    /// Paths of this run and what stands for them in a snapshot.
+    pub places: Vec<(String, &'static str)>,
+}
+
+/// Runs a command to its end, without standard input.
+#[track_caller]
+pub fn run(command: &mut Command) -> Outcome {
+    use std::os::unix::process::ExitStatusExt;
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let line = words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {line}: {error}"));
+    let stdout = reader(child.stdout.take().unwrap());
+    let stderr = reader(child.stderr.take().unwrap());
+    let ended = wait(&mut child);
+    let outcome = Outcome {
+        command: line,
+        status: ended.map_or(-1, |status| status.code().unwrap_or(128 + status.signal().unwrap_or(0))),
+        stdout: stdout.join().unwrap(),
+        stderr: stderr.join().unwrap(),
+        places: Vec::new(),
+    };
+    assert!(ended.is_some(), "killed after {LIMIT:?}\n{}", outcome.show());
+    outcome
+}
+
+fn reader(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        pipe.read_to_end(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+fn wait(child: &mut Child) -> Option<std::process::ExitStatus> {
+    let start = Instant::now();
+    let mut pause = Duration::from_micros(500);
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some(status);
+        }
+        if start.elapsed() > LIMIT {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            return None;
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
+
+impl Outcome {
+    /// Asserts exit status 0.
+    #[track_caller]
+    pub fn ok(&self) -> &Self {
+        assert!(self.status == 0, "should have succeeded\n{}", self.show());
+        self
+    }
+
+    /// Asserts an exit status that is not 0.
+    #[track_caller]
+    pub fn fails(&self, status: i32) -> &Self {
+        assert!(status != 0, "a failure has another status than 0");
+        assert!(self.status == status, "should have failed with {status}\n{}", self.show());
+        self
+    }
+
+    /// Asserts that the text stands in one of the outputs.
+    #[track_caller]
+    pub fn says(&self, text: &str) -> &Self {
+        assert!(self.mentions(text), "should say {text:?}\n{}", self.show());
+        self
+    }
+
+    /// Asserts that the text stands in neither output.
+    #[track_caller]
+    pub fn says_not(&self, text: &str) -> &Self {
+        assert!(!self.mentions(text), "should not say {text:?}\n{}", self.show());
+        self
+    }
+
+    fn mentions(&self, text: &str) -> bool {
+        self.stdout.contains(text) || self.stderr.contains(text)
+    }
+
+    /// Everything, for a message.
+    pub fn show(&self) -> String {
+        let Outcome { command, status, stdout, stderr, .. } = self;
+        format!("$ {command}\nexit status {status}\n--- stdout\n{stdout}--- stderr\n{stderr}---")
+    }
+
+    /// Status and output for a snapshot, without what differs from run to run.
+    pub fn snapshot(&self) -> String {
+        let mut text = format!("exit status {}\n", self.status);
+        for (name, output) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+            if !output.is_empty() {
+                text.push_str(&format!("--- {name}\n{}", redact(output, &self.places)));
+            }
+        }
+        text
+    }
+}
+
+/// Replaces paths of this run, durations, points in time, ports and process ids.
+pub fn redact(text: &str, places: &[(String, &'static str)]) -> String {
+    let mut text = text.to_owned();
+    for (place, name) in places {
+        text = text.replace(place, name);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(c) = rest.chars().next() {
+        let inside_word = out.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-'));
+        let replaced = if c.is_ascii_digit() && !inside_word { replacement(rest, &out) } else { None };
+        let (length, with) = replaced.unwrap_or((c.len_utf8(), &rest[..c.len_utf8()]));
+        out.push_str(with);
+        rest = &rest[length..];
+    }
+    out
+}
+
+/// How many bytes of the text, which begins with a digit, are replaced, and by what.
+fn replacement<'a>(text: &str, before: &str) -> Option<(usize, &'a str)> {
+    let length = |allowed: &str| text.find(|c: char| !c.is_ascii_digit() && !allowed.contains(c)).unwrap_or(text.len());
+    let time = length("-:.TZ ");
+    let moment = text[..time].trim_end_matches([' ', '.']);
+    if moment.len() >= 16 && moment[4..].starts_with('-') && moment[7..].starts_with('-') && moment.contains(':') {
+        return Some((moment.len(), "[TIME]"));
+    }
+    let number = length(".");
+    let after = &text[number..];
+    let unit = ["ms", "µs", "s", "min"].into_iter().find(|unit| {
+        let ends = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric());
+        after.trim_start_matches(' ').strip_prefix(unit).is_some_and(ends)
+    });
+    if let Some(unit) = unit {
+        let spaces = after.len() - after.trim_start_matches(' ').len();
+        return Some((number + spaces + unit.len(), "[DURATION]"));
+    }
+    if before.ends_with("127.0.0.1:") || before.ends_with("localhost:") || before.ends_with("port=") {
+        return Some((length(""), "[PORT]"));
+    }
+    before.ends_with("pid ").then(|| (length(""), "[PID]"))
+}

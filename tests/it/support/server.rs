@@ -1,0 +1,224 @@
+//! PostgreSQL servers for tests: one for each major version of a run, with a database for each test; and private ones
+//! for tests that make roles, change settings or stop the server. Root runs them as another user.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, User, chown, geteuid};
+
+use super::{Outcome, run, run_dir, skip};
+
+/// The major versions that tests run on.
+const MAJORS: std::ops::RangeInclusive<u32> = 15..=18;
+
+/// A running server with a superuser `postgres` who needs no password.
+pub struct Server {
+    /// The major version.
+    pub major: u32,
+    /// The folder of its programs.
+    pub bin: PathBuf,
+    /// The folder of its socket, which holds its data and log as well.
+    pub dir: PathBuf,
+    /// Its port, on loopback and in the socket's name.
+    pub port: u16,
+    child: Child,
+}
+
+/// A database of one test, dropped with the value.
+pub struct Db<'a> {
+    /// Its name.
+    pub name: String,
+    /// Its address through the socket.
+    pub url: String,
+    server: &'a Server,
+}
+
+/// The server of a major version that all tests share; skips where the version is not there.
+pub fn server(major: u32) -> Option<&'static Server> {
+    static SHARED: [OnceLock<Option<Server>>; 4] = [const { OnceLock::new() }; 4];
+    let slot = &SHARED[(major - MAJORS.start()) as usize];
+    let server = slot.get_or_init(|| Some(Server::start(major, &programs(major)?, &[]))).as_ref();
+    if server.is_none() {
+        skip(&format!("PostgreSQL {major} (run `cargo xtask test`)"));
+    }
+    server
+}
+
+/// Runs a test on every major version that is there; one that is missing does not lose the others.
+#[track_caller]
+pub fn matrix(test: impl Fn(&'static Server)) {
+    let servers: Vec<_> = MAJORS.rev().filter_map(server).collect();
+    for server in servers {
+        eprintln!("on PostgreSQL {}", server.major);
+        test(server);
+    }
+}
+
+/// The programs that `cargo xtask test` found or fetched; for 15, which is the default, also where Debian has them.
+fn programs(major: u32) -> Option<PathBuf> {
+    let given = std::env::var_os(format!("DBBUILD_TEST_PG{major}")).map(PathBuf::from);
+    let debian = || Some(PathBuf::from(format!("/usr/lib/postgresql/{major}/bin"))).filter(|bin| bin.is_dir());
+    given.or_else(debian)
+}
+
+impl Server {
+    /// A server of a test's own, stopped with the value; `None` where [`server`] would skip.
+    pub fn private(major: u32, settings: &[&str]) -> Option<Server> {
+        let programs = programs(major);
+        if programs.is_none() {
+            skip(&format!("PostgreSQL {major} (run `cargo xtask test`)"));
+        }
+        Some(Server::start(major, &programs?, settings))
+    }
+
+    fn start(major: u32, bin: &Path, settings: &[&str]) -> Server {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let dir = run_dir::path().join(format!("pg{major}-{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
+        fs::create_dir(&dir).unwrap();
+        if let Some(user) = other_user() {
+            chown(&dir, Some(user.uid), Some(user.gid)).unwrap();
+        }
+        let mut initdb = as_server_user(&bin.join("initdb"));
+        initdb.args(["-N", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--wal-segsize=1", "-D"]);
+        run(initdb.arg(dir.join("data"))).ok();
+
+        let port = free_port();
+        let child = spawn(bin, &dir, port, settings);
+        let mut server = Server { major, bin: bin.to_path_buf(), dir, port, child };
+        server.wait_until_ready();
+        server
+    }
+
+    fn wait_until_ready(&mut self) {
+        let start = Instant::now();
+        while self.run("psql", &["-XAtqc", "SELECT 1", "-d", "postgres"]).status != 0 {
+            let gone = self.child.try_wait().unwrap();
+            if gone.is_some() || start.elapsed() > Duration::from_secs(60) {
+                let log = fs::read_to_string(self.dir.join("log")).unwrap_or_default();
+                panic!("PostgreSQL {} does not start ({gone:?})\n{log}", self.major);
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Runs one of its programs, connected to it as superuser.
+    #[track_caller]
+    pub fn run(&self, program: &str, arguments: &[&str]) -> Outcome {
+        let mut command = Command::new(self.bin.join(program));
+        command.env_clear().envs([("LC_ALL", "C"), ("TZ", "UTC"), ("PGUSER", "postgres")]);
+        command.env("PGHOST", &self.dir).env("PGPORT", self.port.to_string());
+        run(command.args(arguments))
+    }
+
+    /// An empty database with a name that no other test has.
+    #[track_caller]
+    pub fn fresh_database(&self) -> Db<'_> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("it_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let sql = format!("CREATE DATABASE {name} TEMPLATE template0");
+        self.run("psql", &["-Xqc", &sql, "-d", "postgres"]).ok();
+        Db { url: self.url(&name), name, server: self }
+    }
+
+    /// The address of a database through the socket.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgresql://postgres@/{database}?host={}&port={}", self.dir.display(), self.port)
+    }
+
+    /// The address of a database on loopback.
+    pub fn tcp_url(&self, database: &str) -> String {
+        format!("postgresql://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Not SIGKILL, after which its processes would live on for a moment and its shared memory for good.
+        let _ = kill(Pid::from_raw(self.child.id() as i32), Signal::SIGQUIT);
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+impl Db<'_> {
+    /// Runs SQL and gives the rows: one line each, columns separated by `|`.
+    #[track_caller]
+    pub fn psql(&self, sql: &str) -> String {
+        self.try_psql(sql).ok().stdout.trim_end().to_owned()
+    }
+
+    /// Runs SQL that may fail.
+    #[track_caller]
+    pub fn try_psql(&self, sql: &str) -> Outcome {
+        self.server.run("psql", &["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", &self.name, "-c", sql])
+    }
+
+    /// Runs a file as `psql -f` would.
+    #[track_caller]
+    pub fn psql_file(&self, file: &Path) -> Outcome {
+        let file = file.to_str().unwrap();
+        self.server.run("psql", &["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", &self.name, "-f", file])
+    }
+
+    /// The whole dump, without the lines that differ from one dump of the same database to the next.
+    #[track_caller]
+    pub fn pg_dump(&self) -> String {
+        let dump = self.server.run("pg_dump", &["-d", &self.name]);
+        let differs = |line: &&str| !["\\restrict ", "\\unrestrict "].iter().any(|start| line.starts_with(start));
+        dump.ok().stdout.lines().filter(differs).flat_map(|line| [line, "\n"]).collect()
+    }
+}
+
+impl Drop for Db<'_> {
+    fn drop(&mut self) {
+        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        let dropped = self.server.run("psql", &["-Xqc", &sql, "-d", "postgres"]);
+        if dropped.status != 0 {
+            eprintln!("{} stays behind\n{}", self.name, dropped.show());
+        }
+    }
+}
+
+fn spawn(bin: &Path, dir: &Path, port: u16, settings: &[&str]) -> Child {
+    let mut postgres = as_server_user(&bin.join("postgres"));
+    let socket = format!("unix_socket_directories={}", dir.display());
+    let port = format!("port={port}");
+    let fixed = ["listen_addresses=127.0.0.1", "fsync=off", "synchronous_commit=off", "full_page_writes=off"];
+    let all = [socket.as_str(), port.as_str()].into_iter().chain(fixed).chain(settings.iter().copied());
+    postgres.arg("-D").arg(dir.join("data")).args(all.flat_map(|setting| ["-c", setting]));
+    let log = fs::File::create(dir.join("log")).unwrap();
+    postgres.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).process_group(0);
+    postgres.spawn().unwrap()
+}
+
+/// A command as the user that servers run as, in a folder that this user may enter.
+fn as_server_user(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().envs([("LC_ALL", "C"), ("TZ", "UTC"), ("PATH", "/usr/bin:/bin")]).current_dir("/");
+    if let Some(user) = other_user() {
+        command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+    }
+    command
+}
+
+/// PostgreSQL refuses to run as root.
+fn other_user() -> Option<User> {
+    if !geteuid().is_root() {
+        return None;
+    }
+    let user = ["postgres", "nobody"].into_iter().find_map(|name| User::from_name(name).ok().flatten());
+    Some(user.expect("root needs a user `postgres` or `nobody` to run servers as"))
+}
+
+/// A port that is free now. Another process may take it before the server does, which then says so.
+fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
