@@ -9,10 +9,10 @@ mod touched;
 pub use roles::{mentioned_roles, own_extension_comments};
 pub use touched::{Touched, rows_fingerprint, stamp, touched};
 
-use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::model::catalog::Catalog;
 use std::sync::LazyLock;
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 const SCOPE: &str = include_str!("scope.sql");
 const SECTIONS: [&str; 3] = [include_str!("relations.sql"), include_str!("routines.sql"), include_str!("others.sql")];
@@ -41,31 +41,27 @@ const SETTINGS: [(&str, &str); 9] = [
     ("lc_monetary", "C"),
 ];
 
-/// Whose objects are nobody's in particular.
-#[derive(Debug, Clone, Default)]
-pub struct ReadOptions {
-    /// Roles that count as the one that runs migrations, beside the session's user and the database's owner.
-    pub own_roles: Vec<String>,
-}
-
-/// Reads the catalog, inside the session's transaction if it is in one; the session stays as it was.
+/// Reads the catalog, inside the session's transaction if it is in one; the session stays as it was. `own_roles` count
+/// as the role that runs migrations, as do the session's user and the database's owner.
 ///
 /// # Errors
 /// Where the server refuses the query.
-pub async fn read(session: &Session, options: &ReadOptions) -> Result<Catalog> {
+pub async fn read(client: &Client, own_roles: &[String]) -> Result<Catalog> {
     // Planning a query over every kind costs more than asking first which kinds there are.
     let census: Vec<String> = KINDS.iter().map(|kind| format!("({})", kind.when)).collect();
     let current = SETTINGS.map(|(name, _)| format!("pg_catalog.current_setting('{name}')"));
-    let facts = session
-        .query_rows(&format!(
+    let facts = query_rows(
+        client,
+        &format!(
             "SELECT session_user, pg_catalog.pg_get_userbyid(d.datdba), {}, {} \
              FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()",
             current.join(", "),
             census.join(", ")
-        ))
-        .await?;
+        ),
+    )
+    .await?;
     let facts = facts.into_iter().next().ok_or_else(|| Error::failed("cannot read the catalogs"))?;
-    let mut own_roles = options.own_roles.clone();
+    let mut own_roles = own_roles.to_vec();
     own_roles.extend(facts.iter().take(2).flatten().cloned());
     let before: Vec<&str> =
         facts.iter().skip(2).take(SETTINGS.len()).map(|v| v.as_deref().unwrap_or_default()).collect();
@@ -80,12 +76,38 @@ pub async fn read(session: &Session, options: &ReadOptions) -> Result<Catalog> {
         set_locally(SETTINGS.iter().zip(before).map(|((name, _), value)| (*name, value)))
     );
     let mut catalog = Catalog::default();
-    for row in session.query_rows(&sql).await? {
+    for row in query_rows(client, &sql).await? {
         if let [Some(kind), Some(identity), Some(definition)] = row.as_slice() {
             catalog.insert(kind, identity, definition, &own_roles);
         }
     }
     Ok(catalog)
+}
+
+/// [`read`] where the session is known to be inside a transaction: what that has changed so far is seen.
+///
+/// # Errors
+/// Where the server refuses the query.
+pub async fn read_within(client: &Client, own_roles: &[String]) -> Result<Catalog> {
+    read(client, own_roles).await
+}
+
+/// The rows of all queries in a text, null as `None`.
+async fn query_rows(client: &Client, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
+    let messages = client.simple_query(sql).await.map_err(|e| {
+        let error = Error::failed("cannot read the catalogs");
+        match e.as_db_error() {
+            Some(db) => error.cause(format!("{} ({})", db.message(), db.code().code())).sqlstate(db.code().code()),
+            None => error.cause(e),
+        }
+    })?;
+    Ok(messages
+        .iter()
+        .filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some((0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect()),
+            _ => None,
+        })
+        .collect())
 }
 
 fn set_locally<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {

@@ -12,11 +12,11 @@ fn own() -> Vec<String> {
 }
 
 fn normalised(server: &TestServer, database: &str) -> (Dump, String) {
-    let comments = server.connected(database, async |client| own_extension_comments(client).await.unwrap());
+    let comments = server.connected(database, async |session| own_extension_comments(session.client()).await.unwrap());
     let options =
         NormaliseOptions { own_roles: own(), database: Some(database.to_owned()), extension_comments: comments };
     let dump = baseline::normalise(&server.dump(database), &options).unwrap();
-    let roles = server.connected(database, async |client| mentioned_roles(client, &own()).await.unwrap());
+    let roles = server.connected(database, async |session| mentioned_roles(session.client(), &own()).await.unwrap());
     let text = baseline::render(&BaselineParts {
         postgres_major: server.major,
         inputs: Checksum::of_text("x"),
@@ -38,7 +38,7 @@ fn drop_roles(server: &TestServer, database: &str) {
 }
 
 fn catalog(server: &TestServer, database: &str) -> Catalog {
-    server.connected(database, async |client| read(client, &ReadOptions::default()).await.unwrap())
+    server.connected(database, async |session| read(session.client(), &own()).await.unwrap())
 }
 
 #[test]
@@ -191,22 +191,22 @@ fn every_change_is_seen() {
     each_server(|server| {
         let database = server.database();
         server.load(&database, RICH);
-        let failures = server.connected(&database, async |client| {
-            let before = read(client, &ReadOptions::default()).await.unwrap();
-            let stamp_before = stamp(client).await.unwrap();
-            assert_eq!(stamp(client).await.unwrap(), stamp_before);
+        let failures = server.connected(&database, async |session| {
+            let before = read(session.client(), &own()).await.unwrap();
+            let stamp_before = stamp(session.client()).await.unwrap();
+            assert_eq!(stamp(session.client()).await.unwrap(), stamp_before);
             let mut failures = Vec::new();
             for (statement, expected) in MUTATIONS {
-                client.simple(&format!("BEGIN; {statement}")).await.unwrap();
-                let after = read(client, &ReadOptions::default()).await.unwrap();
-                let changed = stamp(client).await.unwrap() != stamp_before;
-                client.simple("ROLLBACK").await.unwrap();
+                session.simple(&format!("BEGIN; {statement}")).await.unwrap();
+                let after = read(session.client(), &own()).await.unwrap();
+                let changed = stamp(session.client()).await.unwrap() != stamp_before;
+                session.simple("ROLLBACK").await.unwrap();
                 let found: Vec<String> = after.compare(&before).iter().map(ToString::to_string).collect();
                 if !changed || !found.iter().any(|sentence| sentence.starts_with(expected)) {
                     failures.push(format!("{statement}: {found:#?}, stamp changed: {changed}"));
                 }
             }
-            assert_eq!(read(client, &ReadOptions::default()).await.unwrap(), before);
+            assert_eq!(read(session.client(), &own()).await.unwrap(), before);
             failures
         });
         assert!(failures.is_empty(), "on PostgreSQL {}: {}", server.major, failures.join("\n"));
@@ -219,24 +219,24 @@ fn what_a_transaction_touches_is_counted() {
     each_server(|server| {
         let database = server.database();
         server.load(&database, "CREATE TABLE t (a integer); CREATE TABLE u (a integer); INSERT INTO t VALUES (1), (2)");
-        server.connected(&database, async |client| {
-            let table = client.query_rows("SELECT 't'::regclass::oid").await.unwrap();
+        server.connected(&database, async |session| {
+            let table = session.query_rows("SELECT 't'::regclass::oid").await.unwrap();
             let table: u32 = cell(&table[0], 0).unwrap().parse().unwrap();
-            client.simple("BEGIN").await.unwrap();
-            let before = touched(client).await.unwrap();
-            let rows = rows_fingerprint(client, &[table, 1]).await.unwrap();
-            client
+            session.simple("BEGIN").await.unwrap();
+            let before = touched(session.client()).await.unwrap();
+            let rows = rows_fingerprint(session.client(), &[table, 1]).await.unwrap();
+            session
                 .simple("DELETE FROM t WHERE a = 1; INSERT INTO t VALUES (1); ALTER TABLE u ADD b text")
                 .await
                 .unwrap();
-            let after = touched(client).await.unwrap();
+            let after = touched(session.client()).await.unwrap();
             assert_eq!(before.get(&table), None);
             assert_eq!(after[&table].counts, [1, 0, 1]);
             assert!(after.values().any(|t| t.is_catalog() && t.name == "pg_attribute"));
-            assert_eq!(rows_fingerprint(client, &[table]).await.unwrap(), rows);
-            client.simple("UPDATE t SET a = a + 1").await.unwrap();
-            assert_ne!(rows_fingerprint(client, &[table]).await.unwrap(), rows);
-            client.simple("ROLLBACK").await.unwrap();
+            assert_eq!(rows_fingerprint(session.client(), &[table]).await.unwrap(), rows);
+            session.simple("UPDATE t SET a = a + 1").await.unwrap();
+            assert_ne!(rows_fingerprint(session.client(), &[table]).await.unwrap(), rows);
+            session.simple("ROLLBACK").await.unwrap();
         });
     });
 }

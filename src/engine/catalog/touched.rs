@@ -3,10 +3,10 @@
 //! PostgreSQL counts rows in the session before it publishes them; the counters may still hold those of earlier
 //! transactions, so only their change between two readings says something.
 
-use super::cell;
-use crate::engine::session::Session;
+use super::{cell, query_rows};
 use crate::error::Result;
 use std::collections::BTreeMap;
+use tokio_postgres::Client;
 
 /// Counters of one relation in the current transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,11 +33,11 @@ impl Touched {
 ///
 /// # Errors
 /// Where the server refuses the query.
-pub async fn touched(session: &Session) -> Result<BTreeMap<u32, Touched>> {
+pub async fn touched(client: &Client) -> Result<BTreeMap<u32, Touched>> {
     const SQL: &str = "SELECT relid, schemaname, relname, n_tup_ins, n_tup_upd, n_tup_del \
         FROM pg_catalog.pg_stat_xact_all_tables WHERE n_tup_ins + n_tup_upd + n_tup_del > 0";
     let mut found = BTreeMap::new();
-    for row in session.query_rows(SQL).await? {
+    for row in query_rows(client, SQL).await? {
         let number = |at: usize| cell(&row, at).and_then(|v| v.parse::<u64>().ok()).unwrap_or_default();
         let Some(oid) = cell(&row, 0).and_then(|v| v.parse().ok()) else { continue };
         let text = |at: usize| cell(&row, at).unwrap_or_default().to_owned();
@@ -51,7 +51,7 @@ pub async fn touched(session: &Session) -> Result<BTreeMap<u32, Touched>> {
 ///
 /// # Errors
 /// Where a table cannot be read: row security that would hide rows is an error, not a smaller answer.
-pub async fn rows_fingerprint(session: &Session, tables: &[u32]) -> Result<BTreeMap<u32, String>> {
+pub async fn rows_fingerprint(client: &Client, tables: &[u32]) -> Result<BTreeMap<u32, String>> {
     if tables.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -61,7 +61,7 @@ pub async fn rows_fingerprint(session: &Session, tables: &[u32]) -> Result<BTree
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'm') AND c.oid IN ({})",
         list.join(", ")
     );
-    let named = session.query_rows(&sql).await?;
+    let named = query_rows(client, &sql).await?;
     let queries: Vec<String> = named
         .iter()
         .filter_map(|row| Some((cell(row, 0)?, cell(row, 1)?)))
@@ -75,7 +75,7 @@ pub async fn rows_fingerprint(session: &Session, tables: &[u32]) -> Result<BTree
     if queries.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let found = session.query_rows(&queries.join(" UNION ALL ")).await?;
+    let found = query_rows(client, &queries.join(" UNION ALL ")).await?;
     Ok(found.iter().filter_map(|row| Some((cell(row, 0)?.parse().ok()?, cell(row, 1)?.to_owned()))).collect())
 }
 
@@ -131,7 +131,7 @@ const STAMPED: [(&str, &str); 42] = [
 ///
 /// # Errors
 /// Where the server refuses the query.
-pub async fn stamp(session: &Session) -> Result<String> {
+pub async fn stamp(client: &Client) -> Result<String> {
     let parts: Vec<String> = STAMPED
         .iter()
         .map(|(table, condition)| {
@@ -147,5 +147,5 @@ pub async fn stamp(session: &Session) -> Result<String> {
          FROM ({}) s",
         parts.join(" UNION ALL ")
     );
-    Ok(session.query_rows(&sql).await?.first().and_then(|row| cell(row, 0)).unwrap_or_default().to_owned())
+    Ok(query_rows(client, &sql).await?.first().and_then(|row| cell(row, 0)).unwrap_or_default().to_owned())
 }

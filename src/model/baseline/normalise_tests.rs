@@ -1,3 +1,5 @@
+//! Dumps before and after normalising, baselines before and after reading.
+
 use super::super::{Baseline, BaselineParts, Change, RoleNeed, differences, render};
 use super::*;
 use crate::model::checksum::Checksum;

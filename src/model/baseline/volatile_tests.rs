@@ -1,3 +1,5 @@
+//! Replays that differ, and baselines that agree with them or do not.
+
 use super::super::dump::{self, Dump};
 use super::*;
 use proptest::prelude::*;

@@ -74,21 +74,6 @@ fn shown(value: &str) -> String {
 pub struct CatalogDifferences(Vec<CatalogDifference>);
 
 impl CatalogDifferences {
-    /// Whether nothing differs.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// How many things differ.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// One by one.
-    pub fn iter(&self) -> std::slice::Iter<'_, CatalogDifference> {
-        self.0.iter()
-    }
-
     /// The first few as one clause: `a; b; and 3 more`.
     pub fn summary(&self, most: usize) -> String {
         let mut told: Vec<String> = self.0.iter().take(most).map(ToString::to_string).collect();
@@ -102,6 +87,14 @@ impl CatalogDifferences {
     pub fn split_inherited_order(self) -> (CatalogDifferences, CatalogDifferences) {
         let (warnings, rest) = self.0.into_iter().partition(CatalogDifference::is_inherited_column_order);
         (CatalogDifferences(rest), CatalogDifferences(warnings))
+    }
+}
+
+impl std::ops::Deref for CatalogDifferences {
+    type Target = [CatalogDifference];
+
+    fn deref(&self) -> &[CatalogDifference] {
+        &self.0
     }
 }
 
