@@ -9,10 +9,10 @@ mod touched;
 pub use roles::{mentioned_roles, own_extension_comments};
 pub use touched::{Touched, rows_fingerprint, stamp, touched};
 
-use crate::error::{Error, OrFailed, Result};
+use crate::error::{Error, Result};
 use crate::model::catalog::Catalog;
 use std::sync::LazyLock;
-use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 const SCOPE: &str = include_str!("scope.sql");
 const SECTIONS: [&str; 3] = [include_str!("relations.sql"), include_str!("routines.sql"), include_str!("others.sql")];
@@ -28,50 +28,93 @@ static KINDS: LazyLock<Vec<Section>> = LazyLock::new(|| {
     parts.filter_map(|part| part.split_once('\n')).map(|(when, query)| Section { when, query }).collect()
 });
 
-/// Settings that change how PostgreSQL writes definitions down.
-const SETTINGS: &str = "SET LOCAL search_path = ''; SET LOCAL jit = off; SET LOCAL quote_all_identifiers = off; \
-    SET LOCAL \"TimeZone\" = 'UTC'; SET LOCAL \"DateStyle\" = 'ISO, YMD'; SET LOCAL \"IntervalStyle\" = 'postgres'; \
-    SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'; SET LOCAL lc_monetary = 'C'";
+/// Settings that change how PostgreSQL writes definitions down, and jit, which would compile for longer than it saves.
+const SETTINGS: [(&str, &str); 9] = [
+    ("search_path", ""),
+    ("jit", "off"),
+    ("quote_all_identifiers", "off"),
+    ("TimeZone", "UTC"),
+    ("DateStyle", "ISO, YMD"),
+    ("IntervalStyle", "postgres"),
+    ("extra_float_digits", "1"),
+    ("bytea_output", "hex"),
+    ("lc_monetary", "C"),
+];
 
-/// Reads the catalog in a transaction of its own; the session must be in none.
+/// Reads the catalog, inside the session's transaction if it is in one; the session stays as it was. `own_roles` count
+/// as the role that runs migrations, as do the session's user and the database's owner.
 ///
 /// # Errors
 /// Where the server refuses the query.
 pub async fn read(client: &Client, own_roles: &[String]) -> Result<Catalog> {
-    read_between(client, own_roles, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "ROLLBACK").await
-}
-
-/// Reads the catalog inside the transaction that the session is in, and leaves it as it was.
-///
-/// # Errors
-/// Where the server refuses the query.
-pub async fn read_within(client: &Client, own_roles: &[String]) -> Result<Catalog> {
-    let end = "ROLLBACK TO SAVEPOINT dbbuild_catalog; RELEASE SAVEPOINT dbbuild_catalog";
-    read_between(client, own_roles, "SAVEPOINT dbbuild_catalog", end).await
-}
-
-async fn read_between(client: &Client, own_roles: &[String], begin: &str, end: &str) -> Result<Catalog> {
-    let found = read_rows(client, begin).await;
-    let ended = client.simple_query(end).await.or_failed(|| "cannot read the catalogs");
-    let rows = found?;
-    ended?;
+    // Planning a query over every kind costs more than asking first which kinds there are.
+    let census: Vec<String> = KINDS.iter().map(|kind| format!("({})", kind.when)).collect();
+    let current = SETTINGS.map(|(name, _)| format!("pg_catalog.current_setting('{name}')"));
+    let facts = query_rows(
+        client,
+        &format!(
+            "SELECT session_user, pg_catalog.pg_get_userbyid(d.datdba), {}, {} \
+             FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()",
+            current.join(", "),
+            census.join(", ")
+        ),
+    )
+    .await?;
+    let facts = facts.into_iter().next().ok_or_else(|| Error::failed("cannot read the catalogs"))?;
+    let mut own_roles = own_roles.to_vec();
+    own_roles.extend(facts.iter().take(2).flatten().cloned());
+    let before: Vec<&str> =
+        facts.iter().skip(2).take(SETTINGS.len()).map(|v| v.as_deref().unwrap_or_default()).collect();
+    let present = facts.iter().skip(2 + SETTINGS.len());
+    let queries: Vec<&str> =
+        KINDS.iter().zip(present).filter(|(_, is)| is.as_deref() == Some("t")).map(|(kind, _)| kind.query).collect();
+    // One message is one transaction where none is open; what is set locally is set back for one that goes on.
+    let sql = format!(
+        "{}; {}; {}",
+        set_locally(SETTINGS),
+        query(&queries.join("UNION ALL\n")),
+        set_locally(SETTINGS.iter().zip(before).map(|((name, _), value)| (*name, value)))
+    );
     let mut catalog = Catalog::default();
-    for row in &rows {
-        if let (Some(kind), Some(identity), Some(definition)) = (row.get(0), row.get(1), row.get(2)) {
-            catalog.insert(kind, identity, definition, own_roles);
+    for row in query_rows(client, &sql).await? {
+        if let [Some(kind), Some(identity), Some(definition)] = row.as_slice() {
+            catalog.insert(kind, identity, definition, &own_roles);
         }
     }
     Ok(catalog)
 }
 
-async fn read_rows(client: &Client, begin: &str) -> Result<Vec<SimpleQueryRow>> {
-    // Planning a query over every kind costs more than asking first which kinds there are.
-    let census: Vec<String> = KINDS.iter().map(|kind| format!("({})", kind.when)).collect();
-    let census = rows(client, &format!("{begin}; {SETTINGS}; SELECT {}", census.join(", "))).await?;
-    let present = census.first().ok_or_else(|| Error::failed("cannot read the catalogs"))?;
-    let queries: Vec<&str> =
-        KINDS.iter().enumerate().filter(|(at, _)| present.get(*at) == Some("t")).map(|(_, kind)| kind.query).collect();
-    rows(client, &query(&queries.join("UNION ALL\n"))).await
+/// [`read`] where the session is known to be inside a transaction: what that has changed so far is seen.
+///
+/// # Errors
+/// Where the server refuses the query.
+pub async fn read_within(client: &Client, own_roles: &[String]) -> Result<Catalog> {
+    read(client, own_roles).await
+}
+
+/// The rows of all queries in a text, null as `None`.
+async fn query_rows(client: &Client, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
+    let messages = client.simple_query(sql).await.map_err(|e| {
+        let error = Error::failed("cannot read the catalogs");
+        match e.as_db_error() {
+            Some(db) => error.cause(format!("{} ({})", db.message(), db.code().code())).sqlstate(db.code().code()),
+            None => error.cause(e),
+        }
+    })?;
+    Ok(messages
+        .iter()
+        .filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some((0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect()),
+            _ => None,
+        })
+        .collect())
+}
+
+fn set_locally<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let calls = settings.into_iter().map(|(name, value)| {
+        format!("pg_catalog.set_config('{name}', E'{}', true)", value.replace('\\', "\\\\").replace('\'', "''"))
+    });
+    format!("SELECT {}", calls.collect::<Vec<_>>().join(", "))
 }
 
 fn query(sections: &str) -> String {
@@ -83,25 +126,14 @@ fn query(sections: &str) -> String {
     )
 }
 
-/// The rows of the last statement that returns any.
-async fn rows(client: &Client, sql: &str) -> Result<Vec<SimpleQueryRow>> {
-    let messages = client.simple_query(sql).await.map_err(|e| {
-        let error = Error::failed("cannot read the catalogs");
-        match e.as_db_error() {
-            Some(db) => error.cause(db).sqlstate(db.code().code()),
-            None => error.cause(e),
-        }
-    })?;
-    Ok(messages
-        .into_iter()
-        .filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(row),
-            _ => None,
-        })
-        .collect())
+/// One value of a row; `None` for null.
+fn cell(row: &[Option<String>], at: usize) -> Option<&str> {
+    row.get(at)?.as_deref()
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod test_server;
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

@@ -1,10 +1,11 @@
 //! A small PostgreSQL for the tests of this module: one server for each major version and test run.
 
+use crate::engine::session::{ConnectOptions, Session, connect, resolve};
+use crate::model::conninfo::Environ;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use tokio_postgres::{Client, NoTls};
 
 /// A running server, stopped when dropped.
 pub(super) struct TestServer {
@@ -101,17 +102,16 @@ impl TestServer {
         done.stdout
     }
 
-    /// A connection to a database; `run` ends with it.
-    pub(super) fn connected<T>(&self, database: &str, run: impl AsyncFnOnce(&Client) -> T) -> T {
+    /// A session in a database, for as long as `run` takes.
+    pub(super) fn connected<T>(&self, database: &str, run: impl AsyncFnOnce(&Session) -> T) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let mut config = tokio_postgres::Config::new();
-            config.host_path(self.dir.path()).user("postgres").dbname(database);
-            let (client, connection) = config.connect(NoTls).await.unwrap();
-            let driver = tokio::spawn(connection);
-            let result = run(&client).await;
-            drop(client);
-            driver.await.unwrap().unwrap();
+            let url = format!("host={} user=postgres dbname={database}", self.dir.path().display());
+            let environ: Environ = [("HOME", "/nonexistent")].into_iter().collect();
+            let settings = resolve(Some(&url), &environ).unwrap();
+            let session = connect(&settings, &ConnectOptions::default()).await.unwrap();
+            let result = run(&session).await;
+            session.close().await;
             result
         })
     }

@@ -12,11 +12,11 @@ fn own() -> Vec<String> {
 }
 
 fn normalised(server: &TestServer, database: &str) -> (Dump, String) {
-    let comments = server.connected(database, async |client| own_extension_comments(client).await.unwrap());
+    let comments = server.connected(database, async |session| own_extension_comments(session.client()).await.unwrap());
     let options =
         NormaliseOptions { own_roles: own(), database: Some(database.to_owned()), extension_comments: comments };
     let dump = baseline::normalise(&server.dump(database), &options).unwrap();
-    let roles = server.connected(database, async |client| mentioned_roles(client, &own()).await.unwrap());
+    let roles = server.connected(database, async |session| mentioned_roles(session.client(), &own()).await.unwrap());
     let text = baseline::render(&BaselineParts {
         postgres_major: server.major,
         inputs: Checksum::of_text("x"),
@@ -30,14 +30,15 @@ fn normalised(server: &TestServer, database: &str) -> (Dump, String) {
 
 fn drop_roles(server: &TestServer, database: &str) {
     server.psql("postgres", &["-c", &format!("DROP DATABASE {database}")]).unwrap();
-    let roles = server.psql("postgres", &["-c", "SELECT quote_ident(rolname) FROM pg_roles WHERE oid >= 16384"]).unwrap();
+    let roles =
+        server.psql("postgres", &["-c", "SELECT quote_ident(rolname) FROM pg_roles WHERE oid >= 16384"]).unwrap();
     for role in roles.lines() {
         server.psql("postgres", &["-c", &format!("DROP ROLE {role}")]).unwrap();
     }
 }
 
 fn catalog(server: &TestServer, database: &str) -> Catalog {
-    server.connected(database, async |client| read(client, &own()).await.unwrap())
+    server.connected(database, async |session| read(session.client(), &own()).await.unwrap())
 }
 
 #[test]
@@ -125,7 +126,7 @@ fn the_order_of_creation_does_not_show() {
             found
         });
         assert!(first == second, "{}", baseline::unified_diff(("first", &first), ("second", &second), 80));
-        assert_eq!(one.compare(&other), []);
+        assert!(one.compare(&other).is_empty());
         assert!(first.contains("pg_catalog.format('ALTER ROLE a IN DATABASE %I SET search_path TO "), "{first}");
         let database = server.database();
         server.load(&database, &first);
@@ -137,19 +138,19 @@ fn the_order_of_creation_does_not_show() {
 /// Statements that change something in the rich database, and what the catalog says then. One line each.
 const MUTATIONS: &[(&str, &str)] = &[
     ("DROP INDEX app.line_expr", "index `app.line_expr` is missing"),
-    ("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'app.line_order'::regclass", "index `app.line_order` is invalid"),
+    (
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'app.line_order'::regclass",
+        "index `app.line_order` is invalid",
+    ),
     ("ALTER TABLE app.invoice DISABLE TRIGGER touch_it", "trigger `app.invoice.touch_it` is disabled"),
     (
         "ALTER TABLE app.line DISABLE TRIGGER ALL",
         "foreign key `app.line.line_invoice_id_fkey`: its system triggers are disabled (app.line D)",
     ),
-    (
-        "ALTER TABLE app.invoice ALTER total SET DEFAULT 1",
-        "column `app.invoice.total`: default is `1`, expected `0`",
-    ),
+    ("ALTER TABLE app.invoice ALTER total SET DEFAULT 1", "column `app.invoice.total`: default is `1`, expected `0`"),
     ("ALTER TABLE app.line OWNER TO rich_owner", "table `app.line`: owner is `rich_owner`, expected `<owner>`"),
     ("GRANT DELETE ON app.part TO rich_reader", "table `app.part`: privileges is"),
-    ("ALTER TABLE app.line ALTER n TYPE bigint", "column `app.line.n`: type is `bigint`, expected `integer`"),
+    ("ALTER TABLE app.child ALTER c TYPE bigint", "column `app.child.c`: type is `bigint`, expected `integer`"),
     ("ALTER TABLE app.other ADD y integer", "column `app.other.y` is unexpected"),
     ("ALTER TABLE app.invoice DISABLE ROW LEVEL SECURITY", "table `app.invoice`: row security is missing"),
     ("ALTER POLICY read_all ON app.invoice USING (true)", "policy `app.invoice.read_all`: using is `true`"),
@@ -169,13 +170,19 @@ const MUTATIONS: &[(&str, &str)] = &[
     ("ALTER PUBLICATION pub DROP TABLE app.other", "publication `pub`: tables is"),
     ("DROP USER MAPPING FOR rich_reader SERVER remote", "user mapping `remote`: roles is `<owner>`"),
     ("ALTER SERVER remote OPTIONS (SET host 'i')", "server `remote`: options is `host=i`"),
-    ("ALTER DEFAULT PRIVILEGES IN SCHEMA app REVOKE SELECT ON TABLES FROM rich_reader", "default privileges `TABLES in app of <owner>`"),
+    (
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA app REVOKE SELECT ON TABLES FROM rich_reader",
+        "default privileges `TABLES in app of <owner>`",
+    ),
     ("ALTER TABLE app.ranged DETACH PARTITION app.ranged_d", "table `app.ranged_d`: bound is missing"),
     ("ALTER TABLE app.invoice VALIDATE CONSTRAINT not_yet", "constraint `app.invoice.not_yet`: definition is"),
     ("ALTER TABLE app.other REPLICA IDENTITY FULL", "table `app.other`: replica identity is `f`"),
     ("ALTER TABLE app.scratch SET LOGGED", "table `app.scratch`: persistence is missing"),
     ("ALTER TABLE app.invoice SET (fillfactor = 80)", "table `app.invoice`: options is `fillfactor=80`"),
-    ("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = ''2MB''', current_database()); END $$", "settings `this database` is unexpected"),
+    (
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = ''2MB''', current_database()); END $$",
+        "settings `this database` is unexpected",
+    ),
     ("DROP SCHEMA \"We ird\" CASCADE", "schema `\"We ird\"` is missing"),
 ];
 
@@ -184,22 +191,22 @@ fn every_change_is_seen() {
     each_server(|server| {
         let database = server.database();
         server.load(&database, RICH);
-        let failures = server.connected(&database, async |client| {
-            let before = read(client, &own()).await.unwrap();
-            let stamp_before = stamp(client).await.unwrap();
-            assert_eq!(stamp(client).await.unwrap(), stamp_before);
+        let failures = server.connected(&database, async |session| {
+            let before = read(session.client(), &own()).await.unwrap();
+            let stamp_before = stamp(session.client()).await.unwrap();
+            assert_eq!(stamp(session.client()).await.unwrap(), stamp_before);
             let mut failures = Vec::new();
             for (statement, expected) in MUTATIONS {
-                client.batch_execute(&format!("BEGIN; {statement}")).await.unwrap();
-                let after = read_within(client, &own()).await.unwrap();
-                let changed = stamp(client).await.unwrap() != stamp_before;
-                client.batch_execute("ROLLBACK").await.unwrap();
+                session.simple(&format!("BEGIN; {statement}")).await.unwrap();
+                let after = read(session.client(), &own()).await.unwrap();
+                let changed = stamp(session.client()).await.unwrap() != stamp_before;
+                session.simple("ROLLBACK").await.unwrap();
                 let found: Vec<String> = after.compare(&before).iter().map(ToString::to_string).collect();
                 if !changed || !found.iter().any(|sentence| sentence.starts_with(expected)) {
                     failures.push(format!("{statement}: {found:#?}, stamp changed: {changed}"));
                 }
             }
-            assert_eq!(read(client, &own()).await.unwrap(), before);
+            assert_eq!(read(session.client(), &own()).await.unwrap(), before);
             failures
         });
         assert!(failures.is_empty(), "on PostgreSQL {}: {}", server.major, failures.join("\n"));
@@ -212,20 +219,24 @@ fn what_a_transaction_touches_is_counted() {
     each_server(|server| {
         let database = server.database();
         server.load(&database, "CREATE TABLE t (a integer); CREATE TABLE u (a integer); INSERT INTO t VALUES (1), (2)");
-        server.connected(&database, async |client| {
-            let table = client.query_one("SELECT 't'::regclass::oid", &[]).await.unwrap().get::<_, u32>(0);
-            client.batch_execute("BEGIN").await.unwrap();
-            let before = touched(client).await.unwrap();
-            let rows = rows_fingerprint(client, &[table, 1]).await.unwrap();
-            client.batch_execute("DELETE FROM t WHERE a = 1; INSERT INTO t VALUES (1); ALTER TABLE u ADD b text").await.unwrap();
-            let after = touched(client).await.unwrap();
+        server.connected(&database, async |session| {
+            let table = session.query_rows("SELECT 't'::regclass::oid").await.unwrap();
+            let table: u32 = cell(&table[0], 0).unwrap().parse().unwrap();
+            session.simple("BEGIN").await.unwrap();
+            let before = touched(session.client()).await.unwrap();
+            let rows = rows_fingerprint(session.client(), &[table, 1]).await.unwrap();
+            session
+                .simple("DELETE FROM t WHERE a = 1; INSERT INTO t VALUES (1); ALTER TABLE u ADD b text")
+                .await
+                .unwrap();
+            let after = touched(session.client()).await.unwrap();
             assert_eq!(before.get(&table), None);
             assert_eq!(after[&table].counts, [1, 0, 1]);
             assert!(after.values().any(|t| t.is_catalog() && t.name == "pg_attribute"));
-            assert_eq!(rows_fingerprint(client, &[table]).await.unwrap(), rows);
-            client.batch_execute("UPDATE t SET a = a + 1").await.unwrap();
-            assert_ne!(rows_fingerprint(client, &[table]).await.unwrap(), rows);
-            client.batch_execute("ROLLBACK").await.unwrap();
+            assert_eq!(rows_fingerprint(session.client(), &[table]).await.unwrap(), rows);
+            session.simple("UPDATE t SET a = a + 1").await.unwrap();
+            assert_ne!(rows_fingerprint(session.client(), &[table]).await.unwrap(), rows);
+            session.simple("ROLLBACK").await.unwrap();
         });
     });
 }

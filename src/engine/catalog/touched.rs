@@ -3,7 +3,7 @@
 //! PostgreSQL counts rows in the session before it publishes them; the counters may still hold those of earlier
 //! transactions, so only their change between two readings says something.
 
-use super::rows;
+use super::{cell, query_rows};
 use crate::error::Result;
 use std::collections::BTreeMap;
 use tokio_postgres::Client;
@@ -37,10 +37,10 @@ pub async fn touched(client: &Client) -> Result<BTreeMap<u32, Touched>> {
     const SQL: &str = "SELECT relid, schemaname, relname, n_tup_ins, n_tup_upd, n_tup_del \
         FROM pg_catalog.pg_stat_xact_all_tables WHERE n_tup_ins + n_tup_upd + n_tup_del > 0";
     let mut found = BTreeMap::new();
-    for row in rows(client, SQL).await? {
-        let number = |at: usize| row.get(at).and_then(|v| v.parse::<u64>().ok()).unwrap_or_default();
-        let Some(oid) = row.get(0).and_then(|v| v.parse().ok()) else { continue };
-        let text = |at: usize| row.get(at).unwrap_or_default().to_owned();
+    for row in query_rows(client, SQL).await? {
+        let number = |at: usize| cell(&row, at).and_then(|v| v.parse::<u64>().ok()).unwrap_or_default();
+        let Some(oid) = cell(&row, 0).and_then(|v| v.parse().ok()) else { continue };
+        let text = |at: usize| cell(&row, at).unwrap_or_default().to_owned();
         found.insert(oid, Touched { oid, schema: text(1), name: text(2), counts: [number(3), number(4), number(5)] });
     }
     Ok(found)
@@ -56,18 +56,15 @@ pub async fn rows_fingerprint(client: &Client, tables: &[u32]) -> Result<BTreeMa
         return Ok(BTreeMap::new());
     }
     let list: Vec<String> = tables.iter().map(u32::to_string).collect();
-    let named = rows(
-        client,
-        &format!(
-            "SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c \
-             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'm') AND c.oid IN ({})",
-            list.join(", ")
-        ),
-    )
-    .await?;
+    let sql = format!(
+        "SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c \
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'm') AND c.oid IN ({})",
+        list.join(", ")
+    );
+    let named = query_rows(client, &sql).await?;
     let queries: Vec<String> = named
         .iter()
-        .filter_map(|row| Some((row.get(0)?, row.get(1)?)))
+        .filter_map(|row| Some((cell(row, 0)?, cell(row, 1)?)))
         .map(|(oid, table)| {
             format!(
                 "SELECT {oid}, pg_catalog.concat_ws(' ', count(*), sum(pg_catalog.hashtextextended(t::text, 0)), \
@@ -78,13 +75,14 @@ pub async fn rows_fingerprint(client: &Client, tables: &[u32]) -> Result<BTreeMa
     if queries.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let found = rows(client, &queries.join(" UNION ALL ")).await?;
-    Ok(found.iter().filter_map(|row| Some((row.get(0)?.parse().ok()?, row.get(1)?.to_owned()))).collect())
+    let found = query_rows(client, &queries.join(" UNION ALL ")).await?;
+    Ok(found.iter().filter_map(|row| Some((cell(row, 0)?.parse().ok()?, cell(row, 1)?.to_owned()))).collect())
 }
 
 /// The catalogs whose rows make up the objects of a database, and which of their rows are the user's.
-const STAMPED: [(&str, &str); 41] = [
+const STAMPED: [(&str, &str); 42] = [
     ("pg_namespace", "true"),
+    ("(SELECT umid AS xmin, umuser AS ctid FROM pg_catalog.pg_user_mappings) m", "true"),
     ("pg_class", "oid >= 16384"),
     ("pg_attribute", "attrelid >= 16384"),
     ("pg_attrdef", "true"),
@@ -139,7 +137,7 @@ pub async fn stamp(client: &Client) -> Result<String> {
         .map(|(table, condition)| {
             format!(
                 "SELECT count(*) AS n, sum(pg_catalog.hashtextextended(xmin::text || ctid::text, {})) AS h \
-                 FROM pg_catalog.{table} WHERE {condition}",
+                 FROM {table} WHERE {condition}",
                 table.len()
             )
         })
@@ -149,5 +147,5 @@ pub async fn stamp(client: &Client) -> Result<String> {
          FROM ({}) s",
         parts.join(" UNION ALL ")
     );
-    Ok(rows(client, &sql).await?.first().and_then(|row| row.get(0)).unwrap_or_default().to_owned())
+    Ok(query_rows(client, &sql).await?.first().and_then(|row| cell(row, 0)).unwrap_or_default().to_owned())
 }

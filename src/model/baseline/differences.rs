@@ -182,15 +182,11 @@ pub fn unified_diff(older: (&str, &str), newer: (&str, &str), max_lines: usize) 
         .algorithm(similar::Algorithm::Patience)
         .timeout(std::time::Duration::from_secs(2))
         .diff_lines(older.1, newer.1);
-    let mut shown = String::new();
-    let mut lines = 0;
-    for hunk in diff.unified_diff().context_radius(3).header(older.0, newer.0).to_string().split_inclusive('\n') {
-        if lines == max_lines {
-            shown.push_str("(the rest is left out)\n");
-            break;
-        }
-        shown.push_str(hunk);
-        lines += 1;
+    let text = diff.unified_diff().context_radius(3).header(older.0, newer.0).to_string();
+    let mut lines = text.split_inclusive('\n');
+    let mut shown: String = lines.by_ref().take(max_lines).collect();
+    if lines.next().is_some() {
+        shown.push_str("(the rest is left out)\n");
     }
     shown
 }

@@ -121,8 +121,7 @@ impl Baseline {
         }
         let malformed = |key: &str| Error::failed(format!("{path} has no sound `-- dbbuild:{key}` line")).help(remedy);
         let postgres_major = field("postgres").and_then(|v| v.parse().ok()).ok_or_else(|| malformed("postgres"))?;
-        let inputs =
-            field("inputs").and_then(|v| Checksum::from_hex(v).ok()).ok_or_else(|| malformed("inputs"))?;
+        let inputs = field("inputs").and_then(|v| Checksum::from_hex(v).ok()).ok_or_else(|| malformed("inputs"))?;
         let volatile = self::field(&parsed.comments, "volatile")
             .map(|v| ColumnName::parse(&several_lines(v)).ok_or_else(|| malformed("volatile")))
             .collect::<Result<Vec<_>>>()?;

@@ -21,7 +21,7 @@ pub use header::{Baseline, BaselineParts, inputs_of, render};
 pub use normalise::{NormaliseOptions, normalise};
 pub use roles::RoleNeed;
 pub use rows::CopyBlock;
-pub use volatile::{Volatility, differing_rows, keep_committed, volatility};
+pub use volatile::{Volatility, differing_rows, equal_modulo_volatile, keep_committed, volatile_columns, volatility};
 
 use std::fmt;
 

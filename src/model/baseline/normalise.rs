@@ -5,6 +5,7 @@
 
 use super::dump::{self, Dump, Entry, Part};
 use super::names::{LOADER, Placed, literal, literal_value, splice, tokens, unquote};
+use super::scan::Token;
 use super::{order, secrets};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
@@ -129,7 +130,7 @@ impl NormaliseOptions {
             return Some(self.default_privileges(&text));
         }
         let found = tokens(&text);
-        let [.., owner, to, role, Placed { token: super::scan::Token::Punctuation(b';'), .. }] = found.as_slice() else {
+        let [.., owner, to, role, Placed { token: Token::Punctuation(b';'), .. }] = found.as_slice() else {
             return Some(text);
         };
         let Some(range) = role.range().filter(|_| owner.is_word(&text, "OWNER") && to.is_word(&text, "TO")) else {
@@ -178,8 +179,13 @@ impl NormaliseOptions {
         let Some(to) = found.iter().position(|t| t.depth == 0 && t.is_word(text, "TO")) else {
             return text.to_owned();
         };
-        let list: Vec<Range<usize>> =
-            found[to + 1..].iter().step_by(2).take_while(|t| !is_policy_clause(text, t)).filter_map(Placed::range).collect();
+        let mut list: Vec<Range<usize>> = Vec::new();
+        for pair in found[to + 1..].chunks(2) {
+            list.extend(pair[0].range());
+            if pair.get(1).is_none_or(|next| next.token != Token::Punctuation(b',')) {
+                break;
+            }
+        }
         let (Some(first), Some(last)) = (list.first(), list.last()) else { return text.to_owned() };
         let mut roles: Vec<String> = list
             .iter()
@@ -226,8 +232,6 @@ impl NormaliseOptions {
     }
 }
 
-/// Where the role list of CREATE POLICY has ended. The tokens looked at are every second one, so a comma is not seen
-/// and whatever follows the last role is.
-fn is_policy_clause(text: &str, token: &Placed) -> bool {
-    token.range().is_none() || token.is_word(text, "USING") || token.is_word(text, "WITH")
-}
+#[cfg(test)]
+#[path = "normalise_tests.rs"]
+mod tests;

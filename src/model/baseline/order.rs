@@ -64,9 +64,9 @@ fn sort_grants(parts: &mut Vec<Part>) {
 }
 
 fn is_revoke(text: &str) -> bool {
-    text.starts_with("REVOKE ") || text.starts_with("ALTER DEFAULT PRIVILEGES ") && tokens(text).iter().any(|t| {
-        t.depth == 0 && t.is_word(text, "REVOKE")
-    })
+    text.starts_with("REVOKE ")
+        || text.starts_with("ALTER DEFAULT PRIVILEGES ")
+            && tokens(text).iter().any(|t| t.depth == 0 && t.is_word(text, "REVOKE"))
 }
 
 /// Who may grant on, after this statement.
@@ -85,7 +85,8 @@ fn grantor(block: &[Part]) -> Option<String> {
 fn sort_members(part: &mut Part) {
     let Part::Statement(text) = part else { return };
     let found = tokens(text);
-    let Some(lead) = found.iter().position(|t| t.depth == 0 && (t.is_word(text, "ADD") || t.is_word(text, "AS"))) else {
+    let Some(lead) = found.iter().position(|t| t.depth == 0 && (t.is_word(text, "ADD") || t.is_word(text, "AS")))
+    else {
         return;
     };
     let Some(start) = found[lead].range().map(|r| r.end) else { return };
@@ -186,9 +187,9 @@ fn created_name(entry: &Entry) -> Option<String> {
         return None;
     }
     let found = tokens(text);
-    let name = found.iter().find(|t| {
-        matches!(t.token, Token::Quoted(_)) || !WORDS.iter().any(|word| t.is_word(text, word))
-    })?;
+    let name = found
+        .iter()
+        .find(|t| matches!(t.token, Token::Quoted(_)) || !WORDS.iter().any(|word| t.is_word(text, word)))?;
     name.range().map(|r| text[r].to_owned())
 }
 

@@ -34,7 +34,12 @@ pub(super) fn entries(roles: &[RoleNeed]) -> Vec<Entry> {
 fn entry(name: &str, statements: Vec<String>) -> Entry {
     // A heading is one line, as in pg_dump.
     let name = name.replace(['\n', '\r'], " ");
-    Entry { kind: KIND.to_owned(), name, parts: statements.into_iter().map(Part::Statement).collect(), ..Entry::default() }
+    Entry {
+        kind: KIND.to_owned(),
+        name,
+        parts: statements.into_iter().map(Part::Statement).collect(),
+        ..Entry::default()
+    }
 }
 
 fn creation(name: &str) -> String {

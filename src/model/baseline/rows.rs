@@ -84,9 +84,10 @@ trait LinesByNewline {
 
 impl LinesByNewline for str {
     fn lines_by_newline(&self) -> impl Iterator<Item = &str> {
-        self.strip_suffix('\n').into_iter().flat_map(|text| text.split('\n')).chain(
-            (!self.is_empty() && !self.ends_with('\n')).then_some(self),
-        )
+        self.strip_suffix('\n')
+            .into_iter()
+            .flat_map(|text| text.split('\n'))
+            .chain((!self.is_empty() && !self.ends_with('\n')).then_some(self))
     }
 }
 

@@ -274,7 +274,8 @@ mod tests {
 
     #[test]
     fn literals_hide_what_looks_like_a_heading() {
-        let sql = "COMMENT ON TABLE a IS '\n--\n-- Name: x; Type: TABLE;\n';\nSELECT $a$;$$;$a$, E'\\';', \";\"\"\";\n--x";
+        let sql =
+            "COMMENT ON TABLE a IS '\n--\n-- Name: x; Type: TABLE;\n';\nSELECT $a$;$$;$a$, E'\\';', \";\"\"\";\n--x";
         assert_eq!(texts(sql).len(), 3);
     }
 

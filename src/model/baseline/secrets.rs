@@ -97,7 +97,10 @@ mod tests {
     #[test]
     fn subscriptions_lose_their_password() {
         let text = "CREATE SUBSCRIPTION s CONNECTION 'host=h password = ''a b'' user=u' PUBLICATION p;";
-        assert_eq!(without_connection_password(text), "CREATE SUBSCRIPTION s CONNECTION 'host=h user=u' PUBLICATION p;");
+        assert_eq!(
+            without_connection_password(text),
+            "CREATE SUBSCRIPTION s CONNECTION 'host=h user=u' PUBLICATION p;"
+        );
         assert_eq!(without_password_keyword("postgresql://u:p@h/d?x=1"), "postgresql://u@h/d?x=1");
     }
 }

@@ -1,3 +1,5 @@
+//! Replays that differ, and baselines that agree with them or do not.
+
 use super::super::dump::{self, Dump};
 use super::*;
 use proptest::prelude::*;
@@ -10,7 +12,9 @@ fn dump(parents: &[(&str, &str, &str)], children: &[(&str, &str)]) -> Dump {
     let mut rows: Vec<String> = parents.iter().map(|(id, at, name)| format!("{id}\t{at}\t{name}\n")).collect();
     rows.sort();
     text.push_str(&rows.concat());
-    text.push_str("\\.\n\n--\n-- Name: child; Type: TABLE DATA; Schema: s\n--\n\nCOPY s.child (parent_id, n) FROM stdin;\n");
+    text.push_str(
+        "\\.\n\n--\n-- Name: child; Type: TABLE DATA; Schema: s\n--\n\nCOPY s.child (parent_id, n) FROM stdin;\n",
+    );
     let mut rows: Vec<String> = children.iter().map(|(parent, n)| format!("{parent}\t{n}\n")).collect();
     rows.sort();
     text.push_str(&rows.concat());

@@ -40,7 +40,11 @@ fn normal_item(item: &str, own_roles: &[String]) -> String {
     let (grantor, _) = take_name(grantor);
     let grantee = if grantee.is_empty() { "PUBLIC" } else { alias(&grantee, own_roles) };
     let grantor = alias(&grantor, own_roles);
-    if grantor == super::OWNER { format!("{grantee}={privileges}") } else { format!("{grantee}={privileges}/{grantor}") }
+    if grantor == super::OWNER {
+        format!("{grantee}={privileges}")
+    } else {
+        format!("{grantee}={privileges}/{grantor}")
+    }
 }
 
 fn take_name(text: &str) -> (String, &str) {

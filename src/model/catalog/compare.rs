@@ -69,10 +69,56 @@ fn shown(value: &str) -> String {
     }
 }
 
+/// All that differs, by kind and name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CatalogDifferences(Vec<CatalogDifference>);
+
+impl CatalogDifferences {
+    /// The first few as one clause: `a; b; and 3 more`.
+    pub fn summary(&self, most: usize) -> String {
+        let mut told: Vec<String> = self.0.iter().take(most).map(ToString::to_string).collect();
+        if self.0.len() > most {
+            told.push(format!("and {} more", self.0.len() - most));
+        }
+        told.join("; ")
+    }
+
+    /// Takes out what no dump can keep, which is a warning and no error.
+    pub fn split_inherited_order(self) -> (CatalogDifferences, CatalogDifferences) {
+        let (warnings, rest) = self.0.into_iter().partition(CatalogDifference::is_inherited_column_order);
+        (CatalogDifferences(rest), CatalogDifferences(warnings))
+    }
+}
+
+impl std::ops::Deref for CatalogDifferences {
+    type Target = [CatalogDifference];
+
+    fn deref(&self) -> &[CatalogDifference] {
+        &self.0
+    }
+}
+
+impl IntoIterator for CatalogDifferences {
+    type Item = CatalogDifference;
+    type IntoIter = std::vec::IntoIter<CatalogDifference>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a CatalogDifferences {
+    type Item = &'a CatalogDifference;
+    type IntoIter = std::slice::Iter<'a, CatalogDifference>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 impl Catalog {
-    /// What differs in `self` from what is expected, by kind and name. Parts of a missing or unexpected table are
-    /// not told one by one.
-    pub fn compare(&self, expected: &Catalog) -> Vec<CatalogDifference> {
+    /// What differs in `self` from what is expected. Parts of a missing or unexpected table are not told one by one.
+    pub fn compare(&self, expected: &Catalog) -> CatalogDifferences {
         drift(self, &[expected])
     }
 }
@@ -80,7 +126,7 @@ impl Catalog {
 /// What differs in `found` from every one of the accepted catalogs. An object is as it should be when it equals that
 /// of any of them: a replayed and a settled database write some expressions differently. Sentences compare with the
 /// first that has the object.
-pub fn drift(found: &Catalog, accepted: &[&Catalog]) -> Vec<CatalogDifference> {
+pub fn drift(found: &Catalog, accepted: &[&Catalog]) -> CatalogDifferences {
     let mut differences = Vec::new();
     for (id, aspects) in found.iter() {
         let wanted: Vec<&Aspects> = accepted.iter().filter_map(|catalog| catalog.get(&id)).collect();
@@ -97,7 +143,7 @@ pub fn drift(found: &Catalog, accepted: &[&Catalog]) -> Vec<CatalogDifference> {
             }
         }
     }
-    without_parts(differences)
+    CatalogDifferences(without_parts(differences))
 }
 
 fn differing<'a>(

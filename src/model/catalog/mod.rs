@@ -7,7 +7,7 @@
 mod acl;
 mod compare;
 
-pub use compare::{CatalogDifference, DifferenceKind, drift};
+pub use compare::{CatalogDifference, CatalogDifferences, DifferenceKind, drift};
 
 use crate::model::checksum::Checksum;
 use serde::{Deserialize, Serialize};
@@ -82,9 +82,9 @@ impl Catalog {
     /// All objects, by kind and identity.
     pub fn iter(&self) -> impl Iterator<Item = (ObjectId, &Aspects)> {
         self.objects.iter().flat_map(|(kind, objects)| {
-            objects.iter().map(move |(identity, aspects)| {
-                (ObjectId { kind: kind.clone(), identity: identity.clone() }, aspects)
-            })
+            objects
+                .iter()
+                .map(move |(identity, aspects)| (ObjectId { kind: kind.clone(), identity: identity.clone() }, aspects))
         })
     }
 

@@ -1,3 +1,5 @@
+//! Sentences about differences, and what is kept of a catalog.
+
 use super::*;
 
 fn catalog(objects: &[(&str, &str, &str)]) -> Catalog {
