@@ -24,4 +24,4 @@ COMMENT ON FUNCTION api.move_category_branch() IS 'Trigger: renews the paths bel
 CREATE OR REPLACE TRIGGER categories_set_path BEFORE INSERT OR UPDATE OF parent_id, slug ON categories
     FOR EACH ROW EXECUTE FUNCTION api.set_category_path();
 CREATE OR REPLACE TRIGGER categories_move_branch AFTER UPDATE OF parent_id, slug ON categories
-    FOR EACH ROW WHEN (NEW.path IS DISTINCT FROM OLD.path) EXECUTE FUNCTION api.move_category_branch();
+    FOR EACH ROW WHEN (NEW.path::text IS DISTINCT FROM OLD.path::text) EXECUTE FUNCTION api.move_category_branch();

@@ -92,7 +92,7 @@ pub fn main() -> u8 {
 
 fn start(cli: Cli, output: &Output) -> Result<Done> {
     let context = Context::new(cli.globals, output.clone())?;
-    let command = cli.command.unwrap_or_else(Command::default);
+    let command = cli.command.unwrap_or_default();
     // The hook must cost milliseconds where there is nothing to do: it starts no runtime of its own.
     if let Command::Hook(args) = &command
         && let Some(done) = commands::hook::shortcut(&context, args)?

@@ -80,13 +80,16 @@ pub async fn again(worker: &Worker<'_>, script: &Script, own_roles: &[String]) -
     changed_outside(session, changed?, own_roles).await
 }
 
+/// Queries, each with its answer inside the transaction.
+type Answers = Vec<(String, Vec<String>)>;
+
 /// What the open transaction wrote, in a form that can be compared with the state before it.
 enum Trace {
     Nothing,
     /// For each query: the answer inside the transaction.
-    Compare(Vec<(String, Vec<String>)>),
+    Compare(Answers),
     /// Everything.
-    Whole(Box<Catalog>, Vec<(String, Vec<String>)>),
+    Whole(Box<Catalog>, Answers),
 }
 
 async fn changed_inside(session: &Session, own_roles: &[String]) -> Result<Trace> {
@@ -112,7 +115,7 @@ async fn changed_inside(session: &Session, own_roles: &[String]) -> Result<Trace
 }
 
 async fn changed_outside(session: &Session, trace: Trace, own_roles: &[String]) -> Result<Option<String>> {
-    let (whole, compare): (Option<Box<Catalog>>, Vec<(String, Vec<String>)>) = match trace {
+    let (whole, compare): (Option<Box<Catalog>>, Answers) = match trace {
         Trace::Nothing => return Ok(None),
         Trace::Compare(compare) => (None, compare),
         Trace::Whole(inside, compare) => (Some(inside), compare),

@@ -101,6 +101,7 @@ impl Side<'_> {
             exclude_schemas: vec!["dbbuild".to_owned()],
             exclude_tables: self.plan.exclude.clone(),
             load_via_partition_root: true,
+            extra: vec!["--create".to_owned(), "--encoding=UTF8".to_owned()],
             ..DumpOptions::default()
         };
         let text = dump::pg_dump(&source, &options).await?;

@@ -72,13 +72,11 @@ pub(super) async fn run(worker: &mut Worker<'_>, migration: &Migration) -> Resul
                 }
                 continue;
             }
-            Some(row) => {
-                if settle::settled(worker, &unit, migration, entry.first, row).await? {
-                    worker.execute(&done(migration, ordinal)).await?;
-                    continue;
-                }
+            Some(row) if settle::settled(worker, &unit, migration, entry.first, row).await? => {
+                worker.execute(&done(migration, ordinal)).await?;
+                continue;
             }
-            None => {}
+            Some(_) | None => {}
         }
         perform(worker, &unit, migration, entry).await?;
     }
