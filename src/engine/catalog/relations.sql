@@ -40,7 +40,8 @@ LEFT JOIN pg_sequence s ON s.seqrelid = c.oid
 LEFT JOIN pg_foreign_table ft ON ft.ftrelid = c.oid
 LEFT JOIN pg_foreign_server fs ON fs.oid = ft.ftserver
 -- when: true
--- The order of columns below inheritance parents is an aspect of its own name: no dump can keep it.
+-- The order of columns below inheritance parents is an aspect of its own name: no dump can keep it. Among the options,
+-- minor releases keep books of their own (`pg_attver`), which no dump shows either.
 SELECT 'column', c.id || '.' || quote_ident(a.attname), concat_ws(E'\x1f',
     CASE WHEN NOT c.relispartition AND c.relkind IN ('r', 'f') AND i.inhrelid IS NOT NULL
         THEN 'inherited position=' ELSE 'position=' END || row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum),
@@ -53,7 +54,7 @@ SELECT 'column', c.id || '.' || quote_ident(a.attname), concat_ws(E'\x1f',
     'storage=' || CASE WHEN a.attstorage <> t.typstorage AND c.relkind IN ('r', 'p', 'm', 'f') THEN a.attstorage::text END,
     'compression=' || NULLIF(a.attcompression::text, ''),
     'statistics=' || NULLIF(a.attstattarget, -1),
-    'options=' || array_to_string(a.attoptions, ', '),
+    'options=' || (SELECT string_agg(o, ', ') FROM unnest(a.attoptions) o WHERE o NOT LIKE 'pg\_%'),
     'foreign options=' || array_to_string(a.attfdwoptions, ', '),
     'privileges=' || a.attacl::text), 'pg_class'::regclass, c.oid, a.attnum
 FROM rel c
