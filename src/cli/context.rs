@@ -33,6 +33,13 @@ impl Context {
         Ok(Context { globals, output, folder })
     }
 
+    /// How a message calls this program: as it was called where that was by a relative path, so that what the message
+    /// says can be typed.
+    pub fn program(&self) -> String {
+        let called = std::env::args().next().unwrap_or_default();
+        if called.contains('/') && !called.starts_with('/') { called } else { "dbbuild".to_owned() }
+    }
+
     /// The project around the folder.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use commands::Command;
 use output::Output;
 use std::path::PathBuf;
 
-/// Version-controls a PostgreSQL database with git.
+/// Builds a PostgreSQL database from files in git, and proves that they agree
 ///
 /// The files below db/ are the source, a local database is the build, and db/baseline.sql is the proved result. Without a
 /// command dbbuild builds: it brings the local database up to the checked-out files and makes the baseline anew.
@@ -34,12 +34,13 @@ const AFTER_HELP: &str = "Exit status: 0 done, or already so; 1 failed or refuse
 
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Common options")]
 pub struct Globals {
     /// The environment to work on; the default is `default_env` of dbbuild.toml
-    #[arg(long, global = true, value_name = "NAME", env = "DBBUILD_ENV")]
+    #[arg(long, global = true, value_name = "NAME", env = "DBBUILD_ENV", hide_env_values = true)]
     pub env: Option<String>,
-    /// The database's address instead of the configured one, as libpq takes it
-    #[arg(long, global = true, value_name = "URL", hide_env_values = true)]
+    /// The database's address instead of the configured one: a URL or key=value pairs, as libpq takes them
+    #[arg(long, global = true, value_name = "URL")]
     pub url: Option<String>,
     /// Run as if started in this folder
     #[arg(short = 'C', global = true, value_name = "DIR")]
@@ -50,10 +51,10 @@ pub struct Globals {
     /// Print results as JSON
     #[arg(long, global = true)]
     pub json: bool,
-    /// Print errors only
+    /// Print errors and what was asked for only
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Print more
+    /// Print each migration and more
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
     /// No colours (NO_COLOR does the same)

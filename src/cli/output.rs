@@ -151,6 +151,11 @@ fn describe(error: &Error) -> serde_json::Value {
     })
 }
 
+/// "1 migration", "2 migrations".
+pub fn count(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
 /// What clap has to say: help and versions on stdout, mistakes on stderr.
 pub fn print_usage(error: &clap::Error) -> u8 {
     // A closed pipe is the reader's choice.

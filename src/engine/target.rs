@@ -99,8 +99,11 @@ impl Target {
         }
     }
 
-    /// "`shop` on db1:5432".
+    /// "`shop` on db1:5432", or "`shop` on the embedded server", whose socket tells a person nothing.
     pub fn describe(&self) -> String {
+        if self.embedded {
+            return format!("`{}` on the embedded server", self.settings.database());
+        }
         self.settings.to_string()
     }
 

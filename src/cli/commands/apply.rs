@@ -1,6 +1,7 @@
 //! `dbbuild apply`: what is pending, on a deployed database. Never test data, and nothing is written to the tree.
 
 use super::build::{describe, report_json};
+use crate::cli::output::count;
 use crate::cli::{Context, Done};
 use crate::engine::settle;
 use crate::engine::target::Start;
@@ -44,8 +45,8 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     progress.end();
     let outcome = outcome?;
     describe(&context.output, &outcome.report);
-    let text = if outcome.changed { "stands at" } else { "is up to date:" };
-    context.output.line(&format!("{} {text} {} migrations", target.describe(), outcome.applied));
+    let text = if outcome.changed { "now has" } else { "is up to date:" };
+    context.output.line(&format!("{} {text} {}", target.describe(), count(outcome.applied, "migration")));
     context.output.json(&serde_json::json!({
         "database": target.describe(),
         "environment": target.selected.name,

@@ -1,6 +1,7 @@
 //! `dbbuild baseline`: made anew in throwaways and written atomically.
 
 use super::build::{remember_verdict, write};
+use crate::cli::output::count;
 use crate::cli::{Context, Done};
 use crate::engine::prove::{self, Goal, Request};
 use crate::error::Result;
@@ -36,7 +37,7 @@ pub async fn run(context: &Context, _: Args) -> Result<Done> {
     }
     remember_verdict(&project, &proof.baseline)?;
     let text = if unchanged { "is as it should be" } else { "was written" };
-    context.output.line(&format!("{path} {text}: {} migrations, {} bytes", sources.migrations.len(), proof.baseline.len()));
+    context.output.line(&format!("{path} {text}: {}, {} bytes", count(sources.migrations.len(), "migration"), proof.baseline.len()));
     context.output.json(&serde_json::json!({ "path": path, "changed": !unchanged, "notes": proof.notes }));
     Ok(Done::Well)
 }

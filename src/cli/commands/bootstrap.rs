@@ -1,6 +1,7 @@
 //! `dbbuild bootstrap`: a new database from the baseline. Never test data.
 
 use super::build::{describe, report_json};
+use crate::cli::output::count;
 use crate::cli::{Context, Done};
 use crate::engine::target::Start;
 use crate::engine::upgrade::{self, Job, Work};
@@ -42,9 +43,9 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     context.output.line(&format!("loaded {}", project.config.paths.baseline));
     describe(&context.output, &outcome.report);
     context.output.line(&format!(
-        "{} stands at {} migrations, marked {}",
+        "{} now has {} and is marked {}",
         target.describe(),
-        outcome.applied,
+        count(outcome.applied, "migration"),
         target.selected.name
     ));
     context.output.json(&serde_json::json!({

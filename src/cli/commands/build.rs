@@ -1,5 +1,6 @@
 //! `dbbuild build`: the local database and the baseline, brought up to the checked-out files.
 
+use crate::cli::output::count;
 use crate::cli::{Context, Done};
 use crate::engine::cache::Kind;
 use crate::engine::project::Project;
@@ -22,8 +23,13 @@ pub struct Args {
 
 /// What became of the baseline.
 enum Baseline {
+    /// It was made from these inputs, and that was proved before.
     Fresh,
+    /// It was there, and was proved now.
+    Proved,
+    /// It was made anew.
     Written,
+    /// It was left alone.
     Skipped,
 }
 
@@ -52,7 +58,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         (Err(one), Err(other)) => return Err(Error::all([one, other]).unwrap_or_else(|| Error::failed("the build failed"))),
         (Err(one), Ok(_)) => return Err(one),
         (Ok(outcome), Err(other)) => {
-            report(context, &target, created, &outcome, &Baseline::Skipped);
+            report(context, &project, &target, created, &outcome, &Baseline::Skipped);
             return Err(other);
         }
     };
@@ -60,7 +66,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         Baseline::Skipped => Vec::new(),
         _ => drift::find(&project, &sources, &target).await?,
     };
-    report(context, &target, created, &outcome, &baseline);
+    report(context, &project, &target, created, &outcome, &baseline);
     context.output.json(&json(&target, created, &outcome, &baseline, &found));
     if found.is_empty() {
         return Ok(Done::Well);
@@ -113,7 +119,7 @@ async fn regenerate(
         write(project, &proof.baseline)?;
     }
     remember_verdict(project, &proof.baseline)?;
-    Ok(if unchanged { Baseline::Fresh } else { Baseline::Written })
+    Ok(if unchanged { Baseline::Proved } else { Baseline::Written })
 }
 
 /// Writes the baseline: the old file or the new one, never a part.
@@ -146,23 +152,24 @@ pub fn remember_verdict(project: &Project, baseline: &str) -> Result<()> {
     Ok(())
 }
 
-fn report(context: &Context, target: &Target, created: bool, outcome: &Outcome, baseline: &Baseline) {
-    let out = &context.output;
+fn report(context: &Context, project: &Project, target: &Target, created: bool, outcome: &Outcome, baseline: &Baseline) {
+    let (out, path) = (&context.output, &project.config.paths.baseline);
     if created {
         out.line(&format!("created {}", target.describe()));
     }
     describe(out, &outcome.report);
     match baseline {
         Baseline::Fresh if !outcome.changed => {
-            out.line(&format!("nothing to do: {} migrations are applied, the baseline is fresh", outcome.applied));
+            out.line(&format!("nothing to do: {} applied, {path} is fresh", count(outcome.applied, "migration")));
+            return;
         }
-        Baseline::Fresh => out.line("the baseline is fresh"),
-        Baseline::Written => out.line("the baseline was made anew and proved"),
+        Baseline::Fresh => out.line(&format!("{path} is fresh")),
+        Baseline::Proved => out.line(&format!("{path} is proved: migrations and baseline make the same database")),
+        Baseline::Written => out.line(&format!("{path} was made anew and proved")),
         Baseline::Skipped => {}
     }
-    if outcome.changed {
-        out.line(&format!("{} stands at {} migrations; open it with `dbbuild psql`", target.describe(), outcome.applied));
-    }
+    let (has, migrations) = (if outcome.changed { "now has" } else { "has" }, count(outcome.applied, "migration"));
+    out.line(&format!("{} {has} {migrations}; open it with `{} psql`", target.describe(), context.program()));
 }
 
 /// Says what ran.
@@ -175,20 +182,20 @@ pub fn describe(out: &crate::cli::output::Output, report: &Report) {
     }
     if report.migrations.len() > SHOWN {
         let left = &report.migrations[SHOWN..];
-        out.line(&format!("applied {} more migrations", left.len()));
+        out.line(&format!("applied {} more", left.len()));
         for (path, how) in left.iter().filter_map(|(path, how)| how.as_ref().map(|how| (path, how))) {
             out.line(&format!("  {path} ({how})"));
         }
     }
     for kind in [FileKind::Repeatable, FileKind::Init, FileKind::TestData] {
-        let count = upgrade::count_files(report, kind);
-        if count > 0 {
-            out.line(&format!("ran {count} {} file{}", kind.as_str(), if count == 1 { "" } else { "s" }));
+        let ran = upgrade::count_files(report, kind);
+        if ran > 0 {
+            let noun = if kind == FileKind::TestData { "test data" } else { kind.as_str() };
+            out.line(&format!("ran {}", count(ran, &format!("{noun} file"))));
         }
     }
     if !report.checks.is_empty() {
-        let s = if report.checks.len() == 1 { "" } else { "s" };
-        out.line(&format!("{} check{s} passed", report.checks.len()));
+        out.line(&format!("{} passed", count(report.checks.len(), "check")));
     }
 }
 
@@ -214,7 +221,12 @@ fn json(
         "changed": outcome.changed,
         "applied": outcome.applied,
         "ran": report_json(&outcome.report),
-        "baseline": match baseline { Baseline::Fresh => "fresh", Baseline::Written => "written", Baseline::Skipped => "skipped" },
+        "baseline": match baseline {
+            Baseline::Fresh => "fresh",
+            Baseline::Proved => "proved",
+            Baseline::Written => "written",
+            Baseline::Skipped => "skipped",
+        },
         "drift": drift.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
 }

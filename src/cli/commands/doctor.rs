@@ -1,6 +1,6 @@
 //! `dbbuild doctor`: each thing that dbbuild rests on, with the remedy where it fails.
 
-use crate::cli::output::Health;
+use crate::cli::output::{Health, count};
 use crate::cli::{Context, Done};
 use crate::engine::git::Git;
 use crate::engine::hooks::{self, HookState};
@@ -53,9 +53,10 @@ pub async fn run(context: &Context, _: Args) -> Result<Done> {
     match context.project() {
         Err(e) => findings.push(Finding::problem("configuration", &e)),
         Ok(project) => {
+            findings.push(Finding::ok("configuration", format!("{} is sound", project.config_name)));
             let sources = match project.sources() {
-                Ok(sources) => Finding::ok("configuration", format!("{} migrations", sources.migrations.len())),
-                Err(e) => Finding::problem("sources", &e),
+                Ok(sources) => Finding::ok("files", format!("sound: {}", count(sources.migrations.len(), "migration"))),
+                Err(e) => Finding::problem("files", &e),
             };
             findings.push(sources);
             findings.extend(servers(&project).await);
@@ -79,12 +80,12 @@ pub async fn run(context: &Context, _: Args) -> Result<Done> {
     if problems == 0 {
         return Ok(Done::Well);
     }
-    Err(Error::failed(format!("{problems} problem(s) found")).help("each line above names its remedy."))
+    Err(Error::failed(format!("{} found", count(problems, "problem"))).help("each line above names its remedy."))
 }
 
 fn git(context: &Context) -> Finding {
     match Git::open(&context.folder) {
-        Ok(Some(git)) => Finding::ok("git", git.head().map_or("no commit yet".to_owned(), |head| format!("at {head}"))),
+        Ok(Some(git)) => Finding::ok("git", git.head().map_or("no commit yet".to_owned(), |head| format!("at commit {}", &head[..10]))),
         Ok(None) => Finding::warning("git", "this is not a git repository", "run `git init`"),
         Err(e) => Finding::problem("git", &e),
     }

@@ -1,7 +1,7 @@
 //! `dbbuild hook NAME`: what the scripts in `hooks/` call. A hook checks or tells; it never mends.
 
 use super::verify;
-use crate::cli::{Context, Done};
+use crate::cli::{Context, Done, output};
 use crate::engine::cache::Kind;
 use crate::engine::git::Source;
 use crate::engine::history;
@@ -94,7 +94,7 @@ async fn post_merge(context: &Context) -> Result<Done> {
     let planned = plan::plan(&sources, &found.history, &options)?;
     let count = planned.migrations().count();
     if count > 0 {
-        context.output.note(&format!("{count} migration(s) are pending on {}; run `dbbuild`", target.describe()));
+        context.output.note(&format!("{} pending on {}; run `dbbuild`", output::count(count, "migration"), target.describe()));
     } else if !planned.is_empty() {
         context.output.note(&format!("{} is behind the files; run `dbbuild`", target.describe()));
     }

@@ -6,7 +6,8 @@ use crate::engine::git::Git;
 use crate::engine::server::{docker, programs};
 use crate::engine::{files, hooks};
 use crate::error::{OrFailed, Result};
-use crate::model::template::{self, GIT_ATTRIBUTES, GIT_IGNORE, InitOptions};
+use crate::model::config::{Config, FILE_NAME, Paths};
+use crate::model::template::{self, GIT_IGNORE, InitOptions, git_attributes};
 use jiff::Timestamp;
 use std::path::Path;
 
@@ -37,6 +38,7 @@ const NEWEST: u32 = 18;
 pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let root = context.folder.canonicalize().or_failed(|| "cannot find the folder")?;
     let out = &context.output;
+    let paths = configured_paths(&root)?;
     let mut said = Vec::new();
     let mut git = Git::open(&root)?;
     if git.is_none() {
@@ -44,8 +46,9 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         said.push("made a git repository".to_owned());
         git = Git::open(&root)?;
     }
-    write_files(&root, &options(&root, &args).await?, &mut said)?;
-    for (name, lines) in [(".gitattributes", GIT_ATTRIBUTES), (".gitignore", GIT_IGNORE)] {
+    let attributes = git_attributes(&paths);
+    write_files(&root, &options(&root, &args, paths).await?, &mut said)?;
+    for (name, lines) in [(".gitattributes", attributes.as_str()), (".gitignore", GIT_IGNORE)] {
         append(&root, name, lines, &mut said)?;
     }
     if let Some(git) = &git
@@ -54,16 +57,25 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         offer_hooks(context, git, args.hooks, &mut said)?;
     }
     if said.is_empty() {
-        out.line("everything is there already; nothing was changed");
+        out.line("everything is there already: nothing was changed");
     } else {
         said.iter().for_each(|line| out.line(line));
-        out.line("next: look at dbbuild.toml, then run `dbbuild`");
+        out.line("next: look at dbbuild.toml and the example in db/, then run `dbbuild`");
     }
     out.json(&serde_json::json!({ "changed": !said.is_empty(), "said": said }));
     Ok(Done::Well)
 }
 
-async fn options(root: &Path, args: &Args) -> Result<InitOptions> {
+/// Where a configuration that is there already wants its files; it is checked on the way.
+fn configured_paths(root: &Path) -> Result<Paths> {
+    match std::fs::read_to_string(root.join(FILE_NAME)) {
+        Ok(text) => Ok(Config::parse(&text, FILE_NAME)?.paths),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Paths::default()),
+        Err(e) => Err(e).or_failed(|| format!("cannot read {FILE_NAME}")),
+    }
+}
+
+async fn options(root: &Path, args: &Args, paths: Paths) -> Result<InitOptions> {
     let name = root.file_name().map_or_else(|| "app".to_owned(), |name| name.to_string_lossy().into_owned());
     let found = programs::find(None, args.postgres).ok();
     let postgres_version = args.postgres.or(found.map(|found| found.version.major)).unwrap_or(NEWEST);
@@ -73,18 +85,19 @@ async fn options(root: &Path, args: &Args) -> Result<InitOptions> {
         postgres_version,
         image,
         first_version: version(Timestamp::now().as_second())?,
+        paths,
     })
 }
 
-/// Writes what is missing. A folder that holds anything gets no example.
+/// Writes what is missing. The example goes only where there is no migration yet, for its files need each other.
 fn write_files(root: &Path, options: &InitOptions, said: &mut Vec<String>) -> Result<()> {
-    let exists = |path: &Path| {
-        let full = root.join(path);
-        let folder = full.parent().filter(|folder| *folder != root && *folder != root.join("db"));
-        let inhabited = |folder: &Path| folder.read_dir().is_ok_and(|mut entries| entries.next().is_some());
-        full.exists() || folder.is_some_and(inhabited)
+    let inhabited = |folder: &str| root.join(folder).read_dir().is_ok_and(|mut entries| entries.next().is_some());
+    let begun = inhabited(&options.paths.migrations);
+    let wanted = |file: &template::InitFile| {
+        let folder_of_example = file.path.rsplit_once('/').filter(|_| file.example).map(|(folder, _)| folder);
+        !root.join(&file.path).exists() && !(begun && file.example) && !folder_of_example.is_some_and(inhabited)
     };
-    let files: Vec<_> = template::init_files(options).into_iter().filter(|file| !exists(Path::new(&file.path))).collect();
+    let files: Vec<_> = template::init_files(options).into_iter().filter(wanted).collect();
     for file in files {
         let full = root.join(&file.path);
         let failed = || format!("cannot write {}", file.path);

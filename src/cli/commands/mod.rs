@@ -50,43 +50,79 @@ macro_rules! commands {
 
 commands! {
     /// Lay out a repository: configuration, folders with an example each, hooks
+    ///
+    /// Makes a git repository where there is none. What exists already is never overwritten: a second run changes
+    /// nothing, and says so.
     Init(init),
     /// Write a new migration from a template
+    ///
+    /// The file is named after the UTC time and NAME, and its path is printed. A pattern that needs several steps to go
+    /// without downtime gives several files. Every template can run twice without a change.
     New(new),
     /// Bring the local database and the baseline up to the checked-out files (the default)
+    ///
+    /// Starts the embedded server or reaches the configured one, makes the database if it is missing, applies what is
+    /// missing, runs changed repeatable files, init data, allowed test data and the checks. Makes the baseline anew in a
+    /// throwaway server where its inputs changed, and says where the local database differs from it.
     Build(build),
-    /// Show what is applied, pending, changed or unknown
+    /// Show what is applied, pending, changed, interrupted or unknown
+    ///
+    /// Writes nothing. "changed" is a migration whose file has other content than what was applied; "unknown" is one
+    /// that was applied here but has no file.
     Status(status),
     /// Show exactly what a run would execute; writes nothing
+    ///
+    /// Lists each step with its statements, the locks it takes and the estimated size of the tables that it locks.
     Plan(plan),
     /// Run what is pending on a deployed database; never test data
+    ///
+    /// Runs pending migrations, repeatable files, init data and the checks. Needs no git repository, and writes nothing
+    /// to the tree.
     Apply(apply),
     /// Load a set of test data
+    ///
+    /// Loads it again, whether it was loaded before or not. Refused on a protected database.
     Seed(seed),
     /// Prove that baseline and migrations agree, in throwaway servers
+    ///
+    /// Judges the index, unless told otherwise; files are read from git and nothing is checked out. Exit status 1: a
+    /// script fails or a rule is broken; 3: the baseline is not what the migrations make.
     Verify(verify),
     /// Make the baseline anew
+    ///
+    /// From nothing but the files, in throwaway servers. A run that fails leaves the old baseline as it was.
     Baseline(baseline),
     /// Make a new database from the baseline; never test data
+    ///
+    /// Makes the database if it is missing, refuses one that is not empty, loads the baseline, then runs what the
+    /// baseline does not hold.
     Bootstrap(bootstrap),
     /// Drop the local database and build it again
+    ///
+    /// Refused on a protected database.
     Reset(reset),
     /// Drop the local database
+    ///
+    /// Refused on a protected database.
     Drop(drop),
     /// Install, remove or show the git hooks
     Hooks(hooks),
     /// What git's hooks call
     #[command(hide = true)]
     Hook(hook),
-    /// Show or mark what a database is
+    /// Show or set the mark that says which environment a database is
     Env(env),
-    /// The private PostgreSQL of this repository
+    /// Start, stop or show the private PostgreSQL of this repository
     Server(server),
     /// Open psql on the database
+    ///
+    /// What stands after -- goes to psql: `dbbuild psql -- -c 'SELECT 1'`.
     Psql(psql),
     /// Show what was applied, when, by whom
     Log(log),
     /// Check git, configuration, PostgreSQL, Docker, hooks and database
+    ///
+    /// Each line is ok, a warning or a problem with its remedy. Exit status 1 where there is a problem.
     Doctor(doctor),
     /// Print the completions of a shell
     Completions(completions),

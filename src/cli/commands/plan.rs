@@ -62,7 +62,7 @@ fn show(context: &Context, preview: &Preview, empty: bool) {
     out.answer(&format!("plan {} for {} ({})", preview.fingerprint, preview.database, preview.environment));
     preview.notes.iter().for_each(|note| out.note(note));
     if empty {
-        out.answer("nothing to do");
+        out.answer(if preview.steps.is_empty() { "nothing to do" } else { "nothing is pending; a run only checks:" });
     }
     for (n, step) in preview.steps.iter().enumerate() {
         out.answer(&format!("{:>4}  {}", n + 1, sentence(step)));
@@ -72,7 +72,7 @@ fn show(context: &Context, preview: &Preview, empty: bool) {
                     let rows = size.rows.map_or_else(|| "rows unknown".to_owned(), |rows| format!("about {rows} rows"));
                     format!(": {rows}, {}", bytes(size.bytes))
                 }
-                None => ": not there yet".to_owned(),
+                None => String::new(),
             };
             out.answer(&format!("        {} on {}{size}", lock.lock, lock.table));
         }

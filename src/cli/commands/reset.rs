@@ -2,6 +2,7 @@
 
 use super::build;
 use super::drop::drop_guarded;
+use crate::cli::output::count;
 use crate::cli::{Context, Done};
 use crate::engine::target::Start;
 use crate::error::Result;
@@ -24,7 +25,7 @@ pub async fn run(context: &Context, _: Args) -> Result<Done> {
     target.create_if_missing(&project.config).await?;
     let outcome = build::build_local(&project, &sources, &target, context).await?;
     build::describe(&context.output, &outcome.report);
-    context.output.line(&format!("{} was built anew: {} migrations", target.describe(), outcome.applied));
+    context.output.line(&format!("{} was built anew: {}", target.describe(), count(outcome.applied, "migration")));
     context.output.json(&serde_json::json!({
         "database": target.describe(),
         "applied": outcome.applied,

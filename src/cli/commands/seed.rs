@@ -39,11 +39,14 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         },
         begin: &|_| {},
     };
-    let outcome = upgrade::run(&work, &target).await?;
-    if sets.is_empty() {
-        return Err(Error::usage("no set of test data is named").help("give one: `dbbuild seed default`."));
+    // On a protected database the guard's refusal is the better answer.
+    if sets.is_empty() && !target.selected.is_protected() {
+        return Err(Error::usage(format!("the environment {} has no test data", target.selected.name))
+            .help("name a set: `dbbuild seed default`; or set `testdata` of the environment in dbbuild.toml."));
     }
+    let outcome = upgrade::run(&work, &target).await?;
     describe(&context.output, &outcome.report);
+    context.output.line(&format!("{} has the test data {}", target.describe(), sets.join(", ")));
     context.output.json(&serde_json::json!({ "database": target.describe(), "ran": report_json(&outcome.report) }));
     Ok(Done::Well)
 }

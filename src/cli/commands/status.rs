@@ -35,7 +35,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let session = target.connect().await?;
     let found = target.read(&session).await?;
     let rows = rows(&sources, &found.history);
-    let files = pending_files(&sources, &found.history);
+    let files = pending_files(&sources, &found.history, &target.selected.name);
     let inputs = prove::inputs(&project.config, &sources);
     let fresh = sources.baseline.as_ref().is_some_and(|text| upgrade::baseline_claims(text, &inputs));
     let mark = match found.facts.standing() {
@@ -81,14 +81,15 @@ fn rows(sources: &Sources, history: &History) -> Vec<Row> {
         rows.push(Row { version: migration.version.to_string(), name: migration.name.clone(), state });
     }
     for row in applied.values() {
-        rows.push(Row { version: row.version.to_string(), name: row.name.clone(), state: "no file" });
+        rows.push(Row { version: row.version.to_string(), name: row.name.clone(), state: "unknown" });
     }
     rows
 }
 
-fn pending_files(sources: &Sources, history: &History) -> Vec<(FileKind, String)> {
+fn pending_files(sources: &Sources, history: &History, environment: &str) -> Vec<(FileKind, String)> {
     let repeatable = sources.repeatable.iter().map(|file| (FileKind::Repeatable, file));
-    let init = sources.init.iter().map(|file| (FileKind::Init, file));
+    let own = sources.env_init.get(environment).into_iter().flatten();
+    let init = sources.init.iter().chain(own).map(|file| (FileKind::Init, file));
     repeatable
         .chain(init)
         .filter(|(kind, file)| history.files.get(&(*kind, file.name.clone())) != Some(&file.checksum))

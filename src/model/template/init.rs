@@ -1,6 +1,8 @@
 //! The first files of a repository, as `dbbuild init` writes them. Together they build and verify: one table, one view, a
 //! row of init data, a row of test data, a check. It never decides whether a file may be written.
 
+use crate::model::config::{FILE_NAME, Paths};
+
 /// What the files are made for.
 #[derive(Debug, Clone)]
 pub struct InitOptions {
@@ -12,6 +14,8 @@ pub struct InitOptions {
     pub image: Option<String>,
     /// Version of the example migration: fourteen digits of UTC time.
     pub first_version: String,
+    /// Where the files go.
+    pub paths: Paths,
 }
 
 /// A file to write if it does not exist.
@@ -21,39 +25,54 @@ pub struct InitFile {
     pub path: String,
     /// The whole text, with LF endings.
     pub text: String,
+    /// Belongs to the example: of use only where there is no migration yet.
+    pub example: bool,
 }
 
 /// Lines for `.gitattributes`: the same bytes on every machine, so that checksums and the baseline agree.
-pub const GIT_ATTRIBUTES: &str = "\
-# dbbuild: what the database is built from has the same bytes on every machine.
-dbbuild.toml text eol=lf
-db/**/*.sql text eol=lf
-db/roles.toml text eol=lf
-db/pg_hba.conf text eol=lf
-";
+pub fn git_attributes(paths: &Paths) -> String {
+    let mut patterns = vec![FILE_NAME.to_owned()];
+    let above = |path: &str| path.rsplit_once('/').map(|(above, _)| above.to_owned());
+    let common = above(&paths.baseline).filter(|common| paths.folders().iter().all(|(_, f)| above(f).as_ref() == Some(common)));
+    match common {
+        Some(common) => patterns.push(format!("{common}/**/*.sql")),
+        None => {
+            patterns.extend(paths.folders().map(|(_, folder)| format!("{folder}/**/*.sql")));
+            patterns.push(paths.baseline.clone());
+        }
+    }
+    patterns.extend([paths.roles.clone(), paths.hba.clone()]);
+    let mut text = "# dbbuild: what the database is built from has the same bytes on every machine.\n".to_owned();
+    for pattern in patterns {
+        let pattern = if pattern.contains(' ') { format!("\"{pattern}\"") } else { pattern };
+        text.push_str(&format!("{pattern} text eol=lf\n"));
+    }
+    text
+}
 
 /// Lines for `.gitignore`: addresses and passwords of one machine.
 pub const GIT_IGNORE: &str = "\
 # dbbuild: addresses and passwords of this machine.
 .env
 .env.*
+!.env.example
 ";
 
-/// All files of a new repository, but for [`GIT_ATTRIBUTES`] and [`GIT_IGNORE`], which may have to join existing files.
+/// All files of a new repository, but for [`git_attributes`] and [`GIT_IGNORE`], which may have to join existing files.
 pub fn init_files(options: &InitOptions) -> Vec<InitFile> {
-    let file = |path: &str, text: &str| InitFile { path: path.to_owned(), text: text.to_owned() };
+    let paths = &options.paths;
+    let file = |path: String, text: &str, example| InitFile { path, text: text.to_owned(), example };
+    let sql = |folder: &str, name: &str, text: &str| file(format!("{folder}/{name}.sql"), text, true);
+    let migration = format!("{}_create_greetings", options.first_version);
     vec![
-        InitFile { path: "dbbuild.toml".to_owned(), text: configuration(options) },
-        InitFile {
-            path: format!("db/migrations/{}_create_greetings.sql", options.first_version),
-            text: include_str!("init/migration.sql").to_owned(),
-        },
-        file("db/repeatable/greeting_list.sql", include_str!("init/repeatable.sql")),
-        file("db/init/greetings.sql", include_str!("init/init.sql")),
-        file("db/testdata/default/greetings.sql", include_str!("init/testdata.sql")),
-        file("db/checks/greetings_are_not_empty.sql", include_str!("init/check.sql")),
-        file("db/roles.toml", include_str!("init/roles.toml")),
-        file("db/pg_hba.conf", include_str!("init/pg_hba.conf")),
+        file(FILE_NAME.to_owned(), &configuration(options), false),
+        sql(&paths.migrations, &migration, include_str!("init/migration.sql")),
+        sql(&paths.repeatable, "greeting_list", include_str!("init/repeatable.sql")),
+        sql(&paths.init, "greetings", include_str!("init/init.sql")),
+        sql(&paths.testdata, "default/greetings", include_str!("init/testdata.sql")),
+        sql(&paths.checks, "greetings_are_not_empty", include_str!("init/check.sql")),
+        file(paths.roles.clone(), include_str!("init/roles.toml"), false),
+        file(paths.hba.clone(), include_str!("init/pg_hba.conf"), false),
     ]
 }
 

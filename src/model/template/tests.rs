@@ -1,6 +1,7 @@
 //! Tries every template and first file on its text; that they run is tried on servers.
 
 use super::*;
+use crate::model::config::Paths;
 
 fn all() -> Vec<(&'static str, Vec<TemplateFile>)> {
     names().iter().map(|t| (t.name, render(t.name, "my_change", &Params::default()).unwrap())).collect()
@@ -87,6 +88,7 @@ fn options() -> InitOptions {
         postgres_version: 17,
         image: None,
         first_version: "20240101120000".into(),
+        paths: Paths::default(),
     }
 }
 
@@ -121,9 +123,21 @@ fn each_folder_gets_one_example() {
 fn lines_are_appended_once() {
     assert_eq!(append_lines("", GIT_IGNORE).as_deref(), Some(GIT_IGNORE));
     assert_eq!(append_lines(GIT_IGNORE, GIT_IGNORE), None);
-    assert_eq!(append_lines(".env\n.env.*", GIT_IGNORE), None);
+    assert_eq!(append_lines(".env\n.env.*\n!.env.example", GIT_IGNORE), None);
     assert_eq!(append_lines("target", "a\n").as_deref(), Some("target\na\n"));
     assert_eq!(append_lines("x\r\n", "a\nx\n").as_deref(), Some("x\r\na\r\n"));
-    let joined = append_lines("target\n", GIT_ATTRIBUTES).unwrap();
-    assert_eq!(append_lines(&joined, GIT_ATTRIBUTES), None);
+    let attributes = git_attributes(&Paths::default());
+    let joined = append_lines("target\n", &attributes).unwrap();
+    assert_eq!(append_lines(&joined, &attributes), None);
+}
+
+#[test]
+fn attributes_cover_what_the_paths_name() {
+    let usual = git_attributes(&Paths::default());
+    assert!(usual.contains("\ndb/**/*.sql text eol=lf\n") && usual.lines().count() == 5, "{usual}");
+    let moved = git_attributes(&Paths { migrations: "sql/up".into(), ..Paths::default() });
+    for pattern in ["sql/up/**/*.sql", "db/init/**/*.sql", "db/baseline.sql", "db/roles.toml"] {
+        assert!(moved.contains(&format!("\n{pattern} text eol=lf\n")), "{moved}");
+    }
+    assert!(!moved.contains("\ndb/**"), "{moved}");
 }
