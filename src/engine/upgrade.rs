@@ -11,6 +11,7 @@ use crate::model::checksum::Checksum;
 use crate::model::config::Config;
 use crate::model::guard::{self, Action, Cleared, Standing};
 use crate::model::plan::{self, FileKind, History, Plan, PlanOptions, Purpose, Step};
+use crate::model::review;
 use crate::model::sources::Sources;
 use std::sync::Arc;
 
@@ -115,6 +116,7 @@ pub async fn run(work: &Work<'_>, target: &Target) -> Result<Outcome> {
     let found = target.read(&session).await?;
     let plan = plan_for(work, target, &found)?;
     let cleared = guard::clear(plan, &found.facts, &target.selected)?;
+    review::plan(cleared.plan())?;
     let missing_texts = lacks_texts(&found.history, work.sources);
     if cleared.plan().is_empty() && !missing_texts {
         let report = check_only(&cleared, &session, work.sink).await?;

@@ -87,6 +87,11 @@ impl Migration {
     pub fn label(&self) -> String {
         format!("{}_{}", self.version, self.name)
     }
+
+    /// Whether it shall run in one transaction with its row, as far as the file alone tells.
+    pub fn runs_in_transaction(&self) -> bool {
+        self.settings.transaction && !self.up.commits_enum_value().unwrap_or(false)
+    }
 }
 
 /// Takes `VERSION_name.sql` apart.

@@ -351,11 +351,12 @@ pub fn plan_bootstrap(
     })
 }
 
-/// Applied migrations must have the content that was applied.
+/// Applied migrations must have the content that was applied. One that was interrupted may be mended: its journal knows
+/// which of its statements must stay.
 fn unchanged(sources: &Sources, applied: &BTreeMap<&Version, &Applied>, options: &PlanOptions) -> Result<()> {
     let errors = sources.migrations.iter().filter_map(|migration| {
         let row = applied.get(&migration.version)?;
-        (row.checksum != migration.checksum).then(|| {
+        (row.complete && row.checksum != migration.checksum).then(|| {
             Error::failed(format!(
                 "{}_{} was applied to this database with other content (sha256 {} then, {} now)",
                 row.version,

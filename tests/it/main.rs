@@ -4,5 +4,7 @@
 // Only for tests: what cannot be had there is a failed test, and what is printed is shown when one fails.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod bad_input;
+mod failing_sql;
 mod harness;
 mod support;

@@ -8,6 +8,7 @@ use crate::engine::upgrade::{Job, Work, plan_for};
 use crate::error::Result;
 use crate::model::guard;
 use crate::model::preview::{self, Preview, StepView};
+use crate::model::review;
 
 /// Arguments of `plan`.
 #[derive(Debug, clap::Args)]
@@ -43,6 +44,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         begin: &|_| {},
     };
     let plan = plan_for(&work, &target, &found)?;
+    review::plan(&plan)?;
     let sizes = sizes::read(&session, &preview::tables(&plan)?).await?;
     let rehearsed = |migration: &crate::model::migration::Migration| {
         project.cache.get(Kind::Rehearsal, &migration.checksum)

@@ -163,11 +163,28 @@ pub fn insert_migration(migration: &Migration, transactional: bool, author: &Aut
     )
 }
 
-/// Closes a migration; fails where the migration dropped the version table, and so takes it back.
+/// An interrupted migration goes on: its row tells of the file as it is now.
+pub fn resume_migration(migration: &Migration, author: &Author) -> String {
+    format!(
+        "UPDATE dbbuild.migration SET name = {}, checksum = '{}', up_sql = {}, down_sql = {}, git_commit = {}, \
+         dbbuild_version = '{}' WHERE version = '{}'",
+        literal(&migration.name),
+        migration.checksum,
+        optional(Some(&migration.up.text)),
+        optional(migration.down.as_ref().map(|down| &*down.text)),
+        optional(author.commit.as_deref()),
+        env!("CARGO_PKG_VERSION"),
+        migration.version,
+    )
+}
+
+/// Closes a migration; fails where the migration took its row away (22012) or dropped the version table, and so takes it
+/// back.
 pub fn finish_migration(version: &Version) -> String {
     format!(
-        "UPDATE dbbuild.migration SET state = 'applied', duration = pg_catalog.clock_timestamp() - applied_at \
-         WHERE version = '{version}'"
+        "WITH own AS (UPDATE dbbuild.migration SET state = 'applied', \
+         duration = pg_catalog.clock_timestamp() - applied_at WHERE version = '{version}' RETURNING 1) \
+         SELECT 1 / pg_catalog.count(*) FROM own"
     )
 }
 

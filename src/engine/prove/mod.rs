@@ -21,6 +21,7 @@ use crate::model::baseline::{BaselineParts, ColumnName, Dump, RoleNeed, render};
 use crate::model::catalog::Catalog;
 use crate::model::checksum::Checksum;
 use crate::model::config::{Config, Severity};
+use crate::model::review;
 use crate::model::sources::Sources;
 use std::sync::Arc;
 
@@ -82,6 +83,7 @@ pub fn verdict_key(config: &Config, sources: &Sources) -> Checksum {
 /// # Errors
 /// The sources cannot be replayed, a rule is broken, or (status 3) the baseline is not what they make.
 pub async fn prove(request: &Request<'_>) -> Result<Proof> {
+    review::sources(request.sources)?;
     let plan = ThrowawayPlan::from_config(request.config)?;
     let committed = committed(request)?;
     let (replayed, loaded) = tokio::join!(replay::full(request, &plan), async {

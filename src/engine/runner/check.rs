@@ -8,6 +8,9 @@ use tokio_postgres::SimpleQueryMessage;
 /// So many rows of a failing check are shown.
 const SHOWN: usize = 5;
 
+/// Begins the message of a check.
+const OPENING: &str = "BEGIN READ ONLY;\n";
+
 /// A check that returned rows.
 #[derive(Debug, Clone)]
 pub struct CheckFailure {
@@ -36,13 +39,17 @@ pub async fn run_check(session: &Session, file: &ScriptFile) -> Result<Option<Ch
     if let Some((location, word)) = body.transaction_control {
         return Err(Error::failed(format!("{word} in a check")).at(location));
     }
-    let outcome = session.simple(&format!("BEGIN READ ONLY;\n{}\n;ROLLBACK", body.text)).await;
+    let outcome = session.simple_raw(&format!("{OPENING}{}\n;ROLLBACK", body.text)).await;
     if outcome.is_err() {
         session.simple("ROLLBACK").await?;
     }
-    let messages = outcome.map_err(|e| {
-        let code = e.code().unwrap_or_default().to_owned();
-        Error::failed(format!("the check {} cannot be run", file.name)).at(Location::file(&file.path)).cause(e).sqlstate(code)
+    let messages = outcome.map_err(|fault| {
+        let statement = body.statements.get(fault.completed.saturating_sub(1));
+        let inside = fault.position.and_then(|position| (position as usize).checked_sub(OPENING.len() + 1));
+        let byte = inside.and_then(|at| body.text.char_indices().nth(at)).map(|(byte, _)| byte);
+        let place = byte.or(statement.map(|statement| statement.range.start)).unwrap_or(0);
+        let error = Error::failed(format!("the check {} cannot be run", file.name)).at(file.script.location(place));
+        fault.explain(error).help("migrations before it stay applied; mend the check, then run the command again.")
     })?;
     let mut failure = CheckFailure { rows: 0, shown: Vec::new() };
     for message in &messages {

@@ -81,7 +81,9 @@ pub(super) async fn run(worker: &mut Worker<'_>, migration: &Migration) -> Resul
         perform(worker, &unit, migration, entry).await?;
     }
     worker.execute(&worker.envelope().reset).await?;
-    worker.execute(&history::finish_migration(&migration.version)).await
+    worker.execute(&history::finish_migration(&migration.version)).await.map_err(|e| {
+        e.cause("dbbuild's own record could not be completed").help("a script must not change the schema dbbuild.")
+    })
 }
 
 async fn open(worker: &Worker<'_>, migration: &Migration) -> Result<BTreeMap<usize, Journaled>> {
@@ -91,6 +93,7 @@ async fn open(worker: &Worker<'_>, migration: &Migration) -> Result<BTreeMap<usi
         worker.execute(&history::insert_migration(migration, false, worker.author())).await?;
         return Ok(BTreeMap::new());
     }
+    worker.execute(&history::resume_migration(migration, worker.author())).await?;
     let sql = format!(
         "SELECT ordinal, checksum, state = 'done', pg_catalog.array_to_string(indexes, ' ') \
          FROM dbbuild.statement WHERE version = '{version}'"

@@ -1,7 +1,8 @@
 //! What travels to the server: a script with what opens and closes its transaction, and where in the file it failed.
 
-use crate::error::{Error, Location, Result};
+use crate::error::{Location, Result};
 use crate::model::migration::Migration;
+use crate::model::review;
 use crate::model::script::{Body, Script};
 use crate::model::sql::StatementKind;
 use std::time::Duration;
@@ -57,13 +58,7 @@ impl<'a> Unit<'a> {
     /// It does not lex, or it controls transactions by itself.
     pub fn new(script: &'a Script, opening: String, closing: String) -> Result<Self> {
         let body = script.body()?;
-        if let Some((location, word)) = &body.transaction_control {
-            return Err(Error::failed(format!("{word} in a file that runs in one transaction"))
-                .at(location.clone())
-                .help(
-                    "take it out, or wrap the whole file in one BEGIN … COMMIT, or write `-- migrate:up transaction:false`.",
-                ));
-        }
+        review::transaction_control(&body)?;
         Ok(Unit { script, body, opening, closing })
     }
 
@@ -121,6 +116,11 @@ impl<'a> Unit<'a> {
         }
     }
 
+    /// Whether it was the closing statement that failed: the script had changed the version table, or the transaction.
+    pub fn failed_closing(&self, completed: usize) -> bool {
+        completed == self.statements_to_commit() - 2
+    }
+
     /// "statement 7 of 12", where there is more than one.
     pub fn ordinal(&self, n: usize) -> Option<String> {
         let total = self.body.statements.len();
@@ -136,9 +136,18 @@ pub fn may_travel(migration: &Migration) -> bool {
     }
     let Ok(body) = migration.up.body() else { return false };
     body.transaction_control.is_none()
-        && body.statements.iter().all(|statement| {
-            matches!(statement.kind, StatementKind::Ddl | StatementKind::Other | StatementKind::SetSession)
+        && body.statements.iter().all(|statement| match statement.kind {
+            StatementKind::SetSession => !is_reset_too_late(migration.up.statement_text(statement)),
+            StatementKind::Ddl | StatementKind::Other => true,
+            _ => false,
         })
+}
+
+/// What resets the session between two migrations of a message is part of the second one's transaction: that began with
+/// the defaults of transactions as the first one left them, and forgets a LISTEN only when it commits.
+fn is_reset_too_late(statement: &str) -> bool {
+    let statement = statement.to_ascii_lowercase();
+    ["listen", "default_transaction", "characteristics"].iter().any(|word| statement.contains(word))
 }
 
 /// `ALTER DATABASE … SET` and `ALTER ROLE … SET` show in new sessions only; `RESET ALL` does not load them.

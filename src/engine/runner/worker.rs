@@ -304,13 +304,20 @@ impl<'a> Worker<'a> {
     }
 
     /// The error of a unit that failed and was rolled back.
-    pub(super) fn failed(&self, unit: &Unit<'_>, failure: UnitFailure, title: &str) -> Error {
+    pub(super) fn failed(&self, unit: &Unit<'_>, mut failure: UnitFailure, title: &str) -> Error {
         if failure.error.gone {
             return lost(&failure.error);
+        }
+        let closing = unit.failed_closing(failure.completed);
+        if closing && code(&failure.error) == "22012" {
+            failure.error.message = "its own row is gone from dbbuild.migration".to_owned();
         }
         let n = failure.completed.saturating_sub(BEFORE);
         let place = unit.place(failure.completed, failure.position, &self.envelope);
         let error = describe(&failure.error, title, place, unit.ordinal(n));
+        if closing {
+            return error.cause("dbbuild's own record could not be completed").help(CHANGED_RECORD);
+        }
         let error = match self.watch.take() {
             Some(blocker) if is_contention(&failure.error) => error.cause(format!("the lock was held by {blocker}")),
             _ => error,
@@ -359,11 +366,11 @@ pub(super) fn describe(error: &ServerError, title: &str, place: Location, ordina
     if details.is_empty() { out } else { out.detail(details) }
 }
 
+const CHANGED_RECORD: &str = "it was rolled back: a script must not change the schema dbbuild, nor make its transaction \
+    read-only. Fix the file and run `dbbuild` again.";
+
 fn help_for(error: &ServerError) -> &'static str {
     match code(error) {
-        "42P01" if error.message.contains("dbbuild.") => {
-            "it was rolled back: a script must not drop or change the schema dbbuild. Fix the file and run `dbbuild` again."
-        }
         "23505" if error.message.contains("migration_pkey") => {
             "it was rolled back: another dbbuild applied it at the same time. Run `dbbuild` again."
         }

@@ -8,6 +8,6 @@ mod skip;
 mod world;
 
 pub use outcome::{Outcome, redact, run};
-pub use server::{Server, matrix, server};
+pub use server::{Db, Server, matrix, server};
 pub use skip::{docker, histories, skip};
 pub use world::World;
