@@ -243,10 +243,7 @@ pub fn plan(sources: &Sources, history: &History, options: &PlanOptions) -> Resu
             Some(_) => continue,
         };
         if reason == Reason::New && newest.is_some_and(|newest| migration.version < *newest) {
-            notes.push(format!(
-                "{} is older than the newest applied migration and runs after it",
-                migration.path
-            ));
+            notes.push(format!("{} is older than the newest applied migration and runs after it", migration.path));
         }
         migrates = true;
         steps.push(Step::Migration { migration: Box::new(migration.clone()), reason });

@@ -13,7 +13,8 @@ use crate::model::sql;
 const SCHEMA: &str = "dbbuild";
 
 /// Statements that change the object which they name.
-const CHANGES: &[&str] = &["insert", "update", "delete", "merge", "truncate", "with", "alter", "drop", "create", "copy"];
+const CHANGES: &[&str] =
+    &["insert", "update", "delete", "merge", "truncate", "with", "alter", "drop", "create", "copy"];
 
 /// Everything that stands against a run of a plan's scripts.
 ///
@@ -68,9 +69,9 @@ pub fn script(script: &Script, transaction: bool) -> Result<()> {
 /// The first statement that would.
 pub fn transaction_control(body: &Body<'_>) -> Result<()> {
     let Some((location, word)) = &body.transaction_control else { return Ok(()) };
-    Err(Error::failed(format!("{word} in a file that runs in one transaction")).at(location.clone()).help(
-        "take it out, or wrap the whole file in one BEGIN … COMMIT, or write `-- migrate:up transaction:false`.",
-    ))
+    Err(Error::failed(format!("{word} in a file that runs in one transaction"))
+        .at(location.clone())
+        .help("take it out, or wrap the whole file in one BEGIN … COMMIT, or write `-- migrate:up transaction:false`."))
 }
 
 fn changes_version_table(statement: &str) -> bool {
@@ -81,7 +82,8 @@ fn changes_version_table(statement: &str) -> bool {
         return false;
     }
     sql::main_object(statement).is_some_and(|object| {
-        let (schema, qualified) = object.name.split_once('.').map_or((&*object.name, false), |(schema, _)| (schema, true));
+        let (schema, qualified) =
+            object.name.split_once('.').map_or((&*object.name, false), |(schema, _)| (schema, true));
         let named = schema.trim().trim_matches('"').eq_ignore_ascii_case(SCHEMA);
         named && (qualified || object.kind == "schema")
     })
@@ -122,9 +124,17 @@ mod tests {
         for (text, transaction, expected) in [
             ("SELECT 1;\n SELECT 'x", true, "unclosed quote at a.sql:2:9"),
             ("SELECT 1;\nCOMMIT; SELECT 2", true, "COMMIT in a file that runs in one transaction at a.sql:2:1"),
-            ("SELECT 1;\n DROP SCHEMA IF EXISTS dbbuild", true, "a script must not change the schema dbbuild at a.sql:2:2"),
+            (
+                "SELECT 1;\n DROP SCHEMA IF EXISTS dbbuild",
+                true,
+                "a script must not change the schema dbbuild at a.sql:2:2",
+            ),
             ("DELETE FROM dbbuild.migration", false, "a script must not change the schema dbbuild at a.sql:1:1"),
-            ("update \"dbbuild\".environment SET protected = false", true, "a script must not change the schema dbbuild at a.sql:1:1"),
+            (
+                "update \"dbbuild\".environment SET protected = false",
+                true,
+                "a script must not change the schema dbbuild at a.sql:1:1",
+            ),
             ("TRUNCATE DBBUILD.file", true, "a script must not change the schema dbbuild at a.sql:1:1"),
         ] {
             assert_eq!(fault(text, transaction).as_deref(), Some(expected), "{text}");
@@ -146,7 +156,8 @@ mod tests {
 
     #[test]
     fn passwords_are_found_with_their_place() {
-        let script = Script::of_file("a.sql", "CREATE ROLE a;\nALTER ROLE a\n  PASSWORD 'x';\nCREATE USER b PASSWORD NULL;");
+        let script =
+            Script::of_file("a.sql", "CREATE ROLE a;\nALTER ROLE a\n  PASSWORD 'x';\nCREATE USER b PASSWORD NULL;");
         let found: Vec<String> = passwords(&script).iter().map(ToString::to_string).collect();
         assert_eq!(found, ["a password stands in the file at a.sql:3:12"]);
     }

@@ -46,9 +46,8 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let plan = plan_for(&work, &target, &found)?;
     review::plan(&plan)?;
     let sizes = sizes::read(&session, &preview::tables(&plan)?).await?;
-    let rehearsed = |migration: &crate::model::migration::Migration| {
-        project.cache.get(Kind::Rehearsal, &migration.checksum)
-    };
+    let rehearsed =
+        |migration: &crate::model::migration::Migration| project.cache.get(Kind::Rehearsal, &migration.checksum);
     let preview = preview::preview(&plan, &target.describe(), &sizes, &rehearsed)?;
     show(context, &preview, plan.is_empty());
     let cleared = guard::clear(plan, &found.facts, &target.selected);

@@ -207,8 +207,7 @@ async fn shared_once(
     let head = format!("BEGIN; SET LOCAL lock_timeout = {};\n", worker.envelope().lock_timeout);
     let statement = unit.body.statements.get(entry.first);
     // The role that the file took may not write the journal; it comes back when the transaction ends.
-    let tail =
-        format!("\n;\nSET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE; {journal}; COMMIT");
+    let tail = format!("\n;\nSET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE; {journal}; COMMIT");
     if let Some(data) = statement.and_then(|statement| statement.copy_data.clone()) {
         let all = &unit.body.text;
         worker.send(&head).await?;
@@ -223,13 +222,7 @@ async fn shared_once(
 }
 
 /// Runs an entry by itself, outside a transaction block of dbbuild's.
-async fn step(
-    worker: &Worker<'_>,
-    unit: &Unit<'_>,
-    migration: &Migration,
-    entry: &Entry,
-    text: &str,
-) -> Result<()> {
+async fn step(worker: &Worker<'_>, unit: &Unit<'_>, migration: &Migration, entry: &Entry, text: &str) -> Result<()> {
     // A concurrent build that a time-out cuts off leaves an invalid index: it waits, and the blocker is shown.
     let concurrent = matches!(
         unit.body.statements.get(entry.first).map(|statement| &statement.kind),
@@ -289,7 +282,8 @@ fn stopped(worker: &Worker<'_>, unit: &Unit<'_>, migration: &Migration, entry: &
         return worker.failed(unit, failure, &title(migration));
     }
     let from = unit.body.statements.get(entry.first).map_or(0, |statement| statement.range.start);
-    let inside = failure.position.and_then(|p| text(unit, entry).char_indices().nth(p.saturating_sub(1)).map(|(b, _)| b));
+    let inside =
+        failure.position.and_then(|p| text(unit, entry).char_indices().nth(p.saturating_sub(1)).map(|(b, _)| b));
     let place = unit.script.location(from + inside.unwrap_or(0));
     describe(&failure.error, &title(migration), place, unit.ordinal(entry.first)).help(format!(
         "this migration does not run in one transaction: its first {} statement(s) stay done and are journaled. Fix the \
@@ -299,7 +293,11 @@ fn stopped(worker: &Worker<'_>, unit: &Unit<'_>, migration: &Migration, entry: &
 }
 
 fn changed(unit: &Unit<'_>, migration: &Migration, entry: &Entry) -> Error {
-    Error::failed(format!("{} was interrupted, and its statement {} was changed since", title(migration), entry.first + 1))
-        .at(unit.place_of_statement(entry.first))
-        .help("statements that ran before the interruption must stay as they were; only later ones may change.")
+    Error::failed(format!(
+        "{} was interrupted, and its statement {} was changed since",
+        title(migration),
+        entry.first + 1
+    ))
+    .at(unit.place_of_statement(entry.first))
+    .help("statements that ran before the interruption must stay as they were; only later ones may change.")
 }

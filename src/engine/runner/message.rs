@@ -155,11 +155,12 @@ pub fn changes_login_settings(script: &Script) -> bool {
     let text = script.text.as_bytes();
     let find = |word: &[u8]| text.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word));
     // The cheap test first: files without the word ALTER cannot hold any of them.
-    find(b"alter") && [b"database".as_slice(), b"role", b"user"].iter().any(|object| {
-        text.windows(object.len() + 6).any(|window| {
-            window.get(..5).is_some_and(|w| w.eq_ignore_ascii_case(b"alter"))
-                && window.get(5).is_some_and(u8::is_ascii_whitespace)
-                && window.get(6..).is_some_and(|w| w.eq_ignore_ascii_case(object))
+    find(b"alter")
+        && [b"database".as_slice(), b"role", b"user"].iter().any(|object| {
+            text.windows(object.len() + 6).any(|window| {
+                window.get(..5).is_some_and(|w| w.eq_ignore_ascii_case(b"alter"))
+                    && window.get(5).is_some_and(u8::is_ascii_whitespace)
+                    && window.get(6..).is_some_and(|w| w.eq_ignore_ascii_case(object))
+            })
         })
-    })
 }

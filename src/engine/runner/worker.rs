@@ -163,7 +163,8 @@ impl<'a> Worker<'a> {
     }
 
     async fn is_started(&self, migration: &Migration) -> Result<bool> {
-        let sql = format!("SELECT FROM dbbuild.migration WHERE version = '{}' AND state = 'started'", migration.version);
+        let sql =
+            format!("SELECT FROM dbbuild.migration WHERE version = '{}' AND state = 'started'", migration.version);
         Ok(!self.session.query_rows(&sql).await?.is_empty())
     }
 
@@ -262,7 +263,10 @@ impl<'a> Worker<'a> {
         };
         self.send(&unit.head(&self.envelope)).await?;
         self.run_statements(unit).await.map_err(|failure| at(failure, BEFORE))?;
-        self.send(&unit.tail(&self.envelope)).await.map_err(|failure| at(failure, BEFORE + unit.body.statements.len())).map(|_| ())
+        self.send(&unit.tail(&self.envelope))
+            .await
+            .map_err(|failure| at(failure, BEFORE + unit.body.statements.len()))
+            .map(|_| ())
     }
 
     /// Sends a script's statements, COPY data between them, in as few messages as that allows. A failure counts the
@@ -436,7 +440,12 @@ impl Worker<'_> {
                     return Err(lost(&failure.error));
                 }
                 self.clean().await?;
-                return Ok(Err(describe(&failure.error, "the second run", unit.place_of_statement(n), unit.ordinal(n))));
+                return Ok(Err(describe(
+                    &failure.error,
+                    "the second run",
+                    unit.place_of_statement(n),
+                    unit.ordinal(n),
+                )));
             }
         }
         self.execute(&self.envelope.reset).await?;
