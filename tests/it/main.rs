@@ -7,4 +7,6 @@
 mod bad_input;
 mod failing_sql;
 mod harness;
+mod histories;
+mod proof;
 mod support;

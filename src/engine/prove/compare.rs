@@ -135,7 +135,7 @@ fn report_volatile(made: &Made<'_>, found: &Volatility, notes: &mut Vec<String>)
          or set `[migrations] volatile = \"warn\"`.",
     );
     let mut faults = Vec::new();
-    judge_rule(made.request.config.migrations.volatile, fault, &mut faults, notes, made.request.sink);
+    judge_rule(made.request.config.migrations.volatile, fault, &mut faults, notes);
     match Error::all(faults) {
         Some(fault) => Err(fault),
         None => Ok(found.columns.iter().cloned().collect()),
@@ -148,7 +148,8 @@ fn stale(made: &Made<'_>, committed: &Baseline, old: &str, new: &str, rows: Vec<
     let Ok(fresh) = Baseline::parse(new, path) else {
         return Error::difference(format!("{path} is stale"));
     };
-    let mut objects: Vec<String> = differences(&committed.roles, &fresh.roles).iter().map(ToString::to_string).collect();
+    let mut objects: Vec<String> =
+        differences(&committed.roles, &fresh.roles).iter().map(ToString::to_string).collect();
     objects.extend(differences(&committed.dump, &fresh.dump).iter().map(ToString::to_string));
     objects.extend(rows.iter().map(|table| format!("its rows of {table} are not those of the sources")));
     let history = committed.history != fresh.history;

@@ -1,8 +1,8 @@
 //! The baseline's side: a text is loaded into an empty server and dumped again.
 
+use super::Request;
 use super::server::ThrowawayPlan;
 use super::unseen::{self, Unseen};
-use super::Request;
 use crate::engine::catalog;
 use crate::engine::runner::load_baseline;
 use crate::error::Result;

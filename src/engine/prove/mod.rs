@@ -7,6 +7,7 @@ mod compare;
 mod load;
 mod probe;
 mod replay;
+mod rows;
 mod server;
 mod testdata;
 mod unseen;
@@ -15,7 +16,7 @@ pub use server::{ThrowawayPlan, database_name};
 
 use crate::engine::cache::{Cache, Kind};
 use crate::engine::history;
-use crate::engine::runner::{Event, Sink};
+use crate::engine::runner::Sink;
 use crate::error::{Error, Result};
 use crate::model::baseline::{BaselineParts, ColumnName, Dump, RoleNeed, render};
 use crate::model::catalog::Catalog;
@@ -171,13 +172,10 @@ pub fn remembered(cache: &Cache, inputs: &Checksum) -> Option<Vec<Catalog>> {
 }
 
 /// Sorts a broken rule into faults or notes, as the configuration says.
-pub(crate) fn judge_rule(severity: Severity, fault: Error, faults: &mut Vec<Error>, notes: &mut Vec<String>, sink: Sink<'_>) {
+pub(crate) fn judge_rule(severity: Severity, fault: Error, faults: &mut Vec<Error>, notes: &mut Vec<String>) {
     match severity {
         Severity::Error => faults.push(fault),
-        Severity::Warn => {
-            sink(Event::Note(fault.to_string()));
-            notes.push(fault.to_string());
-        }
+        Severity::Warn => notes.push(fault.to_string()),
         Severity::Off => {}
     }
 }

@@ -1,17 +1,16 @@
 //! Does a script change anything when it runs again?
 //!
 //! The second run happens in a transaction that is rolled back. What it wrote is asked of PostgreSQL's own counters, so
-//! that a script that wrote nothing costs one question, and one that wrote what stood there already a few. Only where
-//! these cannot tell are the whole catalogs compared.
+//! that a script that wrote nothing costs one question, and one that wrote what stood there already a few. Where these
+//! cannot tell, or see a difference, the script runs once more and the whole catalogs are compared: these decide.
 
+use super::rows::{self, Digests, NEUTRAL, Positions, Written, list, one};
 use crate::engine::catalog;
-use crate::engine::history::literal;
 use crate::engine::runner::Worker;
 use crate::engine::session::Session;
 use crate::error::Result;
 use crate::model::catalog::{Catalog, CatalogDifference};
 use crate::model::script::Script;
-use crate::model::sql::StatementKind;
 use std::collections::BTreeMap;
 
 /// Catalogs whose rows come and go with those of others.
@@ -42,7 +41,11 @@ const REMADE: [(&str, &str, &str); 4] = [
         "conrelid",
         "(conname, pg_get_constraintdef(oid), convalidated, condeferrable, condeferred, conislocal, coninhcount, connoinherit)",
     ),
-    ("pg_trigger", "tgrelid", "(tgname, pg_get_triggerdef(oid), tgenabled, tgisinternal)"),
+    (
+        "pg_trigger",
+        "tgrelid",
+        "(tgenabled, tgtype, CASE WHEN tgisinternal THEN tgfoid::regproc::text ELSE pg_get_triggerdef(oid) END)",
+    ),
     (
         "pg_policy",
         "polrelid",
@@ -51,155 +54,153 @@ const REMADE: [(&str, &str, &str); 4] = [
     ("pg_attrdef", "adrelid", "(adnum, pg_get_expr(adbin, adrelid))"),
 ];
 
-/// How often a relation was written in the current transaction.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Written {
-    name: String,
-    catalog: bool,
-    inserted: u64,
-    updated: u64,
-    deleted: u64,
-}
+/// Columns that differ where nothing does: storage, and trees that hold positions in the text they were read from.
+const UNSTABLE: &str = "{relfilenode,relpages,reltuples,relallvisible,relallfrozen,relfrozenxid,relminmxid,ev_action,\
+                        ev_qual,polqual,polwithcheck,tgqual,typdefaultbin,conbin,prosqlbody,proargdefaults}";
+
+/// What takes the place of the trees among them.
+const DEPARSED: [(&str, &str); 6] = [
+    ("pg_constraint", "pg_get_constraintdef(t.oid)"),
+    ("pg_policy", "(pg_get_expr(t.polqual, t.polrelid), pg_get_expr(t.polwithcheck, t.polrelid))::text"),
+    ("pg_proc", "CASE WHEN t.prokind <> 'a' THEN pg_get_functiondef(t.oid) END"),
+    ("pg_rewrite", "pg_get_ruledef(t.oid)"),
+    ("pg_trigger", "CASE WHEN NOT t.tgisinternal THEN pg_get_triggerdef(t.oid) END"),
+    ("pg_type", "t.typdefault"),
+];
+
+/// What stands in no database's catalog, or beside it: how it is called, and its meaning without what changes anyway.
+const BESIDE: [(&str, &str, &str); 5] = [
+    ("pg_authid", "roles", "to_jsonb(t) - '{oid,rolpassword}'::text[]"),
+    ("pg_auth_members", "memberships of roles", "(roleid::regrole, member::regrole, admin_option)"),
+    ("pg_db_role_setting", "settings of roles or databases", "(setdatabase, setrole::regrole, setconfig)"),
+    ("pg_largeobject", "large objects", "(pageno, data)"),
+    ("pg_shdescription", "comments on roles or databases", "description"),
+];
 
 /// Runs a script in a transaction on a state that it has been run on, rolls it back, and says what it changed.
 ///
 /// # Errors
 /// The connection is gone. That the script fails the second time is an answer, not an error.
 pub async fn again(worker: &Worker<'_>, script: &Script, own_roles: &[String]) -> Result<Option<String>> {
+    let positions = Positions::before(worker.session(), script).await?;
+    let mut verdict = run(worker, script, Look::Written(own_roles)).await?;
+    if verdict == Verdict::Unclear {
+        verdict = run(worker, script, Look::Whole(own_roles)).await?;
+    }
+    positions.restore(worker.session()).await?;
+    Ok(match verdict {
+        Verdict::Same | Verdict::Unclear => None,
+        Verdict::Changed(what) => Some(what),
+    })
+}
+
+/// How closely the catalogs are looked at.
+#[derive(Clone, Copy)]
+enum Look<'a> {
+    /// At the rows that were written, and at the whole where that cannot tell.
+    Written(&'a [String]),
+    /// At the whole.
+    Whole(&'a [String]),
+}
+
+#[derive(PartialEq, Eq)]
+enum Verdict {
+    Same,
+    /// Rows of catalogs differ, which need not mean anything.
+    Unclear,
+    Changed(String),
+}
+
+/// A query, and its answer inside the transaction.
+type Answer = (String, Vec<String>);
+
+/// What the open transaction wrote, in a form that can be compared with the state before it.
+#[derive(Default)]
+struct Trace {
+    rows: Digests,
+    /// Beside the database, by what it is called.
+    beside: Vec<(&'static str, Answer)>,
+    catalogs: Vec<Answer>,
+    whole: Option<Box<Catalog>>,
+}
+
+async fn run(worker: &Worker<'_>, script: &Script, look: Look<'_>) -> Result<Verdict> {
     let body = script.body()?;
     let session = worker.session();
-    let positions = Positions::before(session, script).await?;
     session.simple("BEGIN").await?;
     if let Err(answer) = worker.run_inside(script, &body).await? {
         worker.clean_up().await?;
-        return Ok(Some(format!("fails when it is run again: {answer}")));
+        return Ok(Verdict::Changed(format!("fails when it is run again: {answer}")));
     }
-    let changed = changed_inside(session, own_roles).await;
+    // What is deferred would happen at COMMIT, which does not come.
+    if let Err(failed) = session.simple("SET CONSTRAINTS ALL IMMEDIATE").await {
+        worker.clean_up().await?;
+        return Ok(Verdict::Changed(format!("fails when it is run again: {failed}")));
+    }
+    let trace = changed_inside(session, look).await;
     worker.clean_up().await?;
-    positions.restore(session).await?;
-    changed_outside(session, changed?, own_roles).await
+    let Some(trace) = trace? else { return Ok(Verdict::Same) };
+    let (Look::Written(own_roles) | Look::Whole(own_roles)) = look;
+    session.simple("BEGIN; SET LOCAL search_path = pg_catalog").await?;
+    let verdict = changed_outside(session, trace, own_roles).await;
+    session.simple("ROLLBACK").await?;
+    verdict
 }
 
-/// Queries, each with its answer inside the transaction.
-type Answers = Vec<(String, Vec<String>)>;
-
-/// What the open transaction wrote, in a form that can be compared with the state before it.
-enum Trace {
-    Nothing,
-    /// For each query: the answer inside the transaction.
-    Compare(Answers),
-    /// Everything.
-    Whole(Box<Catalog>, Answers),
-}
-
-async fn changed_inside(session: &Session, own_roles: &[String]) -> Result<Trace> {
-    session.simple("SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE; SET LOCAL search_path = pg_catalog").await?;
+async fn changed_inside(session: &Session, look: Look<'_>) -> Result<Option<Trace>> {
+    session.simple(NEUTRAL).await?;
     let xid = one(session, "SELECT pg_catalog.pg_current_xact_id_if_assigned()::text").await?;
-    let Some(xid) = xid else { return Ok(Trace::Nothing) };
-    let written = written(session).await?;
-    let mut compare = Vec::new();
-    for table in tables(session, &written, &xid).await? {
-        let query = rows_query(&table);
-        let inside = list(session, &query).await?;
-        compare.push((query, inside));
-    }
-    match catalog_queries(session, &written, &xid).await? {
-        Some(queries) => {
-            for (seen, query) in queries {
-                compare.push((query, seen));
-            }
-            Ok(Trace::Compare(compare))
+    let Some(xid) = xid else { return Ok(None) };
+    let written = rows::written(session).await?;
+    let tables = rows::tables(session, &written, &xid).await?;
+    let mut trace = Trace { rows: rows::digests(session, &tables).await?, ..Trace::default() };
+    for (catalog, called, meaning) in BESIDE {
+        if written.iter().any(|w| w.catalog && w.name == catalog) {
+            let query = format!("SELECT ({meaning})::text FROM pg_catalog.{catalog} t ORDER BY 1");
+            let inside = list(session, &query).await?;
+            trace.beside.push((called, (query, inside)));
         }
-        None => Ok(Trace::Whole(Box::new(catalog::read_within(session.client(), own_roles).await?), compare)),
     }
-}
-
-async fn changed_outside(session: &Session, trace: Trace, own_roles: &[String]) -> Result<Option<String>> {
-    let (whole, compare): (Option<Box<Catalog>>, Answers) = match trace {
-        Trace::Nothing => return Ok(None),
-        Trace::Compare(compare) => (None, compare),
-        Trace::Whole(inside, compare) => (Some(inside), compare),
+    let queries = match look {
+        Look::Written(_) => catalog_queries(session, &written, &xid).await?,
+        Look::Whole(_) => None,
     };
-    if let Some(inside) = whole {
-        let before = catalog::read(session.client(), own_roles).await?;
-        let differences = inside.compare(&before);
+    match (queries, look) {
+        (Some(queries), _) => trace.catalogs = queries,
+        (None, Look::Written(own_roles) | Look::Whole(own_roles)) => {
+            trace.whole = Some(Box::new(catalog::read_within(session.client(), own_roles).await?));
+        }
+    }
+    Ok(Some(trace))
+}
+
+async fn changed_outside(session: &Session, trace: Trace, own_roles: &[String]) -> Result<Verdict> {
+    if let Some(inside) = trace.whole {
+        let differences = inside.compare(&catalog::read(session.client(), own_roles).await?);
         if !differences.is_empty() {
-            return Ok(Some(format!("changes the schema when it is run again: {}", summary(&differences))));
+            let what = summary(&differences);
+            return Ok(Verdict::Changed(format!("changes the schema when it is run again: {what}")));
         }
     }
-    for (query, inside) in compare {
-        let before = match list(session, &query).await {
-            Ok(before) => before,
-            Err(_) => return Ok(Some("makes a table when it is run again".to_owned())),
-        };
-        if before != inside {
-            return Ok(Some(match table_of(&query) {
-                Some(table) => format!("changes rows of {table} when it is run again"),
-                None => "changes the schema when it is run again".to_owned(),
-            }));
+    for (query, inside) in &trace.catalogs {
+        if list(session, query).await? != *inside {
+            return Ok(Verdict::Unclear);
         }
     }
-    Ok(None)
-}
-
-async fn written(session: &Session) -> Result<Vec<Written>> {
-    let sql = "SELECT c.oid::pg_catalog.regclass::text, c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace, s.i, s.u, s.d \
-               FROM pg_catalog.pg_class c, LATERAL (SELECT pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid) AS i, \
-                    pg_catalog.pg_stat_get_xact_tuples_updated(c.oid) AS u, \
-                    pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid) AS d) s \
-               WHERE c.relkind IN ('r', 'm') AND s.i + s.u + s.d > 0 \
-                 AND c.relnamespace <> pg_catalog.to_regnamespace('dbbuild') ORDER BY 1";
-    let number = |cell: &Option<String>| cell.as_deref().and_then(|n| n.parse().ok()).unwrap_or(0);
-    let rows = session.query_rows(sql).await?;
-    Ok(rows
-        .iter()
-        .filter_map(|row| {
-            let [name, catalog, inserted, updated, deleted] = row.as_slice() else { return None };
-            Some(Written {
-                name: name.clone().unwrap_or_default(),
-                catalog: catalog.as_deref() == Some("t"),
-                inserted: number(inserted),
-                updated: number(updated),
-                deleted: number(deleted),
-            })
-        })
-        .collect())
-}
-
-/// The user's tables whose rows may have changed: those that were written, and those that got new storage.
-async fn tables(session: &Session, written: &[Written], xid: &str) -> Result<Vec<String>> {
-    let mut tables: Vec<String> = written.iter().filter(|w| !w.catalog).map(|w| w.name.clone()).collect();
-    if written.iter().any(|w| w.name == "pg_class") {
-        let sql = format!(
-            "SELECT c.oid::pg_catalog.regclass::text FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'm') \
-             AND c.xmin::text::bigint >= {xid} AND c.oid >= 16384 \
-             AND c.relnamespace <> pg_catalog.to_regnamespace('dbbuild') AND c.relpersistence <> 't'"
-        );
-        tables.extend(list(session, &sql).await?);
-        tables.sort();
-        tables.dedup();
+    let tables: Vec<String> = trace.rows.keys().cloned().collect();
+    if let Some(tables) = rows::changed(&rows::digests(session, &tables).await?, &trace.rows) {
+        return Ok(Verdict::Changed(format!("changes rows of {tables} when it is run again")));
     }
-    Ok(tables)
-}
-
-/// An order-independent digest of a table's rows.
-fn rows_query(table: &str) -> String {
-    format!(
-        "SELECT pg_catalog.concat_ws(' ', pg_catalog.count(*), pg_catalog.sum(pg_catalog.hashtextextended(t::text, 0)::numeric), \
-         pg_catalog.sum(pg_catalog.hashtextextended(t::text, 1)::numeric)) FROM ONLY {table} t"
-    )
-}
-
-fn table_of(query: &str) -> Option<&str> {
-    query.split_once("FROM ONLY ").map(|(_, rest)| rest.trim_end_matches(" t"))
+    for (called, (query, inside)) in &trace.beside {
+        if list(session, query).await? != *inside {
+            return Ok(Verdict::Changed(format!("changes {called} when it is run again")));
+        }
+    }
+    Ok(Verdict::Same)
 }
 
 /// The questions that compare what was written to the catalogs; `None` where only a comparison of the whole can tell.
-async fn catalog_queries(
-    session: &Session,
-    written: &[Written],
-    xid: &str,
-) -> Result<Option<Vec<(Vec<String>, String)>>> {
+async fn catalog_queries(session: &Session, written: &[Written], xid: &str) -> Result<Option<Vec<Answer>>> {
     let catalogs: Vec<&Written> = written.iter().filter(|w| w.catalog).collect();
     let keyed: BTreeMap<&str, &str> = KEYED.into_iter().collect();
     let mut queries = Vec::new();
@@ -214,29 +215,37 @@ async fn catalog_queries(
         explained = true;
         if table.inserted == 0 && table.deleted == 0 {
             let Some(key) = keyed.get(table.name.as_str()) else { return Ok(None) };
-            let own = format!("SELECT t.{key}::text FROM pg_catalog.{} t WHERE t.xmin::text::bigint >= {xid}", table.name);
+            let own =
+                format!("SELECT t.{key}::text FROM pg_catalog.{} t WHERE t.xmin::text::bigint >= {xid}", table.name);
             let keys = list(session, &own).await?;
             if keys.is_empty() {
                 return Ok(None);
             }
+            let deparsed = DEPARSED.iter().find(|(name, _)| *name == table.name).map_or("''", |(_, deparsed)| deparsed);
             let query = format!(
-                "SELECT t::text FROM pg_catalog.{} t WHERE t.{key} IN ({}) ORDER BY 1",
+                "SELECT (pg_catalog.to_jsonb(t) - '{UNSTABLE}'::text[], {deparsed})::text FROM pg_catalog.{} t \
+                 WHERE t.{key} IN ({}) ORDER BY 1",
                 table.name,
                 keys.join(", ")
             );
-            queries.push((list(session, &query).await?, query));
+            let inside = list(session, &query).await?;
+            queries.push((query, inside));
             continue;
         }
         let remade = REMADE.iter().find(|(name, ..)| *name == table.name);
         let Some((name, owner, meaning)) = remade.filter(|_| table.inserted == table.deleted) else { return Ok(None) };
-        let own = format!("SELECT DISTINCT t.{owner}::text FROM pg_catalog.{name} t WHERE t.xmin::text::bigint >= {xid}");
+        let own =
+            format!("SELECT DISTINCT t.{owner}::text FROM pg_catalog.{name} t WHERE t.xmin::text::bigint >= {xid}");
         let owners = list(session, &own).await?;
         if owners.is_empty() {
             return Ok(None);
         }
-        let query =
-            format!("SELECT {meaning}::text FROM pg_catalog.{name} t WHERE t.{owner} IN ({}) ORDER BY 1", owners.join(", "));
-        queries.push((list(session, &query).await?, query));
+        let query = format!(
+            "SELECT {meaning}::text FROM pg_catalog.{name} t WHERE t.{owner} IN ({}) ORDER BY 1",
+            owners.join(", ")
+        );
+        let inside = list(session, &query).await?;
+        queries.push((query, inside));
     }
     Ok((explained || catalogs.is_empty()).then_some(queries))
 }
@@ -249,114 +258,4 @@ pub fn summary(differences: &[CatalogDifference]) -> String {
         words.push(format!("and {} more", differences.len() - SHOWN));
     }
     words.join("; ")
-}
-
-async fn one(session: &Session, sql: &str) -> Result<Option<String>> {
-    Ok(session.query_rows(sql).await?.into_iter().next().and_then(|row| row.into_iter().next().flatten()))
-}
-
-async fn list(session: &Session, sql: &str) -> Result<Vec<String>> {
-    let rows = session.query_rows(sql).await?;
-    Ok(rows.into_iter().filter_map(|row| row.into_iter().next()).map(Option::unwrap_or_default).collect())
-}
-
-/// Digests of the rows of all of the user's tables.
-///
-/// # Errors
-/// The server said no.
-pub async fn all_rows(session: &Session) -> Result<BTreeMap<String, String>> {
-    let sql = "SELECT c.oid::pg_catalog.regclass::text FROM pg_catalog.pg_class c \
-               JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-               WHERE c.relkind IN ('r', 'm') AND c.relispopulated AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'dbbuild') \
-                 AND n.nspname !~ '^pg_(toast|temp)' ORDER BY 1";
-    let mut digests = BTreeMap::new();
-    for table in list(session, sql).await? {
-        let digest = one(session, &rows_query(&table)).await?.unwrap_or_default();
-        digests.insert(table, digest);
-    }
-    Ok(digests)
-}
-
-/// On test data: the rows after a second run must be those after a first one.
-///
-/// Older migrations may no longer fit the newest schema; then this says nothing, and the run at their own state has
-/// spoken.
-///
-/// # Errors
-/// The connection is gone.
-pub async fn again_on_rows(worker: &Worker<'_>, script: &Script) -> Result<Option<String>> {
-    let body = script.body()?;
-    let session = worker.session();
-    session.simple("BEGIN").await?;
-    let first = worker.run_inside(script, &body).await?;
-    if first.is_err() {
-        worker.clean_up().await?;
-        return Ok(None);
-    }
-    if one(session, "SELECT pg_catalog.pg_current_xact_id_if_assigned()::text").await?.is_none() {
-        worker.clean_up().await?;
-        return Ok(None);
-    }
-    let before = all_rows(session).await?;
-    let second = worker.run_inside(script, &body).await?;
-    if second.is_err() {
-        worker.clean_up().await?;
-        return Ok(None);
-    }
-    let after = all_rows(session).await;
-    worker.clean_up().await?;
-    Ok(changed_tables(&before, &after?).map(|tables| format!("changes rows of {tables} when it is run again on test data")))
-}
-
-/// Names of the tables whose digests differ.
-pub fn changed_tables(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Option<String> {
-    let names: Vec<&str> = before
-        .keys()
-        .chain(after.keys().filter(|name| !before.contains_key(*name)))
-        .filter(|name| before.get(*name) != after.get(*name))
-        .map(String::as_str)
-        .collect();
-    (!names.is_empty()).then(|| names.join(", "))
-}
-
-/// Positions of sequences, which no rollback takes back: a second run must leave them as the first did, for the dump.
-pub struct Positions(Vec<(String, String, String)>);
-
-impl Positions {
-    /// Reads them, where the script can move any.
-    ///
-    /// # Errors
-    /// The server said no.
-    pub async fn before(session: &Session, script: &Script) -> Result<Positions> {
-        let moves = |kind: &StatementKind| {
-            matches!(kind, StatementKind::Writes | StatementKind::CopyFromStdin | StatementKind::CopyOther)
-        };
-        if !script.split()?.iter().any(|statement| moves(&statement.kind)) {
-            return Ok(Positions(Vec::new()));
-        }
-        let names = list(session, "SELECT seqrelid::pg_catalog.regclass::text FROM pg_catalog.pg_sequence ORDER BY 1").await?;
-        if names.is_empty() {
-            return Ok(Positions(Vec::new()));
-        }
-        let each = |name: &String| format!("SELECT {}, last_value::text, is_called::text FROM {name}", literal(name));
-        let union: Vec<String> = names.iter().map(each).collect();
-        let rows = session.query_rows(&union.join(" UNION ALL ")).await?;
-        let cell = |row: &Vec<Option<String>>, i: usize| row.get(i).cloned().flatten().unwrap_or_default();
-        Ok(Positions(rows.iter().map(|row| (cell(row, 0), cell(row, 1), cell(row, 2))).collect()))
-    }
-
-    /// Puts them back.
-    ///
-    /// # Errors
-    /// The server said no.
-    pub async fn restore(&self, session: &Session) -> Result<()> {
-        if self.0.is_empty() {
-            return Ok(());
-        }
-        let set = |(name, value, called): &(String, String, String)| {
-            format!("pg_catalog.setval(pg_catalog.to_regclass({}), {value}, {called})", literal(name))
-        };
-        let all: Vec<String> = self.0.iter().map(set).collect();
-        session.simple(&format!("SELECT {}", all.join(", "))).await.map(|_| ())
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::server::{Side, ThrowawayPlan};
 use super::unseen::{self, Unseen};
-use super::{Request, judge_rule, probe, testdata};
+use super::{Request, judge_rule, probe, rows, testdata};
 use crate::engine::cache::Kind;
 use crate::engine::runner::{Event, Ran, run_check};
 use crate::engine::{catalog, history};
@@ -28,25 +28,39 @@ pub(super) struct Replayed {
 
 /// Replays everything and tries every rule.
 pub(super) async fn full(request: &Request<'_>, plan: &ThrowawayPlan) -> Result<Replayed> {
-    // A non-transactional file cannot be tried a second time without a trace: where that trace is only warned of, the
-    // replay begins anew without it.
+    // A non-transactional file cannot be tried a second time without a trace: where it leaves one, the replay begins
+    // anew without it.
     let mut untried = BTreeSet::new();
+    let (mut faults, mut notes) = (Vec::new(), Vec::new());
     loop {
         let side = plan.start(request.sink).await?;
-        let mut tried = Tried { faults: Vec::new(), notes: side.notes(), dirty: None };
+        let mut tried = Tried { notes: side.notes(), settled: untried.clone(), ..Tried::default() };
         let outcome = replay_and_try(request, side, &untried, &mut tried).await;
-        match tried.dirty {
-            Some(path) if untried.insert(path.clone()) => {}
-            _ => return outcome.map(|replayed| Replayed { faults: tried.faults, notes: tried.notes, ..replayed }),
+        if let Some((path, fault)) = tried.dirty
+            && untried.insert(path)
+        {
+            judge_rule(request.config.migrations.idempotent, fault, &mut faults, &mut notes);
+            continue;
         }
+        faults.append(&mut tried.faults);
+        notes.append(&mut tried.notes);
+        return outcome.map(|replayed| Replayed { faults, notes, ..replayed });
     }
 }
 
-struct Tried {
-    faults: Vec<Error>,
-    notes: Vec<String>,
-    /// A file whose second run left a trace.
-    dirty: Option<String>,
+/// What came of trying the rules.
+#[derive(Default)]
+pub(super) struct Tried {
+    /// Broken rules.
+    pub faults: Vec<Error>,
+    /// What a person should know.
+    pub notes: Vec<String>,
+    /// Files that are known to break the rule: they are not tried again on test data.
+    pub settled: BTreeSet<String>,
+    /// Files that did not run in one transaction.
+    pub alone: BTreeSet<String>,
+    /// A file whose second run left a trace, and what it broke.
+    dirty: Option<(String, Error)>,
 }
 
 async fn replay_and_try(
@@ -59,6 +73,9 @@ async fn replay_and_try(
     side.worker.execute(history::SCHEMA).await?;
     for migration in &request.sources.migrations {
         let ran = side.worker.migrate(migration).await?;
+        if ran != Ran::Transaction {
+            tried.alone.insert(migration.path.clone());
+        }
         if let Ran::StatementsFound(why) = &ran {
             request.cache.put(Kind::Rehearsal, &migration.checksum, why);
         }
@@ -67,13 +84,14 @@ async fn replay_and_try(
             continue;
         }
         let (changed, dirty) = second_run(&side, migration, &ran).await?;
-        if let Some(changed) = changed {
-            judge_rule(rule, not_idempotent(migration, &changed), &mut tried.faults, &mut tried.notes, request.sink);
-            if dirty && rule == Severity::Warn {
-                tried.dirty = Some(migration.path.clone());
-                return Err(Error::failed("the replay begins anew"));
-            }
+        let Some(changed) = changed else { continue };
+        let fault = not_idempotent(migration, &changed);
+        if dirty {
+            tried.dirty = Some((migration.path.clone(), fault));
+            return Err(Error::failed("the replay begins anew"));
         }
+        judge_rule(rule, fault, &mut tried.faults, &mut tried.notes);
+        tried.settled.insert(migration.path.clone());
     }
     run_files(request, &mut side, tried).await?;
     let roles = read_roles(&side).await?;
@@ -85,10 +103,9 @@ async fn replay_and_try(
     let (catalog, (unseen, faults)) = read?;
     tried.faults.extend(faults);
     let major = side.major;
-    let replayed =
-        Replayed { dump: dump?, roles, catalog, unseen, major, faults: Vec::new(), notes: Vec::new() };
+    let replayed = Replayed { dump: dump?, roles, catalog, unseen, major, faults: Vec::new(), notes: Vec::new() };
     checks(request, &side, "on a new installation", &mut tried.faults).await?;
-    testdata::load_and_try(request, &mut side, &mut tried.faults, &mut tried.notes).await?;
+    testdata::load_and_try(request, &mut side, tried).await?;
     side.end().await;
     Ok(replayed)
 }
@@ -120,19 +137,19 @@ async fn second_run(side: &Side<'_>, migration: &Migration, ran: &Ran) -> Result
     }
     let session = side.session();
     let own = side.own_roles();
-    let positions = probe::Positions::before(session, &migration.up).await?;
-    let (before, rows_before) = (catalog::read(session.client(), &own).await?, probe::all_rows(session).await?);
+    let positions = rows::Positions::before(session, &migration.up).await?;
+    let (before, rows_before) = (catalog::read(session.client(), &own).await?, rows::all(session).await?);
     if let Err(answer) = side.worker.run_one_by_one(&migration.up).await? {
         return Ok((Some(format!("fails when it is run again: {answer}")), true));
     }
     positions.restore(session).await?;
-    let (after, rows_after) = (catalog::read(session.client(), &own).await?, probe::all_rows(session).await?);
+    let (after, rows_after) = (catalog::read(session.client(), &own).await?, rows::all(session).await?);
     let differences = after.compare(&before);
     if !differences.is_empty() {
         return Ok((Some(format!("changes the schema when it is run again: {}", probe::summary(&differences))), true));
     }
-    let rows = probe::changed_tables(&rows_before, &rows_after);
-    Ok((rows.map(|tables| format!("changes rows of {tables} when it is run again")), true))
+    let changed = rows::changed(&rows_before, &rows_after);
+    Ok((changed.map(|tables| format!("changes rows of {tables} when it is run again")), true))
 }
 
 pub(super) fn not_idempotent(migration: &Migration, changed: &str) -> Error {

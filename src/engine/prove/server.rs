@@ -53,7 +53,9 @@ impl ThrowawayPlan {
         let major = session.server_version_num() / 10_000;
         if let Some(pinned) = self.options.major.filter(|pinned| *pinned != major) {
             return Err(Error::failed(format!("the throwaway server runs PostgreSQL {major}, but {pinned} is pinned"))
-                .help(format!("set `postgres.image` or `postgres.bin_dir` to PostgreSQL {pinned}, or change `postgres.version`.")));
+                .help(format!(
+                    "set `postgres.image` or `postgres.bin_dir` to PostgreSQL {pinned}, or change `postgres.version`."
+                )));
         }
         let options = WorkerOptions {
             lock_timeout: Duration::ZERO,

@@ -1,9 +1,9 @@
 //! Test data loads, the checks pass on it, and migrations change nothing on it when they run again.
 
-use super::replay::{checks, not_idempotent};
+use super::replay::{Tried, checks, not_idempotent};
 use super::server::Side;
-use super::{Request, judge_rule, probe};
-use crate::error::{Error, Result};
+use super::{Request, judge_rule, probe, rows};
+use crate::error::{Error, Location, Result};
 use crate::model::config::{Config, Severity};
 use crate::model::migration::{Idempotent, Migration};
 use crate::model::plan::FileKind;
@@ -23,34 +23,33 @@ pub(super) fn lists(config: &Config, sources: &Sources) -> Vec<Vec<String>> {
 }
 
 /// Loads every list into the replayed database.
-pub(super) async fn load_and_try(
-    request: &Request<'_>,
-    side: &mut Side<'_>,
-    faults: &mut Vec<Error>,
-    notes: &mut Vec<String>,
-) -> Result<()> {
+pub(super) async fn load_and_try(request: &Request<'_>, side: &mut Side<'_>, tried: &mut Tried) -> Result<()> {
     let lists = lists(request.config, request.sources);
     let Some((last, others)) = lists.split_last() else { return Ok(()) };
     for list in others {
-        try_and_roll_back(request, side, list, faults).await?;
+        try_and_roll_back(request, side, list, &mut tried.faults).await?;
     }
-    let before = faults.len();
-    for file in files(request, last, faults) {
+    let before = tried.faults.len();
+    for file in files(request, last, &mut tried.faults) {
         if let Err(e) = side.worker.run_file(FileKind::TestData, file).await {
-            faults.push(e);
+            tried.faults.push(e);
             break;
         }
     }
-    if faults.len() > before {
+    if tried.faults.len() > before {
         return Ok(());
     }
     if !last.is_empty() {
-        checks(request, side, "with test data", faults).await?;
+        checks(request, side, "with test data", &mut tried.faults).await?;
     }
-    rows(request, side, faults, notes).await
+    try_on_rows(request, side, tried).await
 }
 
-fn files<'r>(request: &'r Request<'_>, list: &[String], faults: &mut Vec<Error>) -> Vec<&'r crate::model::sources::ScriptFile> {
+fn files<'r>(
+    request: &'r Request<'_>,
+    list: &[String],
+    faults: &mut Vec<Error>,
+) -> Vec<&'r crate::model::sources::ScriptFile> {
     let mut files = Vec::new();
     for set in list {
         match request.sources.testdata.get(set) {
@@ -83,43 +82,55 @@ async fn try_and_roll_back(
         }
         if let Err(e) = side.worker.run_inside(&file.script, &body).await? {
             let failed = Error::failed(format!("the test data file {} does not load", file.name));
-            faults.push(e.location().cloned().map_or(failed.clone(), |place| failed.at(place)).cause(e.causes().join(": ")));
+            faults.push(
+                e.location().cloned().map_or(failed.clone(), |place| failed.at(place)).cause(e.causes().join(": ")),
+            );
             break;
         }
     }
     side.worker.clean_up().await
 }
 
-/// Whether a script may write rows at all.
+/// Whether a script may change rows that are there: by writing them, or by making their columns anew.
 fn writes(migration: &Migration) -> Result<bool> {
-    Ok(migration.up.split()?.iter().any(|statement| matches!(statement.kind, StatementKind::Writes)))
+    let remakes = |text: &str| {
+        let has = |word: &str| text.as_bytes().windows(word.len()).any(|w| w.eq_ignore_ascii_case(word.as_bytes()));
+        has("alter") && has("table") && (has("using") || has("drop"))
+    };
+    Ok(migration.up.split()?.iter().any(|statement| match statement.kind {
+        StatementKind::Writes | StatementKind::CopyFromStdin => true,
+        StatementKind::Ddl => remakes(migration.up.statement_text(statement)),
+        _ => false,
+    }))
 }
 
-async fn rows(
-    request: &Request<'_>,
-    side: &Side<'_>,
-    faults: &mut Vec<Error>,
-    notes: &mut Vec<String>,
-) -> Result<()> {
+/// Init data first: migrations that do not run in a transaction leave behind what they do.
+async fn try_on_rows(request: &Request<'_>, side: &Side<'_>, tried: &mut Tried) -> Result<()> {
     let rule = request.config.migrations.idempotent;
     if rule == Severity::Off {
         return Ok(());
     }
-    for migration in &request.sources.migrations {
-        let expected = matches!(migration.settings.idempotent, Idempotent::Expected);
-        if !expected || !writes(migration)? {
-            continue;
-        }
-        if let Some(changed) = probe::again_on_rows(&side.worker, &migration.up).await? {
-            judge_rule(rule, not_idempotent(migration, &changed), faults, notes, request.sink);
-        }
-    }
     for file in &request.sources.init {
         if let Some(changed) = probe::again(&side.worker, &file.script, &side.own_roles()).await? {
             let fault = Error::failed(format!("with test data loaded, the init file {} {changed}", file.name))
-                .at(crate::error::Location::file(&file.path))
+                .at(Location::file(&file.path))
                 .help("init data runs on every database again: write `INSERT … ON CONFLICT`.");
-            judge_rule(rule, fault, faults, notes, request.sink);
+            judge_rule(rule, fault, &mut tried.faults, &mut tried.notes);
+        }
+    }
+    let (alone, together): (Vec<_>, Vec<_>) =
+        request.sources.migrations.iter().partition(|migration| tried.alone.contains(&migration.path));
+    for migration in together.into_iter().chain(alone) {
+        let expected = matches!(migration.settings.idempotent, Idempotent::Expected);
+        if !expected || tried.settled.contains(&migration.path) || !writes(migration)? {
+            continue;
+        }
+        let changed = match tried.alone.contains(&migration.path) {
+            true => rows::again_one_by_one(&side.worker, &migration.up).await?,
+            false => rows::again_on_rows(&side.worker, &migration.up).await?,
+        };
+        if let Some(changed) = changed {
+            judge_rule(rule, not_idempotent(migration, &changed), &mut tried.faults, &mut tried.notes);
         }
     }
     Ok(())

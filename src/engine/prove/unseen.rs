@@ -25,7 +25,9 @@ WHERE t.tgisinternal AND t.tgenabled <> 'O' GROUP BY 1";
 
 const INVALID: &str = "
 SELECT i.indexrelid::pg_catalog.regclass::text, i.indrelid::pg_catalog.regclass::text
-FROM pg_catalog.pg_index i WHERE NOT i.indisvalid OR NOT i.indisready";
+FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+-- A parent's index made `ON ONLY` is invalid until each partition has its own, and is dumped as it is.
+WHERE (NOT i.indisvalid OR NOT i.indisready) AND c.relkind <> 'I'";
 
 const COLUMNS: &str = "
 SELECT c.oid::pg_catalog.regclass::text, pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attnum),
@@ -73,14 +75,15 @@ pub(super) async fn faults(side: &Side<'_>) -> Result<(Unseen, Vec<Error>)> {
 impl Unseen {
     /// Compares the replayed side with the loaded one: faults, and notes on what no dump can keep.
     pub fn compare(&self, loaded: &Unseen) -> (Vec<Error>, Vec<String>) {
-        let differ = |ours: &BTreeMap<String, String>, theirs: &BTreeMap<String, String>| -> Vec<(String, String, String)> {
-            ours.iter()
-                .filter_map(|(name, order)| {
-                    let other = theirs.get(name)?;
-                    (other != order).then(|| (name.clone(), order.clone(), other.clone()))
-                })
-                .collect()
-        };
+        let differ =
+            |ours: &BTreeMap<String, String>, theirs: &BTreeMap<String, String>| -> Vec<(String, String, String)> {
+                ours.iter()
+                    .filter_map(|(name, order)| {
+                        let other = theirs.get(name)?;
+                        (other != order).then(|| (name.clone(), order.clone(), other.clone()))
+                    })
+                    .collect()
+            };
         let faults = differ(&self.columns, &loaded.columns).into_iter().map(|(table, ours, theirs)| {
             Error::difference(format!("the columns of {table} stand in another order in the baseline"))
                 .detail(format!("migrations: {ours}\nbaseline:   {theirs}"))

@@ -414,6 +414,14 @@ impl Worker<'_> {
         }
     }
 
+    /// Leaves nothing of a script in the session, inside the transaction that is open.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub async fn reset(&self) -> Result<()> {
+        self.execute(&self.envelope.reset).await
+    }
+
     /// Rolls back and leaves nothing of a script in the session.
     ///
     /// # Errors

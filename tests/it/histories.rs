@@ -1,0 +1,108 @@
+//! Real histories of other projects, where `DBBUILD_HISTORIES` names their folder: each builds, bootstraps and verifies
+//! as `db/migrations`, and gives the database that psql makes of the same files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::{Db, Outcome, Server, World, histories};
+
+/// What the histories need: their rows hold times and random keys, and none of them was written to run twice.
+const RULES: &str = "[migrations]\nidempotent = \"off\"\nvolatile = \"warn\"\n";
+
+#[test]
+fn crates_io_builds_bootstraps_and_verifies() {
+    history("crates_io");
+}
+
+#[test]
+fn mint_builds_bootstraps_and_verifies() {
+    history("mint");
+}
+
+#[test]
+fn cas_cif_builds_bootstraps_and_verifies() {
+    history("cas_cif");
+}
+
+#[test]
+fn zksync_builds_bootstraps_and_verifies() {
+    history("zksync");
+}
+
+fn history(name: &str) {
+    let Some(folder) = histories() else { return };
+    let up = folder.join(name).join("up");
+    // Servers of its own, since some histories make roles and expect that nobody made them before.
+    let Some(server) = Server::private(15, &[]) else { return };
+    let (built, installed) = (server.fresh_database(), server.fresh_database());
+
+    let world = World::new();
+    let files = migrations(&up);
+    for file in &files {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        world.write(&format!("db/migrations/{name}"), fs::read(file).unwrap());
+    }
+    let addresses = format!(
+        "[postgres]\nversion = 15\nthrowaway = \"local\"\ndatabase = \"app\"\n{RULES}\
+         [env.development]\nurl = \"{}\"\n[env.production]\nurl = \"{}\"\nprotected = true\n",
+        built.url, installed.url
+    );
+    world.write("dbbuild.toml", addresses);
+
+    timed(name, "build", || {
+        world.dbbuild(&["build"]).ok().says(&format!("stands at {} migrations", files.len())).clone()
+    });
+    let baseline = world.read("db/baseline.sql");
+    timed(name, "verify", || world.dbbuild(&["verify", "--worktree", "--full"]).ok().clone());
+    world.git(&["add", "--all"]).ok();
+    timed(name, "verify index", || world.dbbuild(&["verify"]).ok().says("was proved before").clone());
+    timed(name, "bootstrap", || world.dbbuild(&["bootstrap", "--env", "production"]).ok().clone());
+    timed(name, "again", || world.dbbuild(&["build"]).ok().says("nothing to do").clone());
+    assert_eq!(world.read("db/baseline.sql"), baseline, "nothing changed, so the baseline stays byte for byte");
+
+    let count = "SELECT count(*) FROM dbbuild.migration";
+    assert_eq!(installed.psql(count), files.len().to_string());
+    let Some(other) = Server::private(15, &[]) else { return };
+    let replayed = other.fresh_database();
+    timed(name, "psql", || psql(&other, &replayed, &files));
+    same(&schema(&server, &built), &schema(&other, &replayed));
+}
+
+/// The migrations in order: versions of one history all have the same length.
+fn migrations(up: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(up).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+/// Replays file by file, each in a session of its own, as nothing that one sets may be seen by the next.
+fn psql(server: &Server, database: &Db<'_>, files: &[PathBuf]) -> Outcome {
+    let mut arguments = vec!["-Xq", "-v", "ON_ERROR_STOP=1", "-d", &database.name];
+    for file in files {
+        arguments.extend(["-f", file.to_str().unwrap(), "-c", "\\connect"]);
+    }
+    server.run("psql", &arguments).ok().clone()
+}
+
+/// The definitions of everything but dbbuild's own schema.
+fn schema(server: &Server, database: &Db<'_>) -> Vec<String> {
+    let dump = server.run("pg_dump", &["--schema-only", "--exclude-schema=dbbuild", "-d", &database.name]);
+    let lines = dump.ok().stdout.lines();
+    lines.filter(|line| !line.starts_with('\\')).map(|line| line.replace(&database.name, "[DATABASE]")).collect()
+}
+
+fn same(ours: &[String], theirs: &[String]) {
+    let first = ours.iter().zip(theirs).position(|(one, other)| one != other);
+    let at = first.or((ours.len() != theirs.len()).then(|| ours.len().min(theirs.len())));
+    if let Some(at) = at {
+        let near = |lines: &[String]| lines[at.saturating_sub(8)..lines.len().min(at + 8)].join("\n");
+        panic!("line {at} differs\n--- dbbuild\n{}\n--- psql\n{}", near(ours), near(theirs));
+    }
+}
+
+/// Runs and says how long it took, for whoever looks at a slow test.
+fn timed(history: &str, what: &str, run: impl FnOnce() -> Outcome) {
+    let start = std::time::Instant::now();
+    run();
+    eprintln!("{history}: {what} took {:?}", start.elapsed());
+}
