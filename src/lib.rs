@@ -1,4 +1,103 @@
-//! dbbuild version-controls a PostgreSQL database with git.
+//! dbbuild builds a PostgreSQL database from files in git, and proves that they and the committed baseline agree.
+//!
+//! This page is the map of the code. `cargo xtask tidy` checks that it names every module and none that is gone. What
+//! the program does for its users stands in README.md.
+//!
+//! # Layers
+//!
+//! ```text
+//! cli      arguments in, results out        src/cli
+//!  ↓
+//! engine   the edges and what runs on them  src/engine
+//!  ↓
+//! model    values and pure rules            src/model
+//!  ↓
+//! error    the one error                    src/error.rs
+//! ```
+//!
+//! A layer names itself and those below it, never one above; `cargo xtask tidy` checks that too.
+//!
+//! # Data flow
+//!
+//! ```text
+//! a run:     Args → Config; Source → Snapshot → Sources; Session → Found (facts, History)
+//!            → Plan → Cleared → runner → Report → output
+//! a proof:   Sources → replay in a throwaway ┐
+//!            baseline → load in another one  ┴→ dumps, catalogs → settled, compared → verdict → cache
+//! ```
+//!
+//! One runner serves build, apply, seed, bootstrap and the replay of a proof. `plan` prints the very plan that a run
+//! executes. The plan carries a fingerprint of the history it was made from; it is made again under the lock.
+//!
+//! # Invariants, as absences
+//!
+//! - `model` reaches no file, network, git, clock, environment variable or terminal. It cannot block, and the same
+//!   arguments give the same result.
+//! - `engine` does not print and does not exit. It tells what happens through events and returns values.
+//! - Nothing but `src/cli/output.rs` prints. Nothing but `src/main.rs` ends the process.
+//! - Nothing runs on a user's database without a `Cleared`, which only `src/model/guard.rs` makes, and which owns the plan.
+//! - No proof touches a user's database: a baseline comes from throwaway servers alone.
+//! - No check reads the work tree when the index or a commit was asked for, and nothing is ever checked out.
+//! - No regular expression decides about SQL: a lexer (`src/model/sql/`) does.
+//! - No value that is printed or stored holds a password: connection settings have a `Display` without one.
+//! - A hook writes nothing that git sees. No file is replaced but whole and atomically.
+//!
+//! # Modules
+//!
+//! The program and its base:
+//!
+//! - `src/main.rs`: calls [`cli::main`] and exits.
+//! - `src/error.rs`: [`error::Error`]: what happened, where, why, and what helps; its exit status.
+//!
+//! The rules, in [`model`] (`src/model/mod.rs`):
+//!
+//! - `src/model/version.rs`, `src/model/checksum.rs`: the number of a migration; SHA-256 over normalised text.
+//! - `src/model/sql/`: the lexer: statements, their kinds, locks and objects, passwords.
+//! - `src/model/script.rs`: one text that is run, with its place in a file.
+//! - `src/model/directive/`, `src/model/directive.rs`: `-- migrate:` and `-- dbbuild:` lines.
+//! - `src/model/migration.rs`: a migration as its file tells it.
+//! - `src/model/snapshot.rs`: path → bytes, from whichever source.
+//! - `src/model/sources/`, `src/model/sources.rs`: everything under `db/`, read from a snapshot and checked.
+//! - `src/model/config/`: `dbbuild.toml`: keys, defaults, faults with line and column.
+//! - `src/model/conninfo/`: connection settings as libpq understands them.
+//! - `src/model/guard.rs`: may this action run on this database?
+//! - `src/model/plan.rs`: what a run executes, in order; `src/model/preview.rs`: the same as people and JSON see it.
+//! - `src/model/baseline/`: the baseline's text: dumps taken apart, normalised, ordered, compared, rendered.
+//! - `src/model/catalog/`: what a database consists of, and what differs between two.
+//! - `src/model/template/`: the texts of `dbbuild init` and `dbbuild new`.
+//!
+//! The edges, in [`engine`] (`src/engine/mod.rs`):
+//!
+//! - `src/engine/git.rs`: what the index, a commit or the work tree holds; staging one file.
+//! - `src/engine/files.rs`: reading the tree, replacing files atomically.
+//! - `src/engine/project.rs`: the folder with `dbbuild.toml`, its repository and its sources from any source.
+//! - `src/engine/session/`: one connection: TLS, password and service files, poolers, notices, errors as values.
+//! - `src/engine/target.rs`: the database of an environment: found, reached, made, dropped.
+//! - `src/engine/history/`: the version table: its schema, its rows, the mark.
+//! - `src/engine/lock.rs`: one dbbuild at a time.
+//! - `src/engine/runner/`: executes a cleared plan; journal and resumption of what cannot share a transaction.
+//! - `src/engine/settle.rs`: a person's word on an interrupted statement.
+//! - `src/engine/upgrade.rs`: read, plan, clear, lock, run: the way of every command that writes to a database.
+//! - `src/engine/server/`: embedded and throwaway servers, of local programs or Docker; their removal.
+//! - `src/engine/dump.rs`: running `pg_dump`.
+//! - `src/engine/catalog/`: reading catalogs, and what a transaction has touched.
+//! - `src/engine/prove/`: the proof: replay, load, compare, idempotence, test data.
+//! - `src/engine/cache.rs`: what was proved once, below git's common directory.
+//! - `src/engine/drift.rs`: what a database has that its sources do not make.
+//! - `src/engine/sizes.rs`: estimated sizes of tables.
+//! - `src/engine/hooks.rs`: installing the scripts of `hooks/` beside existing ones.
+//!
+//! The user, in [`cli`] (`src/cli/mod.rs`):
+//!
+//! - `src/cli/context.rs`: what every command starts from.
+//! - `src/cli/output.rs`: printing: results, notes, errors, JSON; questions on a terminal.
+//! - `src/cli/progress.rs`: progress on stderr.
+//! - `src/cli/commands/`: one file for each command: `Args` and `run`.
+//!
+//! # Tests
+//!
+//! Pure rules are tested beside their code, parsers by properties, the guard by an exhaustive table. `tests/it/` holds
+//! everything else as one program, with a hermetic world for each test and real PostgreSQL and git.
 
 pub mod cli;
 pub mod engine;

@@ -10,3 +10,4 @@ mod harness;
 mod histories;
 mod proof;
 mod support;
+mod tour;

@@ -58,7 +58,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         (Err(one), Err(other)) => return Err(Error::all([one, other]).unwrap_or_else(|| Error::failed("the build failed"))),
         (Err(one), Ok(_)) => return Err(one),
         (Ok(outcome), Err(other)) => {
-            report(context, &project, &target, created, &outcome, &Baseline::Skipped);
+            report(context, &project, &target, created, &outcome, &Baseline::Skipped, false);
             return Err(other);
         }
     };
@@ -66,7 +66,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         Baseline::Skipped => Vec::new(),
         _ => drift::find(&project, &sources, &target).await?,
     };
-    report(context, &project, &target, created, &outcome, &baseline);
+    report(context, &project, &target, created, &outcome, &baseline, !found.is_empty());
     context.output.json(&json(&target, created, &outcome, &baseline, &found));
     if found.is_empty() {
         return Ok(Done::Well);
@@ -152,13 +152,14 @@ pub fn remember_verdict(project: &Project, baseline: &str) -> Result<()> {
     Ok(())
 }
 
-fn report(context: &Context, project: &Project, target: &Target, created: bool, outcome: &Outcome, baseline: &Baseline) {
+fn report(context: &Context, project: &Project, target: &Target, created: bool, outcome: &Outcome, baseline: &Baseline, drifted: bool) {
     let (out, path) = (&context.output, &project.config.paths.baseline);
     if created {
         out.line(&format!("created {}", target.describe()));
     }
     describe(out, &outcome.report);
     match baseline {
+        Baseline::Fresh if !outcome.changed && drifted => return,
         Baseline::Fresh if !outcome.changed => {
             out.line(&format!("nothing to do: {} applied, {path} is fresh", count(outcome.applied, "migration")));
             return;
