@@ -61,6 +61,7 @@
 //! - `src/model/config/`: `dbbuild.toml`: keys, defaults, faults with line and column.
 //! - `src/model/conninfo/`: connection settings as libpq understands them.
 //! - `src/model/guard.rs`: may this action run on this database?
+//! - `src/model/review.rs`: what can be said against scripts before anything runs.
 //! - `src/model/plan.rs`: what a run executes, in order; `src/model/preview.rs`: the same as people and JSON see it.
 //! - `src/model/baseline/`: the baseline's text: dumps taken apart, normalised, ordered, compared, rendered.
 //! - `src/model/catalog/`: what a database consists of, and what differs between two.
