@@ -50,7 +50,7 @@ fn history(name: &str) {
     world.write("dbbuild.toml", addresses);
 
     timed(name, "build", || {
-        world.dbbuild(&["build"]).ok().says(&format!("stands at {} migrations", files.len())).clone()
+        world.dbbuild(&["build"]).ok().says(&format!("now has {} migrations", files.len())).clone()
     });
     let baseline = world.read("db/baseline.sql");
     timed(name, "verify", || world.dbbuild(&["verify", "--worktree", "--full"]).ok().clone());

@@ -9,5 +9,6 @@ mod failing_sql;
 mod harness;
 mod histories;
 mod proof;
+mod sample;
 mod support;
 mod tour;
