@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod failing_sql;
+mod guard;
 mod harness;
 mod histories;
 mod proof;
