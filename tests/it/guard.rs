@@ -209,6 +209,26 @@ fn a_copy_must_be_marked_again_and_a_renamed_database_not() {
 }
 
 #[test]
+fn what_template1_brings_is_no_content_and_what_another_template_brings_is() {
+    let Some(server) = crate::support::Server::private(15, &[]) else { return };
+    let world = world();
+    server.run("psql", &["-Xqd", "template1", "-c", "CREATE TABLE brought (id int); CREATE EXTENSION citext"]).ok();
+    let make = |name: &str, template: &str| {
+        let sql = format!("CREATE DATABASE {name} TEMPLATE {template}");
+        server.run("psql", &["-Xqd", "postgres", "-c", &sql]).ok();
+        server.url(name)
+    };
+    let plain = make("plain", "template1");
+    dbbuild(&world, &plain, "development", &["env", "show"]).ok().says("not marked; it is empty");
+    make("theirs", "template0");
+    server.run("psql", &["-Xqd", "theirs", "-c", "CREATE TABLE theirs (id int)"]).ok();
+    let copy = make("copy", "theirs");
+    dbbuild(&world, &copy, "development", &["env", "show"]).ok().says("it is not empty, so it counts as production");
+    dbbuild(&world, &copy, "development", &["build", "--no-baseline"]).fails(1).says("refused");
+    dbbuild(&world, &plain, "development", &["build", "--no-baseline"]).ok();
+}
+
+#[test]
 fn a_mark_is_only_as_good_as_its_server() {
     let (Some(server), Some(other)) = (server(15), crate::support::Server::private(15, &[])) else { return };
     let world = world();

@@ -3,6 +3,8 @@
 //! Reads it as a value, makes the statements that write it, and renders its rows for the baseline. It decides nothing:
 //! what is missing is [`crate::model::plan`]'s business.
 
+mod content;
+
 use crate::engine::session::Session;
 use crate::error::{Error, OrFailed, Result};
 use crate::model::baseline::Baseline;
@@ -35,26 +37,16 @@ pub struct Found {
     pub history: History,
 }
 
-const FACTS: &str = "
-SELECT (SELECT system_identifier::text FROM pg_catalog.pg_control_system()),
-       d.oid::text,
-       d.datname,
-       pg_catalog.to_regclass('dbbuild.migration') IS NOT NULL,
-       pg_catalog.to_regclass('dbbuild.environment') IS NOT NULL,
-       NOT EXISTS (
-         SELECT FROM (
-           SELECT 'pg_class'::regclass AS catalog, c.oid, relnamespace AS schema FROM pg_catalog.pg_class c WHERE c.oid > d.oid
-           UNION ALL SELECT 'pg_proc'::regclass, p.oid, pronamespace FROM pg_catalog.pg_proc p WHERE p.oid > d.oid
-           UNION ALL SELECT 'pg_type'::regclass, t.oid, typnamespace FROM pg_catalog.pg_type t WHERE t.oid > d.oid
-           UNION ALL SELECT 'pg_namespace'::regclass, n.oid, n.oid FROM pg_catalog.pg_namespace n WHERE n.oid > d.oid
-         ) o
-         WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
-                           WHERE e.classid = o.catalog AND e.objid = o.oid AND e.deptype IN ('e', 'i'))
-           AND NOT EXISTS (SELECT FROM pg_catalog.pg_namespace n
-                           WHERE n.oid = o.schema AND (n.nspname IN ('dbbuild', 'pg_toast') OR n.nspname LIKE 'pg\\_temp\\_%' OR n.nspname LIKE 'pg\\_toast\\_temp\\_%'))
-       )
-       AND NOT EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata)
-FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()";
+/// Identity, tables of dbbuild's, and content made here and brought.
+fn facts_query() -> String {
+    format!(
+        "SELECT (SELECT system_identifier::text FROM pg_catalog.pg_control_system()), d.oid::text, d.datname, \
+         pg_catalog.to_regclass('dbbuild.migration') IS NOT NULL, \
+         pg_catalog.to_regclass('dbbuild.environment') IS NOT NULL, {} \
+         FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()",
+        content::made_here_and_brought()
+    )
+}
 
 const MARK: &str = "SELECT name, protected, system_identifier, database_oid::text, server_id FROM dbbuild.environment";
 const MIGRATIONS: &str =
@@ -68,10 +60,12 @@ const FILES: &str = "SELECT kind, name, checksum FROM dbbuild.file";
 /// # Errors
 /// The server said no, or the version table holds what this dbbuild cannot read.
 pub async fn find(session: &Session, description: &str, server_id: Option<&str>) -> Result<Found> {
-    let rows = session.query_rows(FACTS).await?;
+    let rows = session.query_rows(&facts_query()).await?;
     let row = rows.first().ok_or_else(|| Error::failed(format!("cannot read what {description} is")))?;
     let text = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();
     let truth = |i: usize| text(i) == "t";
+    let (made_here, brought) = (truth(5), truth(6));
+    let empty = !made_here && (!brought || content::came_with_template1(session).await?);
     let mark = if truth(4) { read_mark(session).await? } else { None };
     let history = if truth(3) { read(session).await? } else { History::default() };
     let facts = TargetFacts {
@@ -83,7 +77,7 @@ pub async fn find(session: &Session, description: &str, server_id: Option<&str>)
             server_id: server_id.map(str::to_owned),
         },
         mark,
-        empty: truth(5),
+        empty,
         has_history: !history.applied.is_empty(),
     };
     Ok(Found { facts, history })
