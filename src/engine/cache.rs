@@ -64,6 +64,11 @@ impl Cache {
         (head == format!("{FORMAT} {}", Checksum::of_text(body))).then(|| body.to_owned())
     }
 
+    /// Whether something was kept under this key, without a look whether it is whole.
+    pub fn has(&self, kind: Kind, key: &Checksum) -> bool {
+        self.path(kind, key).is_some_and(|path| path.is_file())
+    }
+
     /// Keeps a text. A cache that cannot be written is no error.
     pub fn put(&self, kind: Kind, key: &Checksum, body: &str) {
         let Some(path) = self.path(kind, key) else { return };

@@ -4,6 +4,7 @@ use crate::engine::cache::Kind;
 use crate::engine::catalog;
 use crate::engine::project::Project;
 use crate::engine::prove;
+use crate::engine::session::Session;
 use crate::engine::target::Target;
 use crate::error::{Error, Result};
 use crate::model::catalog::{Catalog, CatalogDifference, drift};
@@ -19,9 +20,13 @@ const SHOWN: usize = 20;
 ///
 /// # Errors
 /// The server said no.
-pub async fn find(project: &Project, sources: &Sources, target: &Target) -> Result<Vec<CatalogDifference>> {
+pub async fn find(
+    project: &Project,
+    sources: &Sources,
+    target: &Target,
+    session: &Session,
+) -> Result<Vec<CatalogDifference>> {
     let inputs = prove::inputs(&project.config, sources);
-    let session = target.connect().await?;
     let stamp = format!("{}\n{}", target.describe(), catalog::stamp(session.client()).await?);
     let key = Checksum::of_text(&format!("{inputs}\n{stamp}"));
     if project.cache.get(Kind::Clean, &key).is_some() {
@@ -29,7 +34,7 @@ pub async fn find(project: &Project, sources: &Sources, target: &Target) -> Resu
     }
     let Some(accepted) = prove::remembered(&project.cache, &inputs) else { return Ok(Vec::new()) };
     let accepted: Vec<&Catalog> = accepted.iter().collect();
-    let own_roles = own_roles(&session).await?;
+    let own_roles = own_roles(session).await?;
     let found = catalog::read(session.client(), &own_roles).await?;
     let differences: Vec<_> =
         drift(&found, &accepted).into_iter().filter(|difference| !difference.is_inherited_column_order()).collect();
@@ -40,7 +45,7 @@ pub async fn find(project: &Project, sources: &Sources, target: &Target) -> Resu
 }
 
 /// Who runs migrations here, and who owns the database: their objects carry no owner in the baseline.
-async fn own_roles(session: &crate::engine::session::Session) -> Result<Vec<String>> {
+async fn own_roles(session: &Session) -> Result<Vec<String>> {
     let sql = "SELECT CURRENT_USER UNION SELECT pg_catalog.pg_get_userbyid(datdba) FROM pg_catalog.pg_database \
                WHERE datname = pg_catalog.current_database()";
     let rows = session.query_rows(sql).await?;

@@ -112,10 +112,10 @@ impl Target {
     /// # Errors
     /// The server refuses, or is a pooler.
     pub async fn connect(&self) -> Result<Session> {
-        if !self.embedded {
-            session::detect_pooler(&self.settings, &ConnectOptions::default()).await?;
+        if self.embedded {
+            return session::connect(&self.settings, &ConnectOptions::default()).await;
         }
-        session::connect(&self.settings, &ConnectOptions::default()).await
+        session::connect_directly(&self.settings, &ConnectOptions::default()).await
     }
 
     /// Connects for a command that writes: the server must take writes and be of the pinned version.
@@ -137,20 +137,19 @@ impl Target {
         Ok(session)
     }
 
-    /// Makes the database if it is missing; true if it was.
+    /// Connects for a command that writes, to a database that is made if it is missing; true if it was.
     ///
     /// # Errors
-    /// The role may not.
-    pub async fn create_if_missing(&self, config: &Config) -> Result<bool> {
-        match session::connect(&self.settings, &ConnectOptions::default()).await {
-            Ok(_) => Ok(false),
+    /// As [`Target::connect_to_write`], or the role may not make databases.
+    pub async fn open(&self, config: &Config) -> Result<(Session, bool)> {
+        match self.connect_to_write(config).await {
             Err(e) if e.code() == Some("3D000") => {
                 self.maintain(&create_statement(self.settings.database(), config, self.embedded)).await.map_err(|e| {
                     e.help(format!("make the database {} yourself, then run the command again.", self.settings.database()))
                 })?;
-                Ok(true)
+                Ok((self.connect_to_write(config).await?, true))
             }
-            Err(e) => Err(e),
+            other => other.map(|session| (session, false)),
         }
     }
 

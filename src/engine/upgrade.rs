@@ -2,7 +2,7 @@
 //! database goes through here.
 
 use crate::engine::history::{self, Author, Found};
-use crate::engine::runner::{self, Event, Report, RunOptions, Sink, Worker, WorkerOptions, run_check};
+use crate::engine::runner::{self, Event, Report, RunOptions, Sink, run_check};
 use crate::engine::session::Session;
 use crate::engine::target::Target;
 use crate::error::{Error, Result};
@@ -47,8 +47,10 @@ pub struct Work<'a> {
 }
 
 /// What a job did.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Outcome {
+    /// The connection, for a last look.
+    pub session: Session,
     /// What ran; empty where there was nothing to do.
     pub report: Report,
     /// Whether anything was written.
@@ -111,8 +113,7 @@ fn read_baseline(work: &Work<'_>) -> Result<(Arc<str>, History)> {
 ///
 /// # Errors
 /// The guard refuses, or a step fails; the message says what state was left.
-pub async fn run(work: &Work<'_>, target: &Target) -> Result<Outcome> {
-    let session = target.connect_to_write(work.config).await?;
+pub async fn run(work: &Work<'_>, target: &Target, session: Session) -> Result<Outcome> {
     let found = target.read(&session).await?;
     let plan = plan_for(work, target, &found)?;
     let cleared = guard::clear(plan, &found.facts, &target.selected)?;
@@ -120,7 +121,7 @@ pub async fn run(work: &Work<'_>, target: &Target) -> Result<Outcome> {
     let missing_texts = lacks_texts(&found.history, work.sources);
     if cleared.plan().is_empty() && !missing_texts {
         let report = check_only(&cleared, &session, work.sink).await?;
-        return Ok(Outcome { report, changed: false, applied: found.history.applied.len() });
+        return Ok(Outcome { report, changed: false, applied: found.history.applied.len(), session });
     }
     if work.check_first {
         check_only(&cleared, &session, work.sink).await?;
@@ -139,14 +140,12 @@ pub async fn run(work: &Work<'_>, target: &Target) -> Result<Outcome> {
         lock: &lock,
         sink: work.sink,
     };
-    let report = runner::run(&cleared, session, &options).await?;
-    let session = target.connect().await?;
+    let (report, session) = runner::run(&cleared, session, &options).await?;
     if cleared.plan().purpose == Purpose::Bootstrap || missing_texts {
-        fill_texts(work, session, &lock).await?;
-        let session = target.connect().await?;
-        return Ok(Outcome { applied: history::read(&session).await?.applied.len(), report, changed: true });
+        fill_texts(work, &session).await?;
     }
-    Ok(Outcome { applied: history::read(&session).await?.applied.len(), report, changed: true })
+    let applied = history::count(&session).await?;
+    Ok(Outcome { report, changed: true, applied, session })
 }
 
 /// Whether rows that came with a baseline can be given their texts.
@@ -156,17 +155,10 @@ fn lacks_texts(history: &History, sources: &Sources) -> bool {
 }
 
 /// A baseline's version rows have no texts; files with the same checksum do.
-async fn fill_texts(work: &Work<'_>, session: Session, lock: &crate::engine::lock::Lock) -> Result<()> {
-    let options = WorkerOptions {
-        lock_timeout: work.config.lock.timeout,
-        author: Author::default(),
-        lock: Some(lock),
-        sink: work.sink,
-    };
-    let worker = Worker::new(session, options).await?;
+async fn fill_texts(work: &Work<'_>, session: &Session) -> Result<()> {
     let updates: Vec<String> = work.sources.migrations.iter().map(history::fill_texts).collect();
     for batch in updates.chunks(200) {
-        worker.execute(&batch.join(";\n")).await?;
+        session.simple(&batch.join(";\n")).await?;
     }
     Ok(())
 }

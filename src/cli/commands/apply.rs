@@ -41,7 +41,8 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         sink: &|event| progress.event(event),
         begin: &|total| progress.expect(total),
     };
-    let outcome = upgrade::run(&work, &target).await;
+    let session = target.connect_to_write(&project.config).await?;
+    let outcome = upgrade::run(&work, &target, session).await;
     progress.end();
     let outcome = outcome?;
     describe(&context.output, &outcome.report);

@@ -23,7 +23,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let project = context.project()?;
     let sources = project.sources()?;
     let target = context.target(&project, Start::IfNeeded).await?;
-    let created = target.create_if_missing(&project.config).await?;
+    let (session, created) = target.open(&project.config).await?;
     let progress = context.progress("bootstrap", 0);
     let work = Work {
         config: &project.config,
@@ -34,7 +34,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         sink: &|event| progress.event(event),
         begin: &|total| progress.expect(total),
     };
-    let outcome = upgrade::run(&work, &target).await;
+    let outcome = upgrade::run(&work, &target, session).await;
     progress.end();
     let outcome = outcome?;
     if created {

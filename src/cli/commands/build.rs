@@ -6,6 +6,7 @@ use crate::engine::cache::Kind;
 use crate::engine::project::Project;
 use crate::engine::prove::{self, Goal, Request};
 use crate::engine::runner::{Event, Report};
+use crate::engine::session::Session;
 use crate::engine::target::{Start, Target};
 use crate::engine::upgrade::{self, Job, Outcome, Work};
 use crate::engine::{drift, files};
@@ -41,10 +42,10 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let project = context.project()?;
     let sources = project.sources()?;
     let target = context.target(&project, Start::IfNeeded).await?;
-    let created = target.create_if_missing(&project.config).await?;
+    let (session, created) = target.open(&project.config).await?;
     let progress = context.progress("migrations", sources.migrations.len());
     let (local, baseline) = tokio::join!(
-        build_local(&project, &sources, &target, context),
+        build_local(&project, &sources, &target, session, context),
         async {
             if args.no_baseline {
                 return Ok(Baseline::Skipped);
@@ -64,7 +65,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     };
     let found = match baseline {
         Baseline::Skipped => Vec::new(),
-        _ => drift::find(&project, &sources, &target).await?,
+        _ => drift::find(&project, &sources, &target, &outcome.session).await?,
     };
     report(context, &project, &target, created, &outcome, &baseline, !found.is_empty());
     context.output.json(&json(&target, created, &outcome, &baseline, &found));
@@ -78,7 +79,13 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
 ///
 /// # Errors
 /// A step fails, or the guard refuses.
-pub async fn build_local(project: &Project, sources: &Sources, target: &Target, context: &Context) -> Result<Outcome> {
+pub async fn build_local(
+    project: &Project,
+    sources: &Sources,
+    target: &Target,
+    session: Session,
+    context: &Context,
+) -> Result<Outcome> {
     let sink = |event: Event| match event {
         Event::Note(text) => context.output.note(&text),
         Event::Waiting(text) if text.starts_with("waits for") => context.output.note(&text),
@@ -93,7 +100,7 @@ pub async fn build_local(project: &Project, sources: &Sources, target: &Target, 
         sink: &sink,
         begin: &|_| {},
     };
-    upgrade::run(&work, target).await
+    upgrade::run(&work, target, session).await
 }
 
 /// Makes the baseline anew where its inputs changed.
@@ -105,7 +112,7 @@ async fn regenerate(
     let config = &project.config;
     let inputs = prove::inputs(config, sources);
     let claims = sources.baseline.as_ref().is_some_and(|text| upgrade::baseline_claims(text, &inputs));
-    let known = prove::remembered(&project.cache, &inputs).is_some();
+    let known = project.cache.has(Kind::Catalog, &inputs);
     if claims && known {
         return Ok(Baseline::Fresh);
     }

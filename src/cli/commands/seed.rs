@@ -44,7 +44,8 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         return Err(Error::usage(format!("the environment {} has no test data", target.selected.name))
             .help("name a set: `dbbuild seed default`; or set `testdata` of the environment in dbbuild.toml."));
     }
-    let outcome = upgrade::run(&work, &target).await?;
+    let (session, _) = target.open(&project.config).await?;
+    let outcome = upgrade::run(&work, &target, session).await?;
     describe(&context.output, &outcome.report);
     context.output.line(&format!("{} has the test data {}", target.describe(), sets.join(", ")));
     context.output.json(&serde_json::json!({ "database": target.describe(), "ran": report_json(&outcome.report) }));

@@ -122,6 +122,15 @@ pub async fn read(session: &Session) -> Result<History> {
     Ok(history)
 }
 
+/// How many migrations are applied.
+///
+/// # Errors
+/// The server said no.
+pub async fn count(session: &Session) -> Result<usize> {
+    let rows = session.query_rows("SELECT pg_catalog.count(*) FROM dbbuild.migration WHERE state = 'applied'").await?;
+    Ok(rows.into_iter().flatten().next().flatten().and_then(|n| n.parse().ok()).unwrap_or(0))
+}
+
 /// A string constant that is safe under every setting of `standard_conforming_strings`.
 pub fn literal(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 3);

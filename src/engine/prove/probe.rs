@@ -4,7 +4,7 @@
 //! that a script that wrote nothing costs one question, and one that wrote what stood there already a few. Where these
 //! cannot tell, or see a difference, the script runs once more and the whole catalogs are compared: these decide.
 
-use super::rows::{self, Digests, NEUTRAL, Positions, Written, list, one};
+use super::rows::{self, Digests, NEUTRAL, Positions, Written, list};
 use crate::engine::catalog;
 use crate::engine::runner::Worker;
 use crate::engine::session::Session;
@@ -125,21 +125,25 @@ struct Trace {
 }
 
 async fn run(worker: &Worker<'_>, script: &Script, look: Look<'_>) -> Result<Verdict> {
-    let body = script.body()?;
     let session = worker.session();
-    session.simple("BEGIN").await?;
-    if let Err(answer) = worker.run_inside(script, &body).await? {
-        worker.clean_up().await?;
-        return Ok(Verdict::Changed(format!("fails when it is run again: {answer}")));
-    }
     // What is deferred would happen at COMMIT, which does not come.
-    if let Err(failed) = session.simple("SET CONSTRAINTS ALL IMMEDIATE").await {
-        worker.clean_up().await?;
-        return Ok(Verdict::Changed(format!("fails when it is run again: {failed}")));
-    }
-    let trace = changed_inside(session, look).await;
+    let question = format!(
+        "SET CONSTRAINTS ALL IMMEDIATE; {NEUTRAL}; SELECT pg_catalog.pg_current_xact_id_if_assigned()::text"
+    );
+    let xid = match worker.ask_after(script, &question).await? {
+        Ok(Some(xid)) => xid,
+        Ok(None) => {
+            worker.clean_up().await?;
+            return Ok(Verdict::Same);
+        }
+        Err(answer) => {
+            worker.clean_up().await?;
+            return Ok(Verdict::Changed(format!("fails when it is run again: {answer}")));
+        }
+    };
+    let trace = changed_inside(session, &xid, look).await;
     worker.clean_up().await?;
-    let Some(trace) = trace? else { return Ok(Verdict::Same) };
+    let trace = trace?;
     let (Look::Written(own_roles) | Look::Whole(own_roles)) = look;
     session.simple("BEGIN; SET LOCAL search_path = pg_catalog").await?;
     let verdict = changed_outside(session, trace, own_roles).await;
@@ -147,12 +151,9 @@ async fn run(worker: &Worker<'_>, script: &Script, look: Look<'_>) -> Result<Ver
     verdict
 }
 
-async fn changed_inside(session: &Session, look: Look<'_>) -> Result<Option<Trace>> {
-    session.simple(NEUTRAL).await?;
-    let xid = one(session, "SELECT pg_catalog.pg_current_xact_id_if_assigned()::text").await?;
-    let Some(xid) = xid else { return Ok(None) };
+async fn changed_inside(session: &Session, xid: &str, look: Look<'_>) -> Result<Trace> {
     let written = rows::written(session).await?;
-    let tables = rows::tables(session, &written, &xid).await?;
+    let tables = rows::tables(session, &written, xid).await?;
     let mut trace = Trace { rows: rows::digests(session, &tables).await?, ..Trace::default() };
     for (catalog, called, meaning) in BESIDE {
         if written.iter().any(|w| w.catalog && w.name == catalog) {
@@ -162,7 +163,7 @@ async fn changed_inside(session: &Session, look: Look<'_>) -> Result<Option<Trac
         }
     }
     let queries = match look {
-        Look::Written(_) => catalog_queries(session, &written, &xid).await?,
+        Look::Written(_) => catalog_queries(session, &written, xid).await?,
         Look::Whole(_) => None,
     };
     match (queries, look) {
@@ -171,7 +172,7 @@ async fn changed_inside(session: &Session, look: Look<'_>) -> Result<Option<Trac
             trace.whole = Some(Box::new(catalog::read_within(session.client(), own_roles).await?));
         }
     }
-    Ok(Some(trace))
+    Ok(trace)
 }
 
 async fn changed_outside(session: &Session, trace: Trace, own_roles: &[String]) -> Result<Verdict> {

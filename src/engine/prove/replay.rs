@@ -11,7 +11,7 @@ use crate::model::baseline::{Dump, RoleNeed};
 use crate::model::catalog::Catalog;
 use crate::model::config::Severity;
 use crate::model::migration::{Idempotent, Migration};
-use crate::model::plan::FileKind;
+use crate::model::plan::{FileKind, Reason};
 use std::collections::BTreeSet;
 
 /// What a database that was made by the sources shows.
@@ -72,7 +72,7 @@ async fn replay_and_try(
     let rule = request.config.migrations.idempotent;
     side.worker.execute(history::SCHEMA).await?;
     for migration in &request.sources.migrations {
-        let ran = side.worker.migrate(migration).await?;
+        let ran = side.worker.migrate(migration, Reason::New).await?;
         if ran != Ran::Transaction {
             tried.alone.insert(migration.path.clone());
         }
@@ -176,7 +176,7 @@ pub(super) async fn plain(request: &Request<'_>, plan: &ThrowawayPlan) -> Result
     let mut side = plan.start(&|_| {}).await?;
     side.worker.execute(history::SCHEMA).await?;
     for migration in &request.sources.migrations {
-        side.worker.migrate(migration).await?;
+        side.worker.migrate(migration, Reason::New).await?;
     }
     for file in &request.sources.repeatable {
         side.worker.run_file(FileKind::Repeatable, file).await?;

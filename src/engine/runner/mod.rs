@@ -72,11 +72,11 @@ pub struct RunOptions<'a> {
     pub sink: Sink<'a>,
 }
 
-/// Runs a plan. Returns with every finished step committed, whatever comes of the rest.
+/// Runs a plan and gives the session back. Returns with every finished step committed, whatever comes of the rest.
 ///
 /// # Errors
 /// The first step that failed; the message says what state was left.
-pub async fn run(cleared: &Cleared, session: Session, options: &RunOptions<'_>) -> Result<Report> {
+pub async fn run(cleared: &Cleared, session: Session, options: &RunOptions<'_>) -> Result<(Report, Session)> {
     let plan = cleared.plan();
     options.lock.check().await?;
     unchanged_since(cleared, &session).await?;
@@ -109,7 +109,7 @@ pub async fn run(cleared: &Cleared, session: Session, options: &RunOptions<'_>) 
         run_step(step, cleared, &mut worker, &mut report).await.map_err(|e| left_behind(e, &report, total))?;
         steps = steps.get(1..).unwrap_or_default();
     }
-    Ok(report)
+    Ok((report, worker.into_session()))
 }
 
 /// The migrations at the head of the list that may travel in one message.
@@ -138,8 +138,8 @@ async fn run_step(step: &Step, cleared: &Cleared, worker: &mut Worker<'_>, repor
             worker.execute(&history::write_mark(&mark)).await
         }
         Step::Baseline { path, text } => load_baseline(worker, path, text).await,
-        Step::Migration { migration, .. } => {
-            let ran = worker.migrate(migration).await?;
+        Step::Migration { migration, reason } => {
+            let ran = worker.migrate(migration, *reason).await?;
             report.migrations.push((migration.path.clone(), ran.describe()));
             Ok(())
         }

@@ -8,7 +8,7 @@ use crate::engine::lock::Lock;
 use crate::engine::session::{self, ConnectOptions, ServerError, Session};
 use crate::error::{Error, Location, Result};
 use crate::model::migration::Migration;
-use crate::model::plan::FileKind;
+use crate::model::plan::{FileKind, Reason};
 use crate::model::script::{Body, Script};
 use crate::model::sources::ScriptFile;
 use std::time::Duration;
@@ -18,6 +18,9 @@ use tokio_postgres::SimpleQueryMessage;
 const TRIES: u32 = 6;
 /// The first pause.
 const PAUSE: Duration = Duration::from_millis(250);
+
+/// The first server with `pg_stat_force_next_flush()`.
+const FORCED_FLUSH_SINCE: u32 = 150_000;
 
 /// How a worker works.
 #[derive(Clone)]
@@ -83,7 +86,12 @@ impl<'a> Worker<'a> {
     /// # Errors
     /// The server refuses the settings that work needs.
     pub async fn new(session: Session, options: WorkerOptions<'a>) -> Result<Worker<'a>> {
-        let envelope = Envelope::new(options.lock_timeout, &session.work_settings());
+        let mut settings = session.work_settings();
+        if options.lock.is_none() && session.server_version_num() >= FORCED_FLUSH_SINCE {
+            // In a throwaway the counters of one script must not show as those of the next.
+            settings.push_str("; SELECT pg_catalog.pg_stat_force_next_flush()");
+        }
+        let envelope = Envelope::new(options.lock_timeout, &settings);
         session.simple(&envelope.reset).await?;
         Ok(Worker { session, options, watch: Watch::default(), envelope })
     }
@@ -91,6 +99,11 @@ impl<'a> Worker<'a> {
     /// The connection, for reading.
     pub fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// Gives the connection back, as a fresh one.
+    pub fn into_session(self) -> Session {
+        self.session
     }
 
     /// Sends an event.
@@ -136,13 +149,13 @@ impl<'a> Worker<'a> {
     ///
     /// # Errors
     /// It failed; the message says where and what state was left.
-    pub async fn migrate(&mut self, migration: &Migration) -> Result<Ran> {
+    pub async fn migrate(&mut self, migration: &Migration, reason: Reason) -> Result<Ran> {
         self.tell(Event::Begin(migration.path.clone()));
         let commits = migration.settings.transaction && migration.up.commits_enum_value()?;
         let ran = if commits {
             journal::run(self, migration).await?;
             Ran::StatementsFound("it commits a new enum value before using it".to_owned())
-        } else if migration.settings.transaction && !self.is_started(migration).await? {
+        } else if migration.settings.transaction && reason != Reason::Resume {
             let opening = history::insert_migration(migration, true, self.author());
             let unit = Unit::new(&migration.up, opening, history::finish_migration(&migration.version))?;
             match self.run_unit(&unit).await {
@@ -160,12 +173,6 @@ impl<'a> Worker<'a> {
         self.renew(&migration.up).await?;
         self.tell(Event::Migrated(migration.path.clone(), ran.describe()));
         Ok(ran)
-    }
-
-    async fn is_started(&self, migration: &Migration) -> Result<bool> {
-        let sql =
-            format!("SELECT FROM dbbuild.migration WHERE version = '{}' AND state = 'started'", migration.version);
-        Ok(!self.session.query_rows(&sql).await?.is_empty())
     }
 
     /// Applies several migrations that may share a message, each in its own transaction. Returns how many were
@@ -295,8 +302,7 @@ impl<'a> Worker<'a> {
 
     /// Leaves a failed transaction and whatever the script left in the session.
     pub(super) async fn clean(&self) -> Result<()> {
-        self.session.simple("ROLLBACK").await?;
-        self.execute(&self.envelope.reset).await
+        self.execute(&format!("ROLLBACK; {}", self.envelope.reset)).await
     }
 
     /// New settings of the database or role show in a new session only.
@@ -420,6 +426,36 @@ impl Worker<'_> {
     /// The connection is gone.
     pub async fn reset(&self) -> Result<()> {
         self.execute(&self.envelope.reset).await
+    }
+
+    /// Begins a transaction, runs a script in it and asks `question` there; the transaction stays open. The inner error is the server's answer to the script.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub async fn ask_after(&self, script: &Script, question: &str) -> Result<std::result::Result<Option<String>, Error>> {
+        let body = script.body()?;
+        let last = |messages: &[SimpleQueryMessage]| {
+            messages.iter().rev().find_map(|message| match message {
+                SimpleQueryMessage::Row(row) => Some(row.get(0).map(str::to_owned)),
+                _ => None,
+            })
+        };
+        if body.copy_blocks {
+            self.session.simple("BEGIN").await?;
+            if let Err(answer) = self.run_inside(script, &body).await? {
+                return Ok(Err(answer));
+            }
+            return Ok(Ok(last(&self.session.simple(question).await?).flatten()));
+        }
+        match self.send(&format!("BEGIN;\n{}\n;\n{question}", body.text)).await {
+            Ok(messages) => Ok(Ok(last(&messages).flatten())),
+            Err(failure) if failure.error.gone => Err(lost(&failure.error)),
+            Err(failure) => {
+                let unit = Unit { script, body, opening: String::new(), closing: String::new() };
+                let n = failure.completed.saturating_sub(1);
+                Ok(Err(describe(&failure.error, "the second run", unit.place_of_statement(n), unit.ordinal(n))))
+            }
+        }
     }
 
     /// Rolls back and leaves nothing of a script in the session.

@@ -218,7 +218,7 @@ pub(super) fn work_settings(version: u32, check_connection: bool) -> String {
 
 impl Session {
     /// Makes the settings of a work session and asks what the server is, in one message.
-    async fn prepare(mut self) -> Result<Session> {
+    pub(super) async fn prepare(mut self) -> Result<Session> {
         let version = self.facts.version_num;
         let failed = |e: Box<ServerError>| e.to_error(format!("cannot begin a session with {}", self.settings));
         let answer = match self.simple_raw(&opening(version, true)).await {

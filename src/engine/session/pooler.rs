@@ -1,8 +1,9 @@
 //! Finds out whether a connection goes through a pooler that gives each transaction another server process.
 
-use super::connect::{ConnectOptions, open};
+use super::connect::{ConnectOptions, connect, open};
 use super::{ConnectionSettings, Session};
 use crate::error::{Error, Result};
+use crate::model::conninfo::TargetSession;
 
 /// How often the first connection is asked again while the second holds a server process.
 const QUESTIONS: usize = 3;
@@ -29,6 +30,26 @@ pub async fn detect_pooler(settings: &ConnectionSettings, options: &ConnectOptio
         return Ok(());
     }
     Ok(())
+}
+
+/// Connects, and refuses a pooler that shares server connections between transactions before anything is set in one.
+///
+/// # Errors
+/// As [`connect`], and the refusal.
+pub async fn connect_directly(settings: &ConnectionSettings, options: &ConnectOptions) -> Result<Session> {
+    if settings.servers().len() > 1 || settings.target() != TargetSession::Any {
+        detect_pooler(settings, options).await?;
+        return connect(settings, options).await;
+    }
+    let (first, second) = tokio::join!(open(settings, options), open(settings, options));
+    let first = first?;
+    // A server that has one connection left to give has no pooler before it that could be seen.
+    if let Ok(second) = second
+        && is_pooled(&first, &second).await?
+    {
+        return Err(refusal(settings));
+    }
+    first.prepare().await
 }
 
 async fn is_pooled(first: &Session, second: &Session) -> Result<bool> {

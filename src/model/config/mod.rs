@@ -45,10 +45,6 @@ pub struct Config {
     pub lock: LockConfig,
     /// How the baseline is made.
     pub baseline: BaselineConfig,
-    /// What the git hooks do.
-    pub hooks: HooksConfig,
-    /// The local database.
-    pub local: LocalConfig,
     /// The environments by name.
     pub env: BTreeMap<String, EnvConfig>,
 }
@@ -63,8 +59,6 @@ impl Default for Config {
             git: GitConfig::default(),
             lock: LockConfig::default(),
             baseline: BaselineConfig::default(),
-            hooks: HooksConfig::default(),
-            local: LocalConfig::default(),
             env: default_envs(),
         }
     }
@@ -250,28 +244,6 @@ impl Default for LockConfig {
 pub struct BaselineConfig {
     /// Patterns `schema.table` of relations that the baseline leaves out; `*` and `?` as in `pg_dump`.
     pub exclude: Vec<String>,
-}
-
-/// `[hooks]`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct HooksConfig {
-    /// Whether hooks after a merge or checkout bring the local database up to the tree.
-    pub auto: bool,
-}
-
-impl Default for HooksConfig {
-    fn default() -> Self {
-        HooksConfig { auto: true }
-    }
-}
-
-/// `[local]`
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LocalConfig {
-    /// Whether each branch has a local database of its own.
-    pub per_branch: bool,
 }
 
 /// `[env.NAME]`

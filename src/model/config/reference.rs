@@ -89,8 +89,6 @@ static KEYS: &[KeyDoc] = &[
         "How long DDL waits for a lock before it is taken back and tried again; \"0\" waits without end.",
     ),
     key("baseline.exclude", "[]", "Patterns `schema.table` (`*` and `?`) of tables that the baseline leaves out."),
-    key("hooks.auto", "true", "Whether the hooks after a merge or checkout bring the local database up to the tree."),
-    key("local.per_branch", "false", "Whether each branch has a local database of its own."),
     key(
         "env.NAME.url_env",
         "",

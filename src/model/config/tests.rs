@@ -52,10 +52,6 @@ wait = "500ms"
 timeout = "0"
 [baseline]
 exclude = ["public.log_*"]
-[hooks]
-auto = false
-[local]
-per_branch = true
 [env.local]
 database = "shop_dev"
 testdata = ["default", "big"]

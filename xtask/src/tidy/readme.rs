@@ -8,18 +8,8 @@ const COMMANDS: &str = "src/cli/commands/";
 const CONFIG: &str = "src/model/config/";
 
 /// The structs whose public fields are keys of the configuration file.
-const CONFIG_STRUCTS: &[&str] = &[
-    "Config",
-    "PostgresConfig",
-    "Paths",
-    "MigrationRules",
-    "GitConfig",
-    "LockConfig",
-    "BaselineConfig",
-    "HooksConfig",
-    "LocalConfig",
-    "EnvConfig",
-];
+const CONFIG_STRUCTS: &[&str] =
+    &["Config", "PostgresConfig", "Paths", "MigrationRules", "GitConfig", "LockConfig", "BaselineConfig", "EnvConfig"];
 
 /// Lists what the README does not mention.
 pub fn check(tree: &Tree) -> Vec<Fault> {
