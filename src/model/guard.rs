@@ -7,7 +7,7 @@
 //! The guard stops accidents, not intent: whoever may write to the database may also forge its mark.
 
 use crate::error::{Error, Result};
-use crate::model::plan::Plan;
+use crate::model::plan::{Plan, Step};
 
 /// What ties a mark to one database: a dump, a template copy or an upgrade changes at least one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,7 +157,8 @@ pub fn judge(action: Action, facts: &TargetFacts, selected: &Selected) -> Result
             judge_marked(action, facts, selected, mark.protected, refuse)
         }
         Standing::Foreign(mark, why) => {
-            if facts.empty && !selected.is_protected() && !action.destroys() {
+            // Nothing is lost in an empty copy, and the run marks it anew; but no run lifts a protection.
+            if facts.empty && !mark.protected && !selected.is_protected() && !action.destroys() {
                 return judge_marked(action, facts, selected, false, refuse);
             }
             Err(refuse(format!("its mark ({}) does not belong to it: {why}", mark.environment)).help(format!(
@@ -231,13 +232,14 @@ pub fn judge_mark(facts: &TargetFacts, to: &Selected, confirm: Option<&str>, unp
         Standing::Foreign(mark, _) => mark.protected.then(|| mark.environment.clone()),
         Standing::Unmarked => None,
     };
-    if let Some(old) = protected_now.filter(|_| !known.protected)
+    let lifted = protected_now.filter(|_| !known.protected);
+    if let Some(old) = &lifted
         && unprotect != Some(old.as_str())
     {
         return Err(refuse(format!("it is marked {old}, which is protected"))
             .help(format!("if you mean it: `dbbuild env mark {} --unprotect {old}`.", to.name)));
     }
-    if !facts.empty && confirm != Some(to.name.as_str()) && unprotect.is_none() {
+    if !facts.empty && confirm != Some(to.name.as_str()) && lifted.is_none() {
         return Err(refuse("it is not empty, and the name was not confirmed".to_owned())
             .help(format!("if you mean it: `dbbuild env mark {0} --confirm {0}`.", to.name)));
     }
@@ -263,13 +265,20 @@ impl Cleared {
     }
 }
 
-/// Judges every action that the plan implies.
+/// Judges every action that the plan implies, and the mark that it writes.
 ///
 /// # Errors
 /// The first refusal; nothing was run.
 pub fn clear(plan: Plan, facts: &TargetFacts, selected: &Selected) -> Result<Cleared> {
     for action in plan.actions() {
         judge(action, facts, selected)?;
+    }
+    for step in &plan.steps {
+        // Nobody confirms the mark that a run writes, so it may do no more than `env mark` without a confirmation.
+        if let Step::Mark { environment, protected } = step {
+            let known = Some(Known { protected: *protected, testdata: false });
+            judge_mark(facts, &Selected { name: environment.clone(), known }, None, None)?;
+        }
     }
     Ok(Cleared { plan, binding: facts.binding.clone() })
 }
