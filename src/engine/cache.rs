@@ -87,10 +87,8 @@ impl Cache {
 /// Removes the oldest entries beyond `keep`.
 fn bound(folder: &Path, keep: usize) {
     let Ok(entries) = fs::read_dir(folder) else { return };
-    let mut aged: Vec<(SystemTime, PathBuf)> = entries
-        .flatten()
-        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
-        .collect();
+    let mut aged: Vec<(SystemTime, PathBuf)> =
+        entries.flatten().filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()))).collect();
     if aged.len() <= keep {
         return;
     }

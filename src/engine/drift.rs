@@ -58,8 +58,9 @@ pub fn error(database: &str, baseline: &str, found: &[CatalogDifference]) -> Err
     if found.len() > SHOWN {
         lines.push(format!("and {} more", found.len() - SHOWN));
     }
-    let differ = if found.len() == 1 { "1 object differs".to_owned() } else { format!("{} objects differ", found.len()) };
-    Error::difference(format!("{database} drifted from {baseline}: {differ}"))
-        .detail(lines.join("\n"))
-        .help("write a migration for what shall stay; `dbbuild reset` builds a local database anew. Nothing was changed.")
+    let differ =
+        if found.len() == 1 { "1 object differs".to_owned() } else { format!("{} objects differ", found.len()) };
+    Error::difference(format!("{database} drifted from {baseline}: {differ}")).detail(lines.join("\n")).help(
+        "write a migration for what shall stay; `dbbuild reset` builds a local database anew. Nothing was changed.",
+    )
 }

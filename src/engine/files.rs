@@ -65,7 +65,10 @@ fn visit(root: &Path, path: &str, snapshot: &mut Snapshot) -> Result<()> {
         for entry in fs::read_dir(&full).or_failed(shown)? {
             let name = entry.or_failed(shown)?.file_name();
             let name = name.to_str().ok_or_else(|| {
-                Error::failed(format!("the file name {} is not UTF-8", full.join(&name).display().to_string().escape_debug()))
+                Error::failed(format!(
+                    "the file name {} is not UTF-8",
+                    full.join(&name).display().to_string().escape_debug()
+                ))
             })?;
             visit(root, &format!("{path}/{name}"), snapshot)?;
         }

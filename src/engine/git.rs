@@ -146,7 +146,8 @@ impl Git {
     }
 
     fn list_index(&self, paths: &[String]) -> Result<Vec<Listed>> {
-        let mut index = self.repository.index().map_err(|e| Error::failed("cannot read the index").cause(e.message()))?;
+        let mut index =
+            self.repository.index().map_err(|e| Error::failed("cannot read the index").cause(e.message()))?;
         index.read(false).map_err(|e| Error::failed("cannot read the index").cause(e.message()))?;
         let mut found = Vec::new();
         for entry in index.iter() {

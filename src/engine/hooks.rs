@@ -8,10 +8,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 /// The hooks that dbbuild manages, with their scripts.
-pub const SCRIPTS: [(&str, &str); 2] = [
-    ("pre-commit", include_str!("../../hooks/pre-commit")),
-    ("post-merge", include_str!("../../hooks/post-merge")),
-];
+pub const SCRIPTS: [(&str, &str); 2] =
+    [("pre-commit", include_str!("../../hooks/pre-commit")), ("post-merge", include_str!("../../hooks/post-merge"))];
 
 /// The line by which a script of dbbuild's is known, whichever version wrote it.
 const MARK: &str = "# Written by `dbbuild hooks install`";
@@ -128,7 +126,9 @@ pub fn uninstall(git: &Git) -> Result<Vec<String>> {
                     None => said.push(format!("{} removed", hook.name)),
                 }
             }
-            HookState::Foreign | HookState::Calls => said.push(format!("{} is not dbbuild's; left as it is", hook.name)),
+            HookState::Foreign | HookState::Calls => {
+                said.push(format!("{} is not dbbuild's; left as it is", hook.name))
+            }
             HookState::Missing => {}
         }
     }

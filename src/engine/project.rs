@@ -51,7 +51,8 @@ impl Project {
         let root = file.parent().unwrap_or(start).to_path_buf();
         let root = if root.as_os_str().is_empty() { PathBuf::from(".") } else { root };
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let bytes = std::fs::read(&file).map_err(|e| Error::usage(format!("cannot read {}", file.display())).cause(e))?;
+        let bytes =
+            std::fs::read(&file).map_err(|e| Error::usage(format!("cannot read {}", file.display())).cause(e))?;
         let config = parse_config(&bytes, &name)?;
         let git = Git::open(&root)?;
         let cache = Cache::below(git.as_ref().map(Git::common_dir));

@@ -67,18 +67,15 @@ impl Target {
     pub async fn find(project: &Project, env: Option<&str>, url: Option<&str>, start: Start) -> Result<Target> {
         let name = env.unwrap_or(&project.config.default_env);
         let environ = environ::read(&project.root, Some(name))?;
+        let configured = project.config.environment(name)?.address();
         let selected = selected(&project.config, name);
-        let at = |url: &str| -> Result<Target> {
-            let settings = session::resolve(Some(url), &environ)?;
-            Ok(Target { selected: selected.clone(), settings, server_id: None, embedded: false })
-        };
         if let Some(url) = url {
-            return at(url);
+            return Target::at(project, selected, session::resolve(Some(url), &environ)?).await;
         }
-        match project.config.environment(name)?.address() {
-            EnvAddress::Url(url) => at(&url),
+        match configured {
+            EnvAddress::Url(url) => Target::at(project, selected, session::resolve(Some(&url), &environ)?).await,
             EnvAddress::UrlEnv(variable) => match environ.get(&variable) {
-                Some(url) => at(url),
+                Some(url) => Target::at(project, selected, session::resolve(Some(url), &environ)?).await,
                 None => Err(Error::usage(format!("the environment variable {variable} is not set"))
                     .cause(format!("[env.{name}] takes the address from it (url_env)"))
                     .help(format!("set it, also in .env or .env.{name}, or give `--url`."))),
@@ -88,8 +85,9 @@ impl Target {
                 let address = match start {
                     Start::IfNeeded => server.start().await?,
                     Start::Never => server.address().await?.ok_or_else(|| {
-                        Error::failed("the embedded server of this repository does not run")
-                            .help("`dbbuild` builds the local database; `dbbuild server start` starts the server alone.")
+                        Error::failed("the embedded server of this repository does not run").help(
+                            "`dbbuild` builds the local database; `dbbuild server start` starts the server alone.",
+                        )
                     })?,
                 };
                 let database = database.unwrap_or_else(|| database_name(&project.config).to_owned());
@@ -97,6 +95,20 @@ impl Target {
                 Ok(Target { selected, settings, server_id: server.server_id(), embedded: true })
             }
         }
+    }
+
+    /// A database by its address; the embedded server keeps its identity, however it is reached.
+    async fn at(project: &Project, selected: Selected, settings: ConnectionSettings) -> Result<Target> {
+        let mut target = Target { selected, settings, server_id: None, embedded: false };
+        if let [server] = target.settings.servers()
+            && let Ok(embedded) = embedded(project)
+            && let Ok(Some(address)) = embedded.address().await
+            && address.settings("").servers() == [server.clone()]
+        {
+            target.server_id = embedded.server_id();
+            target.embedded = true;
+        }
+        Ok(target)
     }
 
     /// "`shop` on db1:5432", or "`shop` on the embedded server", whose socket tells a person nothing.
@@ -144,9 +156,14 @@ impl Target {
     pub async fn open(&self, config: &Config) -> Result<(Session, bool)> {
         match self.connect_to_write(config).await {
             Err(e) if e.code() == Some("3D000") => {
-                self.maintain(&create_statement(self.settings.database(), config, self.embedded)).await.map_err(|e| {
-                    e.help(format!("make the database {} yourself, then run the command again.", self.settings.database()))
-                })?;
+                self.maintain(&create_statement(self.settings.database(), config, self.embedded)).await.map_err(
+                    |e| {
+                        e.help(format!(
+                            "make the database {} yourself, then run the command again.",
+                            self.settings.database()
+                        ))
+                    },
+                )?;
                 Ok((self.connect_to_write(config).await?, true))
             }
             other => other.map(|session| (session, false)),
@@ -200,11 +217,10 @@ pub fn check_version(session: &Session, config: &Config, description: &str) -> R
     let major = session.server_version();
     match config.postgres.version {
         Some(pinned) if pinned != major => {
-            Err(Error::failed(format!("{description} runs PostgreSQL {major}, but {pinned} is pinned"))
-                .help(format!(
-                    "install PostgreSQL {pinned} there, or set `postgres.version = {major}` in dbbuild.toml and run \
+            Err(Error::failed(format!("{description} runs PostgreSQL {major}, but {pinned} is pinned")).help(format!(
+                "install PostgreSQL {pinned} there, or set `postgres.version = {major}` in dbbuild.toml and run \
                      `dbbuild baseline`; nothing was changed."
-                )))
+            )))
         }
         _ => Ok(()),
     }

@@ -142,9 +142,7 @@ impl TargetFacts {
 /// # Errors
 /// A refusal (exit status 1) that names the database, what it is marked as, and the way out.
 pub fn judge(action: Action, facts: &TargetFacts, selected: &Selected) -> Result<()> {
-    let refuse = |why: String| {
-        Error::failed(format!("refused to {} {}: {why}", action.verb(), facts.description))
-    };
+    let refuse = |why: String| Error::failed(format!("refused to {} {}: {why}", action.verb(), facts.description));
     match facts.standing() {
         Standing::Valid(mark) => {
             if mark.environment != selected.name {

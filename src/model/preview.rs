@@ -97,7 +97,8 @@ pub fn preview(
         };
         if let Some(script) = script(step) {
             view.statements = script.split()?.len();
-            let lock = |(table, lock): (String, &'static str)| LockView { size: sizes.get(&table).copied(), table, lock };
+            let lock =
+                |(table, lock): (String, &'static str)| LockView { size: sizes.get(&table).copied(), table, lock };
             view.locks = locks(script)?.into_iter().map(lock).collect();
         }
         match step {
@@ -203,7 +204,8 @@ mod tests {
 
     #[test]
     fn the_strongest_lock_on_a_table_counts() {
-        let script = Script::of_file("a.sql", "INSERT INTO t VALUES (1); ALTER TABLE t ADD c int; CREATE INDEX i ON u (a);");
+        let script =
+            Script::of_file("a.sql", "INSERT INTO t VALUES (1); ALTER TABLE t ADD c int; CREATE INDEX i ON u (a);");
         let found = locks(&script).unwrap();
         assert_eq!(found.get("t"), Some(&"ACCESS EXCLUSIVE"));
         assert_eq!(found.get("u"), Some(&"SHARE"));

@@ -46,7 +46,7 @@ pub struct SourcePaths {
 pub struct ScriptFile {
     /// Relative to the repository.
     pub path: String,
-    /// Its file name with ending, which is what identifies it within its folder.
+    /// Its path below the folder of its kind: file name with ending, in a set or environment `NAME/file.sql`.
     pub name: String,
     /// Over its whole text.
     pub checksum: Checksum,
@@ -118,11 +118,7 @@ impl Sources {
         let mut digest = Digest::new("dbbuild proof 1");
         self.add_inputs(&mut digest, config_part);
         for (kind, groups) in [("env-init", &self.env_init), ("testdata", &self.testdata)] {
-            for (group, files) in groups {
-                files
-                    .iter()
-                    .for_each(|file| entry(&mut digest, kind, &format!("{group}/{}", file.name), &file.checksum));
-            }
+            groups.values().flatten().for_each(|file| entry(&mut digest, kind, &file.name, &file.checksum));
         }
         self.checks.iter().for_each(|file| entry(&mut digest, "check", &file.name, &file.checksum));
         if let Some(baseline) = &self.baseline {
@@ -193,7 +189,13 @@ fn scripts(reader: &mut Reader, folder: &str, kind: FileKind) -> Vec<ScriptFile>
 
 fn grouped(reader: &mut Reader, folder: &str, kind: FileKind) -> BTreeMap<String, Vec<ScriptFile>> {
     let groups = reader.grouped(folder, kind);
-    groups.into_iter().map(|(group, files)| (group, parse_all(reader, files, kind))).collect()
+    let mut scripts = BTreeMap::new();
+    for (group, files) in groups {
+        let mut files = parse_all(reader, files, kind);
+        files.iter_mut().for_each(|file| file.name = format!("{group}/{}", file.name));
+        scripts.insert(group, files);
+    }
+    scripts
 }
 
 fn parse_all(reader: &mut Reader, files: Vec<SourceFile>, kind: FileKind) -> Vec<ScriptFile> {

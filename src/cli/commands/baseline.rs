@@ -37,7 +37,11 @@ pub async fn run(context: &Context, _: Args) -> Result<Done> {
     }
     remember_verdict(&project, &proof.baseline)?;
     let text = if unchanged { "is as it should be" } else { "was written" };
-    context.output.line(&format!("{path} {text}: {}, {} bytes", count(sources.migrations.len(), "migration"), proof.baseline.len()));
+    context.output.line(&format!(
+        "{path} {text}: {}, {} bytes",
+        count(sources.migrations.len(), "migration"),
+        proof.baseline.len()
+    ));
     context.output.json(&serde_json::json!({ "path": path, "changed": !unchanged, "notes": proof.notes }));
     Ok(Done::Well)
 }

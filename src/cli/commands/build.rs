@@ -44,19 +44,18 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let target = context.target(&project, Start::IfNeeded).await?;
     let (session, created) = target.open(&project.config).await?;
     let progress = context.progress("migrations", sources.migrations.len());
-    let (local, baseline) = tokio::join!(
-        build_local(&project, &sources, &target, session, context),
-        async {
-            if args.no_baseline {
-                return Ok(Baseline::Skipped);
-            }
-            regenerate(&project, &sources, &|event| progress.event(event)).await
+    let (local, baseline) = tokio::join!(build_local(&project, &sources, &target, session, context), async {
+        if args.no_baseline {
+            return Ok(Baseline::Skipped);
         }
-    );
+        regenerate(&project, &sources, &|event| progress.event(event)).await
+    });
     progress.end();
     let (outcome, baseline) = match (local, baseline) {
         (Ok(outcome), Ok(baseline)) => (outcome, baseline),
-        (Err(one), Err(other)) => return Err(Error::all([one, other]).unwrap_or_else(|| Error::failed("the build failed"))),
+        (Err(one), Err(other)) => {
+            return Err(Error::all([one, other]).unwrap_or_else(|| Error::failed("the build failed")));
+        }
         (Err(one), Ok(_)) => return Err(one),
         (Ok(outcome), Err(other)) => {
             report(context, &project, &target, created, &outcome, &Baseline::Skipped, false);
@@ -104,11 +103,7 @@ pub async fn build_local(
 }
 
 /// Makes the baseline anew where its inputs changed.
-async fn regenerate(
-    project: &Project,
-    sources: &Sources,
-    sink: &(dyn Fn(Event) + Send + Sync),
-) -> Result<Baseline> {
+async fn regenerate(project: &Project, sources: &Sources, sink: &(dyn Fn(Event) + Send + Sync)) -> Result<Baseline> {
     let config = &project.config;
     let inputs = prove::inputs(config, sources);
     let claims = sources.baseline.as_ref().is_some_and(|text| upgrade::baseline_claims(text, &inputs));
@@ -159,7 +154,15 @@ pub fn remember_verdict(project: &Project, baseline: &str) -> Result<()> {
     Ok(())
 }
 
-fn report(context: &Context, project: &Project, target: &Target, created: bool, outcome: &Outcome, baseline: &Baseline, drifted: bool) {
+fn report(
+    context: &Context,
+    project: &Project,
+    target: &Target,
+    created: bool,
+    outcome: &Outcome,
+    baseline: &Baseline,
+    drifted: bool,
+) {
     let (out, path) = (&context.output, &project.config.paths.baseline);
     if created {
         out.line(&format!("created {}", target.describe()));

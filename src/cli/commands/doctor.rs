@@ -35,12 +35,7 @@ impl Finding {
     }
 
     fn problem(subject: &'static str, error: &Error) -> Finding {
-        Finding {
-            health: Health::Problem,
-            subject,
-            text: error.to_string(),
-            remedy: error.helps().first().cloned(),
-        }
+        Finding { health: Health::Problem, subject, text: error.to_string(), remedy: error.helps().first().cloned() }
     }
 }
 
@@ -85,7 +80,10 @@ pub async fn run(context: &Context, _: Args) -> Result<Done> {
 
 fn git(context: &Context) -> Finding {
     match Git::open(&context.folder) {
-        Ok(Some(git)) => Finding::ok("git", git.head().map_or("no commit yet".to_owned(), |head| format!("at commit {}", &head[..10]))),
+        Ok(Some(git)) => Finding::ok(
+            "git",
+            git.head().map_or("no commit yet".to_owned(), |head| format!("at commit {}", &head[..10])),
+        ),
         Ok(None) => Finding::warning("git", "this is not a git repository", "run `git init`"),
         Err(e) => Finding::problem("git", &e),
     }
@@ -163,16 +161,20 @@ async fn mark(project: &Project, target: &Target) -> Vec<Finding> {
         Err(e) => return vec![Finding::problem("database", &e)],
     };
     let mut findings = vec![match check_version(&session, &project.config, &target.describe()) {
-        Ok(()) => Finding::ok("database", format!("{} runs PostgreSQL {}", target.describe(), session.server_version())),
+        Ok(()) => {
+            Finding::ok("database", format!("{} runs PostgreSQL {}", target.describe(), session.server_version()))
+        }
         Err(e) => Finding::problem("database", &e),
     }];
     match target.read(&session).await {
         Err(e) => findings.push(Finding::problem("version table", &e)),
         Ok(found) => findings.push(match found.facts.standing() {
             Standing::Valid(mark) => Finding::ok("mark", mark.environment.clone()),
-            Standing::Foreign(_, why) => {
-                Finding::warning("mark", format!("it does not count: {why}"), "run `dbbuild env mark NAME --confirm NAME`")
-            }
+            Standing::Foreign(_, why) => Finding::warning(
+                "mark",
+                format!("it does not count: {why}"),
+                "run `dbbuild env mark NAME --confirm NAME`",
+            ),
             Standing::Unmarked if found.facts.empty => Finding::ok("mark", "none yet; the database is empty"),
             Standing::Unmarked => Finding::warning(
                 "mark",

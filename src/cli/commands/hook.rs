@@ -5,8 +5,8 @@ use crate::cli::{Context, Done, output};
 use crate::engine::cache::Kind;
 use crate::engine::git::Source;
 use crate::engine::history;
-use crate::engine::target::{Start, Target};
 use crate::engine::prove;
+use crate::engine::target::{Start, Target};
 use crate::error::Result;
 use crate::model::plan::{self, PlanOptions};
 
@@ -94,7 +94,11 @@ async fn post_merge(context: &Context) -> Result<Done> {
     let planned = plan::plan(&sources, &found.history, &options)?;
     let count = planned.migrations().count();
     if count > 0 {
-        context.output.note(&format!("{} pending on {}; run `dbbuild`", output::count(count, "migration"), target.describe()));
+        context.output.note(&format!(
+            "{} pending on {}; run `dbbuild`",
+            output::count(count, "migration"),
+            target.describe()
+        ));
     } else if !planned.is_empty() {
         context.output.note(&format!("{} is behind the files; run `dbbuild`", target.describe()));
     }

@@ -42,7 +42,8 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let mut said = Vec::new();
     let mut git = Git::open(&root)?;
     if git.is_none() {
-        git2::Repository::init(&root).map_err(|e| crate::error::Error::failed("cannot make a git repository").cause(e.message()))?;
+        git2::Repository::init(&root)
+            .map_err(|e| crate::error::Error::failed("cannot make a git repository").cause(e.message()))?;
         said.push("made a git repository".to_owned());
         git = Git::open(&root)?;
     }
@@ -126,7 +127,9 @@ fn append(root: &Path, name: &str, lines: &str, said: &mut Vec<String>) -> Resul
 }
 
 fn offer_hooks(context: &Context, git: &Git, wanted: bool, said: &mut Vec<String>) -> Result<()> {
-    let missing = hooks::status(git).iter().any(|hook| !matches!(hook.state, hooks::HookState::Installed | hooks::HookState::Calls));
+    let missing = hooks::status(git)
+        .iter()
+        .any(|hook| !matches!(hook.state, hooks::HookState::Installed | hooks::HookState::Calls));
     if !missing {
         return Ok(());
     }

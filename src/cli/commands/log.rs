@@ -28,10 +28,10 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let project = context.project()?;
     let target = context.target(&project, Start::Never).await?;
     let session = target.connect().await?;
-    let installed = session.query_rows("SELECT 1 WHERE pg_catalog.to_regclass('dbbuild.migration') IS NOT NULL").await?;
+    let installed =
+        session.query_rows("SELECT 1 WHERE pg_catalog.to_regclass('dbbuild.migration') IS NOT NULL").await?;
     let limit = args.max_count.map_or_else(String::new, |n| format!(" LIMIT {n}"));
-    let rows =
-        if installed.is_empty() { Vec::new() } else { session.query_rows(&format!("{QUERY}{limit}")).await? };
+    let rows = if installed.is_empty() { Vec::new() } else { session.query_rows(&format!("{QUERY}{limit}")).await? };
     if rows.is_empty() {
         context.output.answer(&format!("nothing was applied to {}", target.describe()));
     } else {

@@ -87,8 +87,11 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         }
         let path = format!("{}/{}_{}.sql", project.config.paths.migrations, version(second)?, file.name);
         let failed = || format!("cannot write {path}");
-        let mut new =
-            std::fs::OpenOptions::new().write(true).create_new(true).open(project.root.join(&path)).or_failed(failed)?;
+        let mut new = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(project.root.join(&path))
+            .or_failed(failed)?;
         new.write_all(file.text.as_bytes()).or_failed(failed)?;
         out.answer(&path);
         written.push(path);
@@ -100,7 +103,8 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
 
 /// UTC to the second: 20240712093000.
 pub fn version(second: i64) -> Result<String> {
-    let time = Timestamp::from_second(second).map_err(|e| Error::failed("the clock shows no sensible time").cause(e))?;
+    let time =
+        Timestamp::from_second(second).map_err(|e| Error::failed("the clock shows no sensible time").cause(e))?;
     Ok(time.to_zoned(TimeZone::UTC).strftime("%Y%m%d%H%M%S").to_string())
 }
 

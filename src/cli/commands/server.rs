@@ -59,7 +59,8 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         }
         Action::Url => {
             let address = server.address().await?.ok_or_else(|| {
-                Error::failed("the embedded server of this repository does not run").help("`dbbuild server start` starts it.")
+                Error::failed("the embedded server of this repository does not run")
+                    .help("`dbbuild server start` starts it.")
             })?;
             out.answer(&address.url(database));
             out.json(&serde_json::json!({ "url": address.url(database) }));

@@ -76,8 +76,14 @@ pub async fn verify(
     sink: &(dyn Fn(Event) + Send + Sync),
 ) -> Result<Vec<String>> {
     let path = &tree.config.paths.baseline;
-    let request =
-        Request { config: &tree.config, sources, baseline_path: path, goal: Goal::Compare, cache: &project.cache, sink };
+    let request = Request {
+        config: &tree.config,
+        sources,
+        baseline_path: path,
+        goal: Goal::Compare,
+        cache: &project.cache,
+        sink,
+    };
     let proof = prove::prove(&request).await?;
     project.cache.put(Kind::Verdict, &prove::verdict_key(&tree.config, sources), "proved");
     project.cache.put(Kind::Verdict, &tree.key(), "proved");

@@ -49,8 +49,7 @@ fn facts_query() -> String {
 }
 
 const MARK: &str = "SELECT name, protected, system_identifier, database_oid::text, server_id FROM dbbuild.environment";
-const MIGRATIONS: &str =
-    "SELECT version, name, checksum, state = 'applied', up_sql IS NOT NULL OR origin = 'run' FROM dbbuild.migration ORDER BY position";
+const MIGRATIONS: &str = "SELECT version, name, checksum, state = 'applied', up_sql IS NOT NULL OR origin = 'run' FROM dbbuild.migration ORDER BY position";
 const FILES: &str = "SELECT kind, name, checksum FROM dbbuild.file";
 
 /// Reads what the guard and the plan need.

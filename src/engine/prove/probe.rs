@@ -127,9 +127,8 @@ struct Trace {
 async fn run(worker: &Worker<'_>, script: &Script, look: Look<'_>) -> Result<Verdict> {
     let session = worker.session();
     // What is deferred would happen at COMMIT, which does not come.
-    let question = format!(
-        "SET CONSTRAINTS ALL IMMEDIATE; {NEUTRAL}; SELECT pg_catalog.pg_current_xact_id_if_assigned()::text"
-    );
+    let question =
+        format!("SET CONSTRAINTS ALL IMMEDIATE; {NEUTRAL}; SELECT pg_catalog.pg_current_xact_id_if_assigned()::text");
     let xid = match worker.ask_after(script, &question).await? {
         Ok(Some(xid)) => xid,
         Ok(None) => {

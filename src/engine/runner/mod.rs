@@ -91,7 +91,10 @@ pub async fn run(cleared: &Cleared, session: Session, options: &RunOptions<'_>) 
     )
     .await?;
     if plan.install {
-        worker.execute(history::SCHEMA).await.map_err(|e| e.help("the version table could not be made; nothing was run."))?;
+        worker
+            .execute(history::SCHEMA)
+            .await
+            .map_err(|e| e.help("the version table could not be made; nothing was run."))?;
     }
     let mut report = Report { notes: plan.notes.clone(), ..Report::default() };
     let total = plan.migrations().count();
@@ -130,11 +133,8 @@ fn migrations_ahead(steps: &[Step]) -> Vec<&Migration> {
 async fn run_step(step: &Step, cleared: &Cleared, worker: &mut Worker<'_>, report: &mut Report) -> Result<()> {
     match step {
         Step::Mark { environment, protected } => {
-            let mark = Mark {
-                environment: environment.clone(),
-                protected: *protected,
-                binding: cleared.binding().clone(),
-            };
+            let mark =
+                Mark { environment: environment.clone(), protected: *protected, binding: cleared.binding().clone() };
             worker.execute(&history::write_mark(&mark)).await
         }
         Step::Baseline { path, text } => load_baseline(worker, path, text).await,

@@ -3,10 +3,10 @@
 //! The catalogs answer for index builds, index drops and detached partitions; what may simply be repeated is repeated.
 //! Where nothing can tell, dbbuild stops and asks.
 
+use super::Event;
 use super::journal::Journaled;
 use super::message::Unit;
 use super::worker::{Worker, title};
-use super::Event;
 use crate::engine::history::literal;
 use crate::error::{Error, Result};
 use crate::model::migration::Migration;
@@ -48,10 +48,10 @@ async fn index_built(worker: &Worker<'_>, name: Option<&str>, table: &str, row: 
     let known: Vec<String> = row.indexes.iter().map(u32::to_string).collect();
     let named = name.map_or_else(String::new, |name| {
         let bare = name.rsplit('.').next().unwrap_or(name);
-        let bare = bare.strip_prefix('"').and_then(|b| b.strip_suffix('"')).map_or_else(
-            || bare.to_lowercase(),
-            |quoted| quoted.replace("\"\"", "\""),
-        );
+        let bare = bare
+            .strip_prefix('"')
+            .and_then(|b| b.strip_suffix('"'))
+            .map_or_else(|| bare.to_lowercase(), |quoted| quoted.replace("\"\"", "\""));
         format!("AND c.relname = {}", literal(&bare))
     });
     let sql = format!(
@@ -68,7 +68,8 @@ async fn index_built(worker: &Worker<'_>, name: Option<&str>, table: &str, row: 
         if found.get(1).cloned().flatten().as_deref() == Some("t") {
             built = true;
         } else {
-            worker.tell(Event::Note(format!("the index {index} was left invalid by an interruption and is made again")));
+            worker
+                .tell(Event::Note(format!("the index {index} was left invalid by an interruption and is made again")));
             worker.execute("SET lock_timeout = 0").await?;
             worker.execute(&format!("DROP INDEX CONCURRENTLY IF EXISTS {index}")).await?;
         }

@@ -432,7 +432,11 @@ impl Worker<'_> {
     ///
     /// # Errors
     /// The connection is gone.
-    pub async fn ask_after(&self, script: &Script, question: &str) -> Result<std::result::Result<Option<String>, Error>> {
+    pub async fn ask_after(
+        &self,
+        script: &Script,
+        question: &str,
+    ) -> Result<std::result::Result<Option<String>, Error>> {
         let body = script.body()?;
         let last = |messages: &[SimpleQueryMessage]| {
             messages.iter().rev().find_map(|message| match message {

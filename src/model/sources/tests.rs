@@ -67,8 +67,8 @@ fn everything_has_its_place_and_order() {
     let sources = read(ALL);
     assert_eq!(sources.migrations.iter().map(Migration::label).collect::<Vec<_>>(), ["9_a", "10_b"]);
     assert_eq!(names(&sources.init), ["a.sql", "b.sql"]);
-    assert_eq!(names(&sources.env_init["production"]), ["p.sql"]);
-    assert_eq!(names(&sources.testdata["default"]), ["t.sql"]);
+    assert_eq!(names(&sources.env_init["production"]), ["production/p.sql"]);
+    assert_eq!(names(&sources.testdata["default"]), ["default/t.sql"]);
     assert_eq!(names(&sources.checks), ["c.sql"]);
     assert_eq!(sources.baseline.as_deref(), Some(&b"--"[..]));
     assert_eq!(sources.roles.as_deref(), Some("# r\n"));

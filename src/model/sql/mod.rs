@@ -90,8 +90,8 @@ impl Iterator for Statements<'_> {
 impl Statements<'_> {
     fn statement(&self, range: Range<usize>, copy_data: Option<Range<usize>>) -> Statement {
         let kind = classify(&self.text[range.clone()]);
-        let end = self.text.len();
-        // A COPY at the very end, without its `;`, reads no data; it still has to be told so.
+        let end = range.end;
+        // A COPY whose data the scanner did not see, as at the very end without its `;`, still has to be told so.
         let copy_data = copy_data.or((kind == StatementKind::CopyFromStdin).then_some(end..end));
         Statement { range, kind, copy_data }
     }

@@ -33,7 +33,8 @@ pub struct InitFile {
 pub fn git_attributes(paths: &Paths) -> String {
     let mut patterns = vec![FILE_NAME.to_owned()];
     let above = |path: &str| path.rsplit_once('/').map(|(above, _)| above.to_owned());
-    let common = above(&paths.baseline).filter(|common| paths.folders().iter().all(|(_, f)| above(f).as_ref() == Some(common)));
+    let common =
+        above(&paths.baseline).filter(|common| paths.folders().iter().all(|(_, f)| above(f).as_ref() == Some(common)));
     match common {
         Some(common) => patterns.push(format!("{common}/**/*.sql")),
         None => {
