@@ -13,3 +13,4 @@ mod proof;
 mod sample;
 mod support;
 mod tour;
+mod verify;
