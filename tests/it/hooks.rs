@@ -1,0 +1,177 @@
+//! The hooks, with the real git: installed beside what is there, judging exactly what a commit will hold.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Instant;
+
+use crate::support::{World, server};
+
+const CONFIG: &str = "[postgres]\nversion = 15\nthrowaway = \"local\"\n";
+const ONE: &str = "CREATE TABLE IF NOT EXISTS a (id int PRIMARY KEY);\n";
+const TWO: &str = "CREATE TABLE IF NOT EXISTS b (id int PRIMARY KEY);\n";
+
+fn executable(world: &World, path: &str, text: &str) {
+    world.write(path, text);
+    fs::set_permissions(world.path(path), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// A committed project of one migration with a proved baseline and installed hooks.
+fn project() -> World {
+    let world = World::new();
+    world.write("dbbuild.toml", CONFIG).write("db/migrations/1_a.sql", ONE).write("notes.txt", "one\n");
+    world.dbbuild(&["baseline"]).ok();
+    world.dbbuild(&["hooks", "install"]).ok();
+    world.commit("start").ok();
+    world
+}
+
+#[test]
+fn the_index_is_judged_however_the_commit_is_made() {
+    if server(15).is_none() {
+        return;
+    }
+    let world = project();
+    let commits = || world.git(&["rev-list", "--count", "HEAD"]).ok().stdout.trim().to_owned();
+    world.write("db/migrations/2_b.sql", TWO).git(&["add", "db"]).ok();
+    let refused = world.git(&["commit", "-m", "stale"]);
+    refused.fails(1).says("db/baseline.sql is stale").says("dbbuild baseline");
+    assert_eq!(commits(), "1");
+
+    // The right baseline on disk does not help while the index holds the old one.
+    world.dbbuild(&["baseline"]).ok();
+    world.git(&["commit", "-m", "still stale"]).fails(1).says("stale");
+    world.git(&["commit", "--only", "-m", "notes", "--allow-empty", "notes.txt"]).ok();
+    world.git(&["commit", "--only", "-m", "one of two", "db/migrations/2_b.sql"]).fails(1).says("stale");
+    world.git(&["commit", "-a", "-m", "both"]).ok();
+    assert_eq!(commits(), "3");
+
+    // Damage on disk does not hurt while the index is sound; `commit -a` takes it along.
+    world.write("db/migrations/2_b.sql", "CREATE TABLE b (id int;\n").write("notes.txt", "two\n");
+    world.git(&["add", "notes.txt"]).ok();
+    world.git(&["commit", "-m", "notes again"]).ok();
+    world.git(&["commit", "-a", "-m", "broken"]).fails(1).says("db/migrations/2_b.sql");
+    world.git(&["commit", "--only", "-m", "broken", "db/migrations/2_b.sql"]).fails(1).says("db/migrations/2_b.sql");
+    world.git(&["checkout", "--", "db"]).ok();
+
+    // Part of a file: the index holds the first half of what is on disk.
+    let both = format!("{ONE}\n{}\n{TWO}", "-- \n".repeat(10)).replace("-- \n", "-- between\n");
+    world.write("db/migrations/3_c.sql", both.replace(" a ", " c ").replace(" b ", " d "));
+    world.write("part.sql", ONE.replace(" a ", " c "));
+    let blob = world.git(&["hash-object", "-w", "part.sql"]).ok().stdout.trim().to_owned();
+    world.git(&["update-index", "--add", "--cacheinfo", &format!("100644,{blob},db/migrations/3_c.sql")]).ok();
+    world.git(&["commit", "-m", "part"]).fails(1).says("table `public.c`").says_not("public.d");
+    world.dbbuild(&["verify", "--fix"]).ok().says("was written in the index");
+    world.git(&["commit", "-m", "part"]).ok();
+    world.dbbuild(&["verify", "--rev", "HEAD"]).ok();
+    world.git(&["commit", "--amend", "-m", "part, said better"]).ok();
+    world.dbbuild(&["verify", "--rev", "no-such-revision"]).fails(2).says("no-such-revision");
+}
+
+#[test]
+fn nothing_of_the_database_staged_costs_nothing_and_starts_nothing() {
+    let world = World::new();
+    world.write("dbbuild.toml", CONFIG).write("notes.txt", "one\n");
+    world.commit("start").ok();
+    world.dbbuild(&["hooks", "install"]).ok();
+    world.write("notes.txt", "two\n").write("db/migrations/1_a.sql", "broken (");
+    world.git(&["add", "notes.txt"]).ok();
+    let start = Instant::now();
+    world.git(&["commit", "-m", "notes"]).ok();
+    assert!(start.elapsed().as_millis() < 1500, "{:?}", start.elapsed());
+    world.dbbuild(&["hook", "pre-commit"]).ok().says_not("error");
+}
+
+#[test]
+fn existing_hooks_run_first_and_their_status_counts() {
+    let world = World::new();
+    world.write("dbbuild.toml", CONFIG);
+    executable(&world, ".git/hooks/pre-commit", "#!/bin/sh\necho own hook\nexit ${OWN_STATUS:-0}\n");
+    world.dbbuild(&["hooks", "status"]).ok().says("pre-commit: another script").says("post-merge: not installed");
+    world.dbbuild(&["hooks", "install"]).ok().says("runs first");
+    world.dbbuild(&["hooks", "install"]).ok().says("pre-commit is installed already");
+    world.dbbuild(&["hooks", "status"]).ok().says("pre-commit: installed").says("post-merge: installed");
+    world.write("a.txt", "a").git(&["add", "a.txt"]).ok();
+    let commit = |status: &str| {
+        let mut command = world.command("git");
+        command.env("OWN_STATUS", status).args(["commit", "-m", "x"]);
+        world.run(&mut command)
+    };
+    commit("7").fails(1).says("own hook");
+    commit("0").ok().says("own hook");
+    world.dbbuild(&["hooks", "uninstall"]).ok().says("is back");
+    assert!(world.read(".git/hooks/pre-commit").contains("own hook"));
+    assert!(!world.path(".git/hooks/pre-commit.local").exists() && !world.path(".git/hooks/post-merge").exists());
+    world.dbbuild(&["hooks", "uninstall"]).ok().says("not dbbuild's");
+
+    executable(&world, ".git/hooks/pre-commit", "#!/bin/sh\ndbbuild hook pre-commit\n");
+    world.dbbuild(&["hooks", "install"]).ok().says("calls dbbuild already");
+    world.dbbuild(&["hooks", "status", "--json"]).ok().says("pre-commit: another script, which calls dbbuild");
+    World::without_git().dbbuild(&["hooks", "install"]).fails(2).says("git init");
+}
+
+#[test]
+fn a_moved_hooks_folder_a_linked_work_tree_and_git_dir_are_honoured() {
+    if server(15).is_none() {
+        return;
+    }
+    let world = project();
+    world.git(&["config", "core.hooksPath", ".githooks"]).ok();
+    world.dbbuild(&["hooks", "status"]).ok().says("pre-commit: not installed");
+    world.dbbuild(&["hooks", "install"]).ok().says("core.hooksPath");
+    assert!(world.path(".githooks/pre-commit").exists());
+    world.git(&["config", "--unset", "core.hooksPath"]).ok();
+    fs::remove_dir_all(world.path(".githooks")).unwrap();
+
+    let tree = world.home().join("linked");
+    world.git(&["worktree", "add", "-q", tree.to_str().unwrap(), "-b", "side"]).ok();
+    let inside = |program: &str, arguments: &[&str]| {
+        let mut command = world.command(program);
+        command.current_dir(&tree).args(arguments);
+        world.run(&mut command)
+    };
+    inside("dbbuild", &["hooks", "status"]).ok().says("pre-commit: installed");
+    fs::write(tree.join("db/migrations/2_b.sql"), TWO).unwrap();
+    inside("git", &["add", "--all"]).ok();
+    inside("git", &["commit", "-m", "stale"]).fails(1).says("stale");
+    inside("dbbuild", &["verify", "--fix"]).ok();
+    inside("git", &["commit", "-m", "right"]).ok();
+    inside("dbbuild", &["verify"]).ok().says("was proved before");
+
+    let git_dir = world.path(".git");
+    let mut command = world.command("dbbuild");
+    command.env("GIT_DIR", git_dir).env("GIT_WORK_TREE", world.path("")).args(["verify", "--rev", "side"]);
+    world.run(&mut command).ok().says("was proved before");
+    let mut command = world.command("git");
+    command.current_dir(world.path("db")).args(["commit", "--allow-empty", "-m", "from a folder below"]);
+    world.run(&mut command).ok();
+}
+
+#[test]
+fn a_merge_tells_what_is_pending() {
+    let Some(server) = server(15) else { return };
+    let database = server.fresh_database();
+    let world = World::new();
+    let config = format!("{CONFIG}[env.development]\nurl = \"{}\"\n", database.url);
+    world.write("dbbuild.toml", config).write("db/migrations/1_a.sql", ONE);
+    world.dbbuild(&[]).ok();
+    world.dbbuild(&["hooks", "install"]).ok();
+    world.commit("start").ok();
+    world.git(&["checkout", "-q", "-b", "side"]).ok();
+    world.write("db/migrations/2_b.sql", TWO);
+    world.dbbuild(&["baseline"]).ok();
+    world.commit("two").ok();
+    world.git(&["checkout", "-q", "main"]).ok();
+    world.git(&["merge", "-q", "side"]).ok().says("1 migration pending").says("run `dbbuild`");
+    world.dbbuild(&[]).ok();
+    world.git(&["merge", "-q", "side"]).ok().says_not("pending");
+}
+
+#[test]
+fn without_dbbuild_nothing_is_committed() {
+    let mut world = World::new();
+    world.write("dbbuild.toml", CONFIG);
+    world.dbbuild(&["hooks", "install"]).ok();
+    world.set("PATH", "/usr/bin:/bin");
+    let commit = world.commit("x");
+    commit.fails(1).says("not found on PATH").says("--no-verify");
+}
