@@ -15,6 +15,7 @@ use clap::{Args, CommandFactory, Parser};
 use commands::Command;
 use output::Output;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Builds a PostgreSQL database from files in git, and proves that they agree
 ///
@@ -31,6 +32,9 @@ pub struct Cli {
 
 const AFTER_HELP: &str = "Exit status: 0 done, or already so; 1 failed or refused; 2 wrong command line or configuration; \
     3 a difference was found.";
+
+/// How long work that cannot be broken off may go on after the command has ended.
+const LAST_MOMENT: Duration = Duration::from_millis(1500);
 
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
@@ -105,14 +109,17 @@ fn start(cli: Cli, output: &Output) -> Result<Done> {
         .enable_all()
         .build()
         .map_err(|e| Error::failed("cannot start").cause(e))?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         tokio::select! {
             done = command.run(&context) => done,
             () = interrupted() => Err(Error::failed("interrupted").help(
                 "what was running is rolled back, throwaway servers are gone; run the same command again, it goes on where it stood.",
             )),
         }
-    })
+    });
+    // A server that is just being started must not hold up the end; it dies with this process.
+    runtime.shutdown_timeout(LAST_MOMENT);
+    done
 }
 
 /// Ctrl-C, or a polite request to end.

@@ -8,21 +8,46 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+/// How the names of files begin that are not yet whole. Sources never begin with a dot.
+const UNFINISHED: &str = ".dbbuild-";
+
 /// Replaces a file's content: the old bytes or the new ones, never a part, whatever happens meanwhile.
 ///
-/// The file keeps its mode; a new one gets the usual one.
+/// The file keeps its mode; a new one gets the usual one. What a killed dbbuild left beside it is removed.
 ///
 /// # Errors
 /// The folder cannot be written or the disk is full; the old file stands as it was.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut new = tempfile::Builder::new().prefix(".dbbuild-").tempfile_in(folder)?;
+    sweep(folder);
+    match write_beside(folder, path, bytes) {
+        // Another dbbuild's sweep took the new file for a left one, in the moment before it was locked.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => write_beside(folder, path, bytes),
+        done => done,
+    }
+}
+
+fn write_beside(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut new = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
+    // The lock says that somebody still writes it; the kernel frees it however that ends. Some file systems have none.
+    let _ = new.as_file().try_lock();
     new.write_all(bytes)?;
     let mode = fs::metadata(path).map_or(0o644, |old| old.permissions().mode() & 0o7777);
     new.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
     new.as_file().sync_all()?;
     new.persist(path).map_err(|e| e.error)?;
     Ok(())
+}
+
+/// Removes unfinished files that nobody writes any more. What cannot be removed does no harm.
+fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let unfinished = entry.file_name().to_string_lossy().starts_with(UNFINISHED)
+            && entry.file_type().is_ok_and(|kind| kind.is_file());
+        if unfinished && fs::File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Reads files and folders of the work tree, given relative to `root`.
@@ -110,6 +135,20 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn sweeps_what_a_killed_writer_left_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = |name: &str| dir.path().join(name);
+        for name in [".dbbuild-left", ".dbbuild-written", ".dbbuild.toml.swp"] {
+            fs::write(place(name), "half").unwrap();
+        }
+        let writer = fs::File::open(place(".dbbuild-written")).unwrap();
+        writer.lock().unwrap();
+        replace(&place("baseline.sql"), b"whole").unwrap();
+        assert!(!place(".dbbuild-left").exists());
+        assert!(place(".dbbuild-written").exists() && place(".dbbuild.toml.swp").exists());
     }
 
     #[test]

@@ -11,6 +11,10 @@ use std::time::{Duration, Instant};
 /// The two halves of the advisory lock's key: "dbbu", and 1 for "the build".
 const KEY: &str = "1684169333, 1";
 
+/// The server ends a killed dbbuild's statement after `client_connection_check_interval`; where it cannot, or where the
+/// session is another program's of the same name, waiting has an end.
+const ORPHANS_LIMIT: Duration = Duration::from_secs(3);
+
 /// The lock; dropping it closes its connection, which frees it.
 pub struct Lock {
     session: Session,
@@ -55,14 +59,34 @@ impl Lock {
         }
     }
 
+    /// Waits until what a killed dbbuild was running has ended: its lock went with it at once, but the server notices only
+    /// after a moment that nobody waits for the answer. `work` is a session as that one was.
+    ///
+    /// # Errors
+    /// The server said no.
+    pub async fn outlast_orphans(&self, work: &Session) -> Result<()> {
+        let sql = "SELECT FROM pg_catalog.pg_stat_activity WHERE pid <> pg_catalog.pg_backend_pid() \
+                   AND datname = pg_catalog.current_database() AND usename = SESSION_USER \
+                   AND application_name = pg_catalog.current_setting('application_name') \
+                   AND state IN ('active', 'idle in transaction', 'idle in transaction (aborted)', 'fastpath function call')";
+        let start = Instant::now();
+        while start.elapsed() < ORPHANS_LIMIT && !work.query_rows(sql).await?.is_empty() {
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        Ok(())
+    }
+
+    /// Whether the connection that holds the lock is known to be gone; asks nobody.
+    pub fn is_lost(&self) -> bool {
+        self.session.is_closed()
+    }
+
     /// Whether the connection that holds the lock still stands.
     ///
     /// # Errors
     /// It does not: another dbbuild may be at work.
     pub async fn check(&self) -> Result<()> {
-        self.session.simple("SELECT 1").await.map(|_| ()).map_err(|e| {
-            Error::failed("lost the connection that holds dbbuild's lock").cause(e).help("run the command again.")
-        })
+        self.session.simple("SELECT 1").await.map(|_| ()).map_err(|e| lost().cause(e))
     }
 
     /// Sessions that the process `pid` waits for.
@@ -94,6 +118,12 @@ impl Lock {
         let rows = self.session.query_rows(&sql).await?;
         Ok(rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()))
     }
+}
+
+/// The error after which nothing more may be written.
+pub fn lost() -> Error {
+    Error::failed("lost the connection that holds dbbuild's lock")
+        .help("another dbbuild may be at work: run the command again, it goes on where this one stood.")
 }
 
 async fn holder(session: &Session) -> Result<String> {

@@ -45,7 +45,8 @@ pub async fn write(target: &Target, config: &Config, settlements: &[Settlement])
     let session = target.connect_to_write(config).await?;
     let _lock = target.lock(config, &|_| {}).await?;
     for Settlement { version, ordinal, done } in settlements {
-        let condition = format!("WHERE version = '{version}' AND ordinal = {ordinal} AND state = 'started'");
+        let condition =
+            format!("WHERE version::pg_catalog.numeric = '{version}' AND ordinal = {ordinal} AND state = 'started'");
         let sql = if *done {
             format!("UPDATE dbbuild.statement SET state = 'done' {condition} RETURNING 1")
         } else {

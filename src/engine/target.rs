@@ -156,15 +156,16 @@ impl Target {
     pub async fn open(&self, config: &Config) -> Result<(Session, bool)> {
         match self.connect_to_write(config).await {
             Err(e) if e.code() == Some("3D000") => {
-                self.maintain(&create_statement(self.settings.database(), config, self.embedded)).await.map_err(
-                    |e| {
-                        e.help(format!(
-                            "make the database {} yourself, then run the command again.",
-                            self.settings.database()
-                        ))
-                    },
-                )?;
-                Ok((self.connect_to_write(config).await?, true))
+                let made = self.maintain(&create_statement(self.settings.database(), config, self.embedded)).await;
+                let made = match made {
+                    // Another dbbuild made it at the same time; seen early (42P04) or late (23505).
+                    Err(e) if matches!(e.code(), Some("42P04" | "23505")) => false,
+                    made => made.map(|()| true).map_err(|e| {
+                        let database = self.settings.database();
+                        e.help(format!("make the database {database} yourself, then run the command again."))
+                    })?,
+                };
+                Ok((self.connect_to_write(config).await?, made))
             }
             other => other.map(|session| (session, false)),
         }

@@ -129,6 +129,7 @@ pub async fn run(work: &Work<'_>, target: &Target, session: Session) -> Result<O
     let lock = target
         .lock(work.config, &|holder| (work.sink)(Event::Note(format!("waits for another dbbuild: {holder}"))))
         .await?;
+    lock.outlast_orphans(&session).await?;
     // What was found without the lock may be old by now.
     let found = target.read(&session).await?;
     let plan = plan_for(work, target, &found)?;

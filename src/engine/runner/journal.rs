@@ -1,39 +1,19 @@
 //! Non-transactional migrations: a journal, statement by statement, that says after a kill what was done.
 //!
-//! A statement that can share a transaction with its journal row does, so it is done exactly once. The others write
-//! "started" first; after an interruption the catalogs say what became of them, and where they cannot, dbbuild stops
-//! and asks. Statements between a file's own BEGIN and COMMIT are one entry.
+//! A statement that can share a transaction with its journal row does, so it is done exactly once; the file's own
+//! BEGIN … COMMIT takes its row in before the COMMIT. The others write "started" first; after an interruption the
+//! catalogs say what became of them ([`super::settle`]), and where they cannot, dbbuild stops and asks.
 
+use super::Event;
+use super::entry::{Entry, Shape, entries};
 use super::message::Unit;
-use super::worker::{UnitFailure, Worker, describe, is_contention, needs_autocommit, title};
-use super::{Event, settle};
+use super::settle::{self, Settled};
+use super::worker::{AS_SELF, UnitFailure, Worker, describe, needs_autocommit, title};
 use crate::engine::history;
 use crate::error::{Error, Result};
-use crate::model::checksum::Checksum;
 use crate::model::migration::Migration;
-use crate::model::sql::{NonTransactional, StatementKind};
+use crate::model::sql::NonTransactional;
 use std::collections::BTreeMap;
-
-/// One journal entry to be: statements `first..=last` of the file.
-struct Entry {
-    first: usize,
-    last: usize,
-    kind: Shape,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Shape {
-    /// May share a transaction with its journal row.
-    Shared,
-    /// Sets something for the session: made again on resume.
-    Session,
-    /// Makes a temporary object: a resume must begin at the first statement.
-    Temporary,
-    /// Must stand alone.
-    Alone,
-    /// The file's own BEGIN … COMMIT.
-    Group,
-}
 
 /// What the journal says of one entry.
 #[derive(Debug, Clone)]
@@ -44,260 +24,330 @@ pub(super) struct Journaled {
     pub indexes: Vec<u32>,
 }
 
+/// One run of one migration.
+pub(super) struct Journal<'j, 'w> {
+    pub worker: &'j Worker<'w>,
+    pub unit: Unit<'j>,
+    pub migration: &'j Migration,
+}
+
 /// Runs or resumes a migration statement by statement.
 ///
 /// # Errors
 /// A statement failed, or what an interrupted one did cannot be told. Earlier statements stay; the journal has them.
-pub(super) async fn run(worker: &mut Worker<'_>, migration: &Migration) -> Result<()> {
+pub(super) async fn run(worker: &Worker<'_>, migration: &Migration) -> Result<()> {
     let unit = Unit::plain(&migration.up)?;
-    let entries = entries(&unit);
-    let mut journal = open(worker, migration).await?;
-    if interrupted_with_temporary(&unit, &entries, &journal) {
-        worker.tell(Event::Note(format!(
-            "{} begins again at its first statement: a temporary table of the interrupted run is gone",
-            migration.path
-        )));
-        worker.execute(&format!("DELETE FROM dbbuild.statement WHERE version = '{}'", migration.version)).await?;
-        journal.clear();
+    let entries = entries(&unit)?;
+    let journal = Journal { worker, unit, migration };
+    let outcome = journal.go_on(&entries).await;
+    if outcome.is_err() && !worker.session().is_closed() {
+        journal.forget_if_untouched().await?;
     }
-    for entry in &entries {
-        let ordinal = entry.first + 1;
-        match journal.get(&ordinal) {
-            Some(row) if row.checksum != checksum(&unit, entry).to_string() => {
-                return Err(changed(&unit, migration, entry));
-            }
-            Some(row) if row.done => {
-                if entry.kind == Shape::Session {
-                    step(worker, &unit, migration, entry, text(&unit, entry)).await?;
-                }
-                continue;
-            }
-            Some(row) if settle::settled(worker, &unit, migration, entry.first, row).await? => {
-                worker.execute(&done(migration, ordinal)).await?;
-                continue;
-            }
-            Some(_) | None => {}
+    outcome
+}
+
+impl Journal<'_, '_> {
+    /// Does what is left to do.
+    async fn go_on(&self, entries: &[Entry]) -> Result<()> {
+        let worker = self.worker;
+        let mut known = self.open().await?;
+        self.unedited(entries, &known)?;
+        worker.execute_as_self(&history::resume_migration(self.migration, worker.author())).await?;
+        worker.execute(&format!("SET lock_timeout = {}", worker.envelope().lock_timeout)).await?;
+        if self.lost_temporary(entries, &known) {
+            self.begin_again(entries, &known).await?;
+            known.clear();
         }
-        perform(worker, &unit, migration, entry).await?;
-    }
-    worker.execute(&worker.envelope().reset).await?;
-    worker.execute(&history::finish_migration(&migration.version)).await.map_err(|e| {
-        e.cause("dbbuild's own record could not be completed").help("a script must not change the schema dbbuild.")
-    })
-}
-
-async fn open(worker: &Worker<'_>, migration: &Migration) -> Result<BTreeMap<usize, Journaled>> {
-    let version = &migration.version;
-    let exists = format!("SELECT FROM dbbuild.migration WHERE version = '{version}'");
-    if worker.session().query_rows(&exists).await?.is_empty() {
-        worker.execute(&history::insert_migration(migration, false, worker.author())).await?;
-        return Ok(BTreeMap::new());
-    }
-    worker.execute(&history::resume_migration(migration, worker.author())).await?;
-    let sql = format!(
-        "SELECT ordinal, checksum, state = 'done', pg_catalog.array_to_string(indexes, ' ') \
-         FROM dbbuild.statement WHERE version = '{version}'"
-    );
-    let rows = worker.session().query_rows(&sql).await?;
-    let entry = |row: Vec<Option<String>>| {
-        let text = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();
-        let indexes = text(3).split_whitespace().filter_map(|oid| oid.parse().ok()).collect();
-        (text(0).parse().unwrap_or(0), Journaled { checksum: text(1), done: text(2) == "t", indexes })
-    };
-    Ok(rows.into_iter().map(entry).collect())
-}
-
-fn entries(unit: &Unit<'_>) -> Vec<Entry> {
-    let mut entries = Vec::new();
-    let mut group: Option<usize> = None;
-    for (n, statement) in unit.body.statements.iter().enumerate() {
-        let shape = match &statement.kind {
-            StatementKind::Begin => {
-                group.get_or_insert(n);
-                continue;
+        for entry in entries {
+            match known.get(&entry.ordinal()) {
+                Some(row) if row.done => self.set_again(entry).await?,
+                Some(row) => self.settle(entry, row).await?,
+                None => self.perform(entry).await?,
             }
-            StatementKind::Commit | StatementKind::Rollback if group.is_some() => {
-                entries.push(Entry { first: group.take().unwrap_or(n), last: n, kind: Shape::Group });
-                continue;
-            }
-            // As psql has it: COMMIT outside a transaction is a warning.
-            StatementKind::Commit | StatementKind::Rollback => continue,
-            _ if group.is_some() => continue,
-            StatementKind::SetSession => Shape::Session,
-            StatementKind::CreateTemp => Shape::Temporary,
-            StatementKind::NonTransactional(_) => Shape::Alone,
-            _ => Shape::Shared,
+        }
+        worker.execute(&worker.envelope().reset).await?;
+        worker.execute(&history::finish_migration(&self.migration.version)).await.map_err(|e| {
+            e.cause("dbbuild's own record could not be completed").help("a script must not change the schema dbbuild.")
+        })
+    }
+
+    /// A migration of which nothing was carried out was never begun: it may be edited at will.
+    async fn forget_if_untouched(&self) -> Result<()> {
+        let version = &self.migration.version;
+        let sql = format!(
+            "DELETE FROM dbbuild.migration WHERE version = '{version}' AND state = 'started' \
+             AND NOT EXISTS (SELECT FROM dbbuild.statement s WHERE s.version = '{version}')"
+        );
+        self.worker.execute_as_self(&sql).await
+    }
+
+    /// Begins the migration, or reads what an interrupted run of it left.
+    async fn open(&self) -> Result<BTreeMap<usize, Journaled>> {
+        let version = &self.migration.version;
+        let session = self.worker.session();
+        let exists = format!("SELECT FROM dbbuild.migration WHERE version = '{version}'");
+        if session.query_rows(&exists).await?.is_empty() {
+            let row = history::insert_migration(self.migration, false, self.worker.author());
+            // Left by somebody who took the migration's row away by hand.
+            let stale = format!("DELETE FROM dbbuild.statement WHERE version = '{version}'");
+            self.worker.execute_as_self(&format!("{stale}; {row}")).await?;
+            return Ok(BTreeMap::new());
+        }
+        let sql = format!(
+            "SELECT ordinal, checksum, state = 'done', pg_catalog.array_to_string(indexes, ' ') \
+             FROM dbbuild.statement WHERE version = '{version}'"
+        );
+        let rows = session.query_rows(&sql).await?;
+        let entry = |row: Vec<Option<String>>| {
+            let text = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();
+            let indexes = text(3).split_whitespace().filter_map(|oid| oid.parse().ok()).collect();
+            (text(0).parse().unwrap_or(0), Journaled { checksum: text(1), done: text(2) == "t", indexes })
         };
-        entries.push(Entry { first: n, last: n, kind: shape });
+        Ok(rows.into_iter().map(entry).collect())
     }
-    if let Some(first) = group {
-        entries.push(Entry { first, last: unit.body.statements.len() - 1, kind: Shape::Group });
+
+    /// What ran must stand in the file as it ran; what had not run may have been edited.
+    fn unedited(&self, entries: &[Entry], known: &BTreeMap<usize, Journaled>) -> Result<()> {
+        let same = |ordinal: &usize, row: &Journaled| {
+            let entry = entries.iter().find(|entry| entry.ordinal() == *ordinal);
+            entry.is_some_and(|entry| entry.checksum(&self.unit).to_string() == row.checksum)
+        };
+        let Some((ordinal, row)) = known.iter().find(|(ordinal, row)| !same(ordinal, row)) else { return Ok(()) };
+        let (n, title) = (ordinal - 1, title(self.migration));
+        let error = if row.done {
+            Error::failed(format!("{title} was interrupted, and its statement {ordinal}, which ran, was changed since"))
+                .help("statements that ran before the interruption must stay as they were; only later ones may change.")
+        } else {
+            Error::failed(format!("{title} was interrupted while its statement {ordinal} ran, which was changed since")).help(
+                format!(
+                    "take the edit back; or look what it did, then say it: `dbbuild apply --settle {0}:{ordinal}=done` or \
+                     `dbbuild apply --settle {0}:{ordinal}=retry`.",
+                    self.migration.version
+                ),
+            )
+        };
+        Err(error.at(self.unit.place_of_statement(n)))
     }
-    entries
-}
 
-fn interrupted_with_temporary(unit: &Unit<'_>, entries: &[Entry], journal: &BTreeMap<usize, Journaled>) -> bool {
-    let made = |entry: &&Entry| entry.kind == Shape::Temporary && journal.contains_key(&(entry.first + 1));
-    let unfinished = journal.len() < entries.len() || journal.values().any(|row| !row.done);
-    !unit.body.statements.is_empty() && unfinished && entries.iter().any(|entry| made(&entry))
-}
+    /// Whether later statements would miss a temporary table of the interrupted run.
+    fn lost_temporary(&self, entries: &[Entry], known: &BTreeMap<usize, Journaled>) -> bool {
+        let unfinished = entries.iter().any(|entry| known.get(&entry.ordinal()).is_none_or(|row| !row.done));
+        let made = |entry: &Entry| entry.makes_temporary(&self.unit) && known.contains_key(&entry.ordinal());
+        unfinished && entries.iter().any(made)
+    }
 
-/// Runs one entry with its journal row.
-async fn perform(worker: &Worker<'_>, unit: &Unit<'_>, migration: &Migration, entry: &Entry) -> Result<()> {
-    let ordinal = entry.first + 1;
-    let insert = |state: &str| {
+    async fn begin_again(&self, entries: &[Entry], known: &BTreeMap<usize, Journaled>) -> Result<()> {
+        for entry in entries {
+            if let Some(row) = known.get(&entry.ordinal()).filter(|row| !row.done) {
+                // An invalid index must not stand in the way of the second try.
+                settle::settled(self, entry, row).await?;
+            }
+        }
+        self.worker.tell(Event::Note(format!(
+            "{} begins again at its first statement: a temporary table of the interrupted run is gone",
+            self.migration.path
+        )));
+        let sql = format!("DELETE FROM dbbuild.statement WHERE version = '{}'", self.migration.version);
+        self.worker.execute_as_self(&sql).await
+    }
+
+    /// A new session has lost what a done entry set.
+    async fn set_again(&self, entry: &Entry) -> Result<()> {
+        for n in entry.session_settings(&self.unit) {
+            if let Err(failure) = self.worker.send_range(&self.unit, n, n).await {
+                return Err(self.stopped(entry, failure));
+            }
+            self.keep_work_settings(n).await?;
+        }
+        Ok(())
+    }
+
+    /// Finds out what became of an interrupted entry, and does it where it was not done.
+    async fn settle(&self, entry: &Entry, row: &Journaled) -> Result<()> {
+        match settle::settled(self, entry, row).await? {
+            Settled::Done => self.worker.execute_as_self(&self.done(entry)).await,
+            Settled::NotDone => {
+                self.forget(entry).await?;
+                self.perform(entry).await
+            }
+        }
+    }
+
+    /// Runs one entry with its journal row, trying again where a lock refused it.
+    async fn perform(&self, entry: &Entry) -> Result<()> {
+        let mut shape = entry.shape;
+        for attempt in 1.. {
+            let outcome = match shape {
+                Shape::Shared | Shape::Group => self.shared(entry).await,
+                Shape::RolledBack => self.worker.send_range(&self.unit, entry.first, entry.last).await,
+                Shape::Alone => return self.alone(entry).await,
+            };
+            let Err(failure) = outcome else { break };
+            if failure.error.gone {
+                return Err(self.stopped(entry, failure));
+            }
+            self.worker.execute("ROLLBACK").await?;
+            if shape == Shape::Shared && needs_autocommit(&failure.error) {
+                shape = Shape::Alone;
+            } else if !self.worker.waits_to_retry(attempt, &failure).await {
+                return Err(self.stopped(entry, failure));
+            }
+        }
+        if shape == Shape::RolledBack {
+            self.worker.execute_as_self(&self.insert(entry, "done")).await?;
+        }
+        for n in entry.session_settings(&self.unit) {
+            self.keep_work_settings(n).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs an entry in the transaction that writes its row. Who else ran it meanwhile has written that row: 23505.
+    async fn shared(&self, entry: &Entry) -> std::result::Result<(), UnitFailure> {
+        let row = self.insert(entry, "done");
+        if entry.shape == Shape::Group {
+            let statements = &self.unit.body.statements;
+            let commit = statements.get(entry.last).and_then(|one| self.unit.body.text.get(one.range.clone()));
+            let tail = format!("{AS_SELF}; {row}; {}", commit.unwrap_or("COMMIT"));
+            return self.worker.send_between(&self.unit, (entry.first, entry.last - 1), "", &tail).await;
+        }
+        let tail = format!("{AS_SELF}; {row}; COMMIT");
+        self.worker.send_between(&self.unit, (entry.first, entry.last), "BEGIN;", &tail).await
+    }
+
+    /// Runs an entry outside a transaction of dbbuild's.
+    async fn alone(&self, entry: &Entry) -> Result<()> {
+        let patient = entry.non_transactional(&self.unit).is_some_and(waits_for_others);
+        for attempt in 1.. {
+            self.worker.execute_as_self(&self.insert(entry, "started")).await?;
+            if patient {
+                self.worker.execute(NO_LOCK_TIMEOUT).await?;
+            }
+            let outcome = self.worker.send_range(&self.unit, entry.first, entry.last).await;
+            let Err(failure) = outcome else { break };
+            if failure.error.gone {
+                return Err(self.stopped(entry, failure));
+            }
+            self.worker.execute("ROLLBACK").await?;
+            if patient {
+                self.worker.execute(LOCK_TIMEOUT_AGAIN).await?;
+            }
+            // The server said that it failed: what it left is taken away now, and the row with it. A procedure that
+            // commits may have done part of its work: there the row stays, and the next run asks.
+            if entry.non_transactional(&self.unit).is_some() {
+                let row =
+                    Journaled { checksum: String::new(), done: false, indexes: self.recorded_indexes(entry).await? };
+                if settle::left_by_failure(self, entry, &row).await? == Settled::Done {
+                    break;
+                }
+                self.forget(entry).await?;
+                if self.worker.waits_to_retry(attempt, &failure).await {
+                    continue;
+                }
+            }
+            return Err(self.stopped(entry, failure));
+        }
+        if patient {
+            self.worker.execute(LOCK_TIMEOUT_AGAIN).await?;
+        }
+        self.keep_work_settings(entry.first).await?;
+        self.worker.execute_as_self(&self.done(entry)).await
+    }
+
+    /// After `RESET ALL` and `DISCARD ALL` the time limits of the role and the database would hold again.
+    async fn keep_work_settings(&self, n: usize) -> Result<()> {
+        let range = self.unit.body.statements.get(n).map(|statement| statement.range.clone());
+        let text = range.and_then(|range| self.unit.body.text.get(range)).unwrap_or_default();
+        let words: Vec<&str> = text.split_whitespace().take(2).collect();
+        let resets = matches!(words.as_slice(), [verb, all] if all.eq_ignore_ascii_case("all")
+            && (verb.eq_ignore_ascii_case("reset") || verb.eq_ignore_ascii_case("discard")));
+        if !resets {
+            return Ok(());
+        }
+        let settings = self.worker.session().work_settings();
+        self.worker.execute(&format!("{settings}; SET lock_timeout = {}", self.worker.envelope().lock_timeout)).await
+    }
+
+    async fn recorded_indexes(&self, entry: &Entry) -> Result<Vec<u32>> {
+        let sql = format!(
+            "SELECT pg_catalog.unnest(indexes) FROM dbbuild.statement WHERE version = '{}' AND ordinal = {}",
+            self.migration.version,
+            entry.ordinal()
+        );
+        let sql = format!("BEGIN READ ONLY; {AS_SELF}; {sql}; COMMIT");
+        let rows = self.worker.session().query_rows(&sql).await?;
+        Ok(rows.into_iter().flatten().flatten().filter_map(|oid| oid.parse().ok()).collect())
+    }
+
+    /// The row of an entry. With that of a concurrent build stand the indexes that were there before it, so that a new,
+    /// invalid one is known to be ours.
+    fn insert(&self, entry: &Entry, state: &str) -> String {
+        let before = match entry.non_transactional(&self.unit) {
+            Some(NonTransactional::CreateIndexConcurrently { table, .. }) => {
+                format!("indrelid = pg_catalog.to_regclass({})", history::literal(table))
+            }
+            Some(NonTransactional::ReindexConcurrently { .. }) => "NOT indisvalid".to_owned(),
+            _ => "false".to_owned(),
+        };
         format!(
-            "INSERT INTO dbbuild.statement (version, ordinal, checksum, state) VALUES ('{}', {ordinal}, '{}', '{state}') \
-             ON CONFLICT (version, ordinal) DO UPDATE SET state = EXCLUDED.state, started_at = EXCLUDED.started_at",
-            migration.version,
-            checksum(unit, entry)
+            "INSERT INTO dbbuild.statement (version, ordinal, checksum, state, indexes) VALUES ('{}', {}, '{}', '{state}', \
+             ARRAY(SELECT indexrelid FROM pg_catalog.pg_index WHERE {before}))",
+            self.migration.version,
+            entry.ordinal(),
+            entry.checksum(&self.unit)
         )
-    };
-    match entry.kind {
-        Shape::Shared | Shape::Session | Shape::Temporary => {
-            match shared(worker, unit, entry, &format!("{};{}", insert("done"), done(migration, ordinal))).await {
-                Ok(()) => return Ok(()),
-                Err(failure) if needs_autocommit(&failure.error) => {}
-                Err(failure) => return Err(stopped(worker, unit, migration, entry, failure)),
-            }
-        }
-        Shape::Group => {
-            worker.execute(&insert("started")).await?;
-            step(worker, unit, migration, entry, text(unit, entry)).await?;
-            return worker.execute(&done(migration, ordinal)).await;
-        }
-        Shape::Alone => {}
     }
-    worker.execute(&insert("started")).await?;
-    remember_indexes(worker, unit, migration, entry).await?;
-    step(worker, unit, migration, entry, text(unit, entry)).await?;
-    worker.execute(&done(migration, ordinal)).await
-}
 
-/// Runs a statement and its journal row in one transaction, trying again where a lock refused it.
-async fn shared(
-    worker: &Worker<'_>,
-    unit: &Unit<'_>,
-    entry: &Entry,
-    journal: &str,
-) -> std::result::Result<(), UnitFailure> {
-    let mut pause = std::time::Duration::from_millis(250);
-    for attempt in 1.. {
-        let outcome = shared_once(worker, unit, entry, journal).await;
-        let Err(failure) = outcome else { return Ok(()) };
+    fn done(&self, entry: &Entry) -> String {
+        format!(
+            "UPDATE dbbuild.statement SET state = 'done', duration = pg_catalog.clock_timestamp() - started_at \
+             WHERE version = '{}' AND ordinal = {}",
+            self.migration.version,
+            entry.ordinal()
+        )
+    }
+
+    async fn forget(&self, entry: &Entry) -> Result<()> {
+        let (version, ordinal) = (&self.migration.version, entry.ordinal());
+        let sql = format!("DELETE FROM dbbuild.statement WHERE version = '{version}' AND ordinal = {ordinal}");
+        self.worker.execute_as_self(&sql).await
+    }
+
+    /// The error of an entry that failed.
+    fn stopped(&self, entry: &Entry, failure: UnitFailure) -> Error {
         if failure.error.gone {
-            return Err(failure);
+            return self.worker.failed(&self.unit, failure, &title(self.migration));
         }
-        if worker.execute("ROLLBACK").await.is_err() || attempt >= 6 || !is_contention(&failure.error) {
-            return Err(failure);
-        }
-        worker.tell(Event::Note(format!("{}; it is tried again", failure.error.message)));
-        tokio::time::sleep(pause).await;
-        pause *= 2;
-    }
-    Ok(())
-}
-
-async fn shared_once(
-    worker: &Worker<'_>,
-    unit: &Unit<'_>,
-    entry: &Entry,
-    journal: &str,
-) -> std::result::Result<(), UnitFailure> {
-    let head = format!("BEGIN; SET LOCAL lock_timeout = {};\n", worker.envelope().lock_timeout);
-    let statement = unit.body.statements.get(entry.first);
-    // The role that the file took may not write the journal; it comes back when the transaction ends.
-    let tail = format!("\n;\nSET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE; {journal}; COMMIT");
-    if let Some(data) = statement.and_then(|statement| statement.copy_data.clone()) {
-        let all = &unit.body.text;
-        worker.send(&head).await?;
-        worker.send_copy(text(unit, entry), all.get(data).unwrap_or_default()).await?;
-        return worker.send(tail.trim_start_matches(['\n', ';'])).await.map(|_| ());
-    }
-    let at = |failure: UnitFailure| UnitFailure {
-        position: failure.position.and_then(|p| p.checked_sub(head.chars().count())),
-        ..failure
-    };
-    worker.send(&format!("{head}{}{tail}", text(unit, entry))).await.map(|_| ()).map_err(at)
-}
-
-/// Runs an entry by itself, outside a transaction block of dbbuild's.
-async fn step(worker: &Worker<'_>, unit: &Unit<'_>, migration: &Migration, entry: &Entry, text: &str) -> Result<()> {
-    // A concurrent build that a time-out cuts off leaves an invalid index: it waits, and the blocker is shown.
-    let concurrent = matches!(
-        unit.body.statements.get(entry.first).map(|statement| &statement.kind),
-        Some(StatementKind::NonTransactional(_))
-    );
-    if concurrent {
-        worker.execute("SET lock_timeout = 0").await?;
-    }
-    match worker.send(text).await {
-        Ok(_) => Ok(()),
-        Err(failure) => {
-            if !failure.error.gone && entry.kind == Shape::Group {
-                worker.execute("ROLLBACK").await?;
-            }
-            Err(stopped(worker, unit, migration, entry, failure))
-        }
-    }
-}
-
-/// The table's indexes before a concurrent build: a new, invalid one after an interruption is ours.
-async fn remember_indexes(worker: &Worker<'_>, unit: &Unit<'_>, migration: &Migration, entry: &Entry) -> Result<()> {
-    let kind = unit.body.statements.get(entry.first).map(|statement| &statement.kind);
-    let Some(StatementKind::NonTransactional(kind)) = kind else { return Ok(()) };
-    let NonTransactional::CreateIndexConcurrently { table, .. } = kind.as_ref() else { return Ok(()) };
-    worker
-        .execute(&format!(
-            "UPDATE dbbuild.statement SET indexes = ARRAY(SELECT indexrelid FROM pg_catalog.pg_index \
-             WHERE indrelid = pg_catalog.to_regclass({})) WHERE version = '{}' AND ordinal = {}",
-            history::literal(table),
-            migration.version,
-            entry.first + 1
+        let n = (entry.first + failure.completed).min(entry.last);
+        let start = self.unit.body.statements.get(entry.first).map_or(0, |statement| statement.range.start);
+        let inside = failure.position.and_then(|p| entry.text(&self.unit).char_indices().nth(p.checked_sub(1)?));
+        let place = match inside {
+            Some((byte, _)) => self.unit.script.location(start + byte),
+            None => self.unit.place_of_statement(n),
+        };
+        let error = describe(&failure.error, &title(self.migration), place, self.unit.ordinal(n));
+        self.worker.name_blocker(error, &failure.error).help(format!(
+            "this migration does not run in one transaction: its first {} statement(s) stay done and are journaled. Fix the \
+             file from this statement on and run `dbbuild` again; it goes on here.",
+            entry.first
         ))
-        .await
+    }
 }
 
-fn done(migration: &Migration, ordinal: usize) -> String {
-    format!(
-        "UPDATE dbbuild.statement SET state = 'done', duration = pg_catalog.clock_timestamp() - started_at \
-         WHERE version = '{}' AND ordinal = {ordinal}",
-        migration.version
+/// Concurrent work that a time-out cuts off leaves something invalid behind: it waits, and the blocker is shown.
+fn waits_for_others(kind: &NonTransactional) -> bool {
+    matches!(
+        kind,
+        NonTransactional::CreateIndexConcurrently { .. }
+            | NonTransactional::DropIndexConcurrently { .. }
+            | NonTransactional::ReindexConcurrently { .. }
+            | NonTransactional::DetachConcurrently { .. }
     )
 }
 
-fn text<'u>(unit: &'u Unit<'_>, entry: &Entry) -> &'u str {
-    let statements = &unit.body.statements;
-    let from = statements.get(entry.first).map_or(0, |statement| statement.range.start);
-    let to = statements.get(entry.last).map_or(from, |statement| statement.range.end);
-    unit.body.text.get(from..to).unwrap_or_default()
-}
-
-fn checksum(unit: &Unit<'_>, entry: &Entry) -> Checksum {
-    Checksum::of_text(text(unit, entry))
-}
-
-fn stopped(worker: &Worker<'_>, unit: &Unit<'_>, migration: &Migration, entry: &Entry, failure: UnitFailure) -> Error {
-    if failure.error.gone {
-        return worker.failed(unit, failure, &title(migration));
-    }
-    let from = unit.body.statements.get(entry.first).map_or(0, |statement| statement.range.start);
-    let inside =
-        failure.position.and_then(|p| text(unit, entry).char_indices().nth(p.saturating_sub(1)).map(|(b, _)| b));
-    let place = unit.script.location(from + inside.unwrap_or(0));
-    describe(&failure.error, &title(migration), place, unit.ordinal(entry.first)).help(format!(
-        "this migration does not run in one transaction: its first {} statement(s) stay done and are journaled. Fix the \
-         file from this statement on and run `dbbuild` again; it goes on here.",
-        entry.first
-    ))
-}
-
-fn changed(unit: &Unit<'_>, migration: &Migration, entry: &Entry) -> Error {
-    Error::failed(format!(
-        "{} was interrupted, and its statement {} was changed since",
-        title(migration),
-        entry.first + 1
-    ))
-    .at(unit.place_of_statement(entry.first))
-    .help("statements that ran before the interruption must stay as they were; only later ones may change.")
-}
+/// Remembers what the file may have set for itself.
+pub(super) const NO_LOCK_TIMEOUT: &str = "SELECT pg_catalog.set_config('dbbuild.lock_timeout', \
+    pg_catalog.current_setting('lock_timeout'), false), pg_catalog.set_config('lock_timeout', '0', false)";
+/// Takes it up again.
+pub(super) const LOCK_TIMEOUT_AGAIN: &str =
+    "SELECT pg_catalog.set_config('lock_timeout', pg_catalog.current_setting('dbbuild.lock_timeout'), false)";

@@ -4,9 +4,12 @@
 //! nothing; what happens is told through [`Sink`].
 
 mod check;
+mod entry;
 mod journal;
 mod load;
 mod message;
+mod pieces;
+mod rerun;
 mod settle;
 mod watch;
 mod worker;
@@ -17,7 +20,7 @@ pub use message::Unit;
 pub use worker::{Ran, Worker, WorkerOptions};
 
 use crate::engine::history::{self, Author};
-use crate::engine::lock::Lock;
+use crate::engine::lock::{self, Lock};
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::model::guard::{Cleared, Mark};
@@ -100,6 +103,9 @@ pub async fn run(cleared: &Cleared, session: Session, options: &RunOptions<'_>) 
     let total = plan.migrations().count();
     let mut steps = plan.steps.as_slice();
     while let Some(step) = steps.first() {
+        if options.lock.is_lost() {
+            return Err(left_behind(lock::lost(), &report, total));
+        }
         let batch = migrations_ahead(steps);
         if batch.len() > 1 {
             let done = worker.migrate_batch(&batch).await?;
@@ -109,8 +115,14 @@ pub async fn run(cleared: &Cleared, session: Session, options: &RunOptions<'_>) 
                 continue;
             }
         }
-        run_step(step, cleared, &mut worker, &mut report).await.map_err(|e| left_behind(e, &report, total))?;
-        steps = steps.get(1..).unwrap_or_default();
+        // In one transaction: killed between the two, the next run would not know that sequences lie behind their keys.
+        let (taken, sequences) = match steps {
+            [Step::File { kind: FileKind::Init, .. }, Step::Sequences, ..] => (2, true),
+            _ => (1, false),
+        };
+        let outcome = run_step(step, sequences, cleared, &mut worker, &mut report).await;
+        outcome.map_err(|e| left_behind(e, &report, total))?;
+        steps = steps.get(taken..).unwrap_or_default();
     }
     Ok((report, worker.into_session()))
 }
@@ -130,7 +142,13 @@ fn migrations_ahead(steps: &[Step]) -> Vec<&Migration> {
     batch
 }
 
-async fn run_step(step: &Step, cleared: &Cleared, worker: &mut Worker<'_>, report: &mut Report) -> Result<()> {
+async fn run_step(
+    step: &Step,
+    sequences: bool,
+    cleared: &Cleared,
+    worker: &mut Worker<'_>,
+    report: &mut Report,
+) -> Result<()> {
     match step {
         Step::Mark { environment, protected } => {
             let mark =
@@ -144,7 +162,11 @@ async fn run_step(step: &Step, cleared: &Cleared, worker: &mut Worker<'_>, repor
             Ok(())
         }
         Step::File { kind, file, .. } => {
-            worker.run_file(*kind, file).await?;
+            if sequences {
+                worker.run_last_init(file).await?;
+            } else {
+                worker.run_file(*kind, file).await?;
+            }
             report.files.push((*kind, file.path.clone()));
             Ok(())
         }

@@ -11,17 +11,24 @@ const FIRST_LOOK: Duration = Duration::from_millis(300);
 const NEXT_LOOK: Duration = Duration::from_millis(700);
 
 /// Remembers who stood in the way last.
-#[derive(Default)]
 pub struct Watch {
+    first_look: Duration,
     last: Mutex<Option<String>>,
 }
 
 impl Watch {
+    /// For work that waits for a lock no longer than `lock_timeout`: whoever holds it must be seen before that; zero is
+    /// no limit.
+    pub fn within(lock_timeout: Duration) -> Watch {
+        let first_look = if lock_timeout.is_zero() { FIRST_LOOK } else { FIRST_LOOK.min(lock_timeout / 2) };
+        Watch { first_look, last: Mutex::default() }
+    }
+
     /// Waits for `work`, telling through `sink` who blocks it and how far an index build is.
     pub async fn over<T>(&self, work: impl Future<Output = T>, pid: i32, lock: Option<&Lock>, sink: Sink<'_>) -> T {
         let Some(lock) = lock else { return work.await };
         let mut work = pin!(work);
-        let mut pause = FIRST_LOOK;
+        let mut pause = self.first_look;
         loop {
             tokio::select! {
                 biased;

@@ -9,18 +9,21 @@ use crate::engine::session::{self, ConnectOptions, ServerError, Session};
 use crate::error::{Error, Location, Result};
 use crate::model::migration::Migration;
 use crate::model::plan::{FileKind, Reason};
-use crate::model::script::{Body, Script};
+use crate::model::script::Script;
 use crate::model::sources::ScriptFile;
 use std::time::Duration;
 use tokio_postgres::SimpleQueryMessage;
 
 /// Tries of a unit that a lock refused, pausing ever longer between them.
 const TRIES: u32 = 6;
-/// The first pause.
+/// The first pause; each further one is twice as long.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// The first server with `pg_stat_force_next_flush()`.
 const FORCED_FLUSH_SINCE: u32 = 150_000;
+
+/// Gives up a role that a script took, until the transaction ends: that role may not write the version table.
+pub(super) const AS_SELF: &str = "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE";
 
 /// How a worker works.
 #[derive(Clone)]
@@ -93,7 +96,8 @@ impl<'a> Worker<'a> {
         }
         let envelope = Envelope::new(options.lock_timeout, &settings);
         session.simple(&envelope.reset).await?;
-        Ok(Worker { session, options, watch: Watch::default(), envelope })
+        let watch = Watch::within(options.lock_timeout);
+        Ok(Worker { session, options, watch, envelope })
     }
 
     /// The connection, for reading.
@@ -153,7 +157,7 @@ impl<'a> Worker<'a> {
         self.tell(Event::Begin(migration.path.clone()));
         let commits = migration.settings.transaction && migration.up.commits_enum_value()?;
         let ran = if commits {
-            journal::run(self, migration).await?;
+            journal::run(&*self, migration).await?;
             Ran::StatementsFound("it commits a new enum value before using it".to_owned())
         } else if migration.settings.transaction && reason != Reason::Resume {
             let opening = history::insert_migration(migration, true, self.author());
@@ -161,13 +165,13 @@ impl<'a> Worker<'a> {
             match self.run_unit(&unit).await {
                 Ok(()) => Ran::Transaction,
                 Err(failure) if needs_autocommit(&failure.error) => {
-                    journal::run(self, migration).await?;
+                    journal::run(&*self, migration).await?;
                     Ran::StatementsFound(failure.error.message.clone())
                 }
                 Err(failure) => return Err(self.failed(&unit, failure, &title(migration))),
             }
         } else {
-            journal::run(self, migration).await?;
+            journal::run(&*self, migration).await?;
             Ran::Statements
         };
         self.renew(&migration.up).await?;
@@ -217,9 +221,22 @@ impl<'a> Worker<'a> {
     /// # Errors
     /// It failed and was rolled back.
     pub async fn run_file(&mut self, kind: FileKind, file: &ScriptFile) -> Result<()> {
+        self.run_and_close(kind, file, history::finish_file(kind, file)).await
+    }
+
+    /// Runs the last init file, and sets sequences to the greatest key in the same transaction.
+    ///
+    /// # Errors
+    /// It failed and was rolled back.
+    pub async fn run_last_init(&mut self, file: &ScriptFile) -> Result<()> {
+        let closing = format!("{}; {RAISE_SEQUENCES}", history::finish_file(FileKind::Init, file));
+        self.run_and_close(FileKind::Init, file, closing).await
+    }
+
+    async fn run_and_close(&mut self, kind: FileKind, file: &ScriptFile, closing: String) -> Result<()> {
         self.tell(Event::Begin(file.path.clone()));
         let opening = history::upsert_file(kind, file, self.author());
-        let unit = Unit::new(&file.script, opening, history::finish_file(kind, file))?;
+        let unit = Unit::new(&file.script, opening, closing)?;
         if let Err(failure) = self.run_unit(&unit).await {
             return Err(self.failed(&unit, failure, &format!("{} file {}", kind.as_str(), file.name)));
         }
@@ -230,7 +247,6 @@ impl<'a> Worker<'a> {
 
     /// Runs a unit, again and again where a lock refused it.
     pub(super) async fn run_unit(&self, unit: &Unit<'_>) -> std::result::Result<(), UnitFailure> {
-        let mut pause = PAUSE;
         for attempt in 1.. {
             let outcome = if unit.body.copy_blocks { self.run_pieces(unit).await } else { self.run_whole(unit).await };
             let Err(failure) = outcome else { return Ok(()) };
@@ -241,20 +257,41 @@ impl<'a> Worker<'a> {
                 self.tell(Event::Note(e.to_string()));
                 return Err(failure);
             }
-            if attempt >= TRIES || !is_contention(&failure.error) {
+            if !self.waits_to_retry(attempt, &failure).await {
                 return Err(failure);
             }
-            let blocker = self.watch.take().map_or_else(String::new, |blocker| format!(" held by {blocker}"));
-            self.tell(Event::Note(format!(
-                "{}{blocker}; try {} of {TRIES} follows in {} ms",
-                failure.error.message,
-                attempt + 1,
-                pause.as_millis()
-            )));
-            tokio::time::sleep(pause).await;
-            pause *= 2;
         }
         Ok(())
+    }
+
+    /// Whether the same is worth another try: a lock refused it, and it was not tried too often. Says who held the lock,
+    /// and waits a while.
+    pub(super) async fn waits_to_retry(&self, attempt: u32, failure: &UnitFailure) -> bool {
+        if attempt >= TRIES || !is_contention(&failure.error) {
+            return false;
+        }
+        let pause = PAUSE * 2_u32.pow(attempt - 1);
+        let blocker = self.watch.take().map_or_else(String::new, |blocker| format!(" held by {blocker}"));
+        self.tell(Event::Note(format!(
+            "{}{blocker}; try {} of {TRIES} follows in {} ms",
+            failure.error.message,
+            attempt + 1,
+            pause.as_millis()
+        )));
+        tokio::time::sleep(pause).await;
+        true
+    }
+
+    /// Runs statements of dbbuild's own in a transaction of their own, whatever role the script took for its session.
+    ///
+    /// # Errors
+    /// The server said no; nothing was changed.
+    pub(super) async fn execute_as_self(&self, sql: &str) -> Result<()> {
+        let outcome = self.execute(&format!("BEGIN READ WRITE; {AS_SELF}; {sql}; COMMIT")).await;
+        if outcome.is_err() && !self.session.is_closed() {
+            self.execute("ROLLBACK").await?;
+        }
+        outcome
     }
 
     async fn run_whole(&self, unit: &Unit<'_>) -> std::result::Result<(), UnitFailure> {
@@ -274,30 +311,6 @@ impl<'a> Worker<'a> {
             .await
             .map_err(|failure| at(failure, BEFORE + unit.body.statements.len()))
             .map(|_| ())
-    }
-
-    /// Sends a script's statements, COPY data between them, in as few messages as that allows. A failure counts the
-    /// statements before it.
-    async fn run_statements(&self, unit: &Unit<'_>) -> std::result::Result<(), UnitFailure> {
-        let at = |done: usize| {
-            move |failure: UnitFailure| UnitFailure { completed: failure.completed + done, position: None, ..failure }
-        };
-        let text = &unit.body.text;
-        let (mut from, mut sent) = (0, 0);
-        for (n, statement) in unit.body.statements.iter().enumerate() {
-            let Some(data) = &statement.copy_data else { continue };
-            if n > sent {
-                self.send(text.get(from..statement.range.start).unwrap_or_default()).await.map_err(at(sent))?;
-            }
-            let command = text.get(statement.range.clone()).unwrap_or_default();
-            self.send_copy(command, text.get(data.clone()).unwrap_or_default()).await.map_err(at(n))?;
-            from = end_of_copy(text, data.end);
-            sent = n + 1;
-        }
-        if unit.body.statements.len() > sent {
-            self.send(text.get(from..).unwrap_or_default()).await.map_err(at(sent))?;
-        }
-        Ok(())
     }
 
     /// Leaves a failed transaction and whatever the script left in the session.
@@ -328,11 +341,15 @@ impl<'a> Worker<'a> {
         if closing {
             return error.cause("dbbuild's own record could not be completed").help(CHANGED_RECORD);
         }
-        let error = match self.watch.take() {
-            Some(blocker) if is_contention(&failure.error) => error.cause(format!("the lock was held by {blocker}")),
+        self.name_blocker(error, &failure.error).help(help_for(&failure.error))
+    }
+
+    /// Adds to an error of contention who held the lock.
+    pub(super) fn name_blocker(&self, error: Error, cause: &ServerError) -> Error {
+        match self.watch.take() {
+            Some(blocker) if is_contention(cause) => error.cause(format!("the lock was held by {blocker}")),
             _ => error,
-        };
-        error.help(help_for(&failure.error))
+        }
     }
 
     /// Sets each owned sequence to the greatest key where it lies behind; a live database is never set back.
@@ -396,116 +413,8 @@ fn help_for(error: &ServerError) -> &'static str {
     }
 }
 
-fn lost(error: &ServerError) -> Error {
+pub(super) fn lost(error: &ServerError) -> Error {
     Error::failed("lost the connection to the server")
         .cause(error.cause())
         .help("what was running is rolled back by the server; run the same command again, it goes on where it stood.")
-}
-
-/// For proofs in throwaways.
-impl Worker<'_> {
-    /// Runs a script inside the transaction that is open, without a row of its own. The inner error is the server's.
-    ///
-    /// # Errors
-    /// The connection is gone.
-    pub async fn run_inside(&self, script: &Script, body: &Body<'_>) -> Result<std::result::Result<(), Error>> {
-        let unit = Unit { script, body: body.clone(), opening: String::new(), closing: String::new() };
-        match self.run_statements(&unit).await {
-            Ok(()) => Ok(Ok(())),
-            Err(failure) if failure.error.gone => Err(lost(&failure.error)),
-            Err(failure) => {
-                let place = unit.place_of_statement(failure.completed);
-                Ok(Err(describe(&failure.error, "the second run", place, unit.ordinal(failure.completed))))
-            }
-        }
-    }
-
-    /// Leaves nothing of a script in the session, inside the transaction that is open.
-    ///
-    /// # Errors
-    /// The connection is gone.
-    pub async fn reset(&self) -> Result<()> {
-        self.execute(&self.envelope.reset).await
-    }
-
-    /// Begins a transaction, runs a script in it and asks `question` there; the transaction stays open. The inner error is the server's answer to the script.
-    ///
-    /// # Errors
-    /// The connection is gone.
-    pub async fn ask_after(
-        &self,
-        script: &Script,
-        question: &str,
-    ) -> Result<std::result::Result<Option<String>, Error>> {
-        let body = script.body()?;
-        let last = |messages: &[SimpleQueryMessage]| {
-            messages.iter().rev().find_map(|message| match message {
-                SimpleQueryMessage::Row(row) => Some(row.get(0).map(str::to_owned)),
-                _ => None,
-            })
-        };
-        if body.copy_blocks {
-            self.session.simple("BEGIN").await?;
-            if let Err(answer) = self.run_inside(script, &body).await? {
-                return Ok(Err(answer));
-            }
-            return Ok(Ok(last(&self.session.simple(question).await?).flatten()));
-        }
-        match self.send(&format!("BEGIN;\n{}\n;\n{question}", body.text)).await {
-            Ok(messages) => Ok(Ok(last(&messages).flatten())),
-            Err(failure) if failure.error.gone => Err(lost(&failure.error)),
-            Err(failure) => {
-                let unit = Unit { script, body, opening: String::new(), closing: String::new() };
-                let n = failure.completed.saturating_sub(1);
-                Ok(Err(describe(&failure.error, "the second run", unit.place_of_statement(n), unit.ordinal(n))))
-            }
-        }
-    }
-
-    /// Rolls back and leaves nothing of a script in the session.
-    ///
-    /// # Errors
-    /// The connection is gone.
-    pub async fn clean_up(&self) -> Result<()> {
-        self.clean().await
-    }
-
-    /// Runs the statements of a non-transactional script one by one, without journal. The inner error is the server's.
-    ///
-    /// # Errors
-    /// The connection is gone.
-    pub async fn run_one_by_one(&self, script: &Script) -> Result<std::result::Result<(), Error>> {
-        let unit = Unit::plain(script)?;
-        for (n, statement) in unit.body.statements.iter().enumerate() {
-            let command = unit.body.text.get(statement.range.clone()).unwrap_or_default();
-            let data = statement.copy_data.as_ref().and_then(|data| unit.body.text.get(data.clone()));
-            let outcome = match data {
-                Some(data) => self.send_copy(command, data).await,
-                None => self.send(command).await.map(|_| ()),
-            };
-            if let Err(failure) = outcome {
-                if failure.error.gone {
-                    return Err(lost(&failure.error));
-                }
-                self.clean().await?;
-                return Ok(Err(describe(
-                    &failure.error,
-                    "the second run",
-                    unit.place_of_statement(n),
-                    unit.ordinal(n),
-                )));
-            }
-        }
-        self.execute(&self.envelope.reset).await?;
-        Ok(Ok(()))
-    }
-}
-
-/// Where the text goes on after COPY data that ends at `data`: behind the line `\.`, if it is there.
-fn end_of_copy(text: &str, data: usize) -> usize {
-    let rest = text.get(data..).unwrap_or_default();
-    match rest.strip_prefix("\\.") {
-        Some(after) => data + 2 + after.find('\n').map_or(after.len(), |newline| newline + 1),
-        None => data,
-    }
 }

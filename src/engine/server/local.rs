@@ -148,6 +148,8 @@ impl Drop for LocalServer {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
             process::end_child(child, STOP_LIMIT);
+            // A server that somebody killed could not tidy up after itself.
+            process::end_leftover(&self.data_dir());
         }
         self.remove_far_socket();
     }

@@ -51,12 +51,13 @@ pub fn git_attributes(paths: &Paths) -> String {
     text
 }
 
-/// Lines for `.gitignore`: addresses and passwords of one machine.
+/// Lines for `.gitignore`: addresses and passwords of one machine, and files that a killed dbbuild left half written.
 pub const GIT_IGNORE: &str = "\
 # dbbuild: addresses and passwords of this machine.
 .env
 .env.*
 !.env.example
+.dbbuild-*
 ";
 
 /// All files of a new repository, but for [`git_attributes`] and [`GIT_IGNORE`], which may have to join existing files.

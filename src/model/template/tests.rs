@@ -123,7 +123,7 @@ fn each_folder_gets_one_example() {
 fn lines_are_appended_once() {
     assert_eq!(append_lines("", GIT_IGNORE).as_deref(), Some(GIT_IGNORE));
     assert_eq!(append_lines(GIT_IGNORE, GIT_IGNORE), None);
-    assert_eq!(append_lines(".env\n.env.*\n!.env.example", GIT_IGNORE), None);
+    assert_eq!(append_lines(".env\n.env.*\n!.env.example\n.dbbuild-*", GIT_IGNORE), None);
     assert_eq!(append_lines("target", "a\n").as_deref(), Some("target\na\n"));
     assert_eq!(append_lines("x\r\n", "a\nx\n").as_deref(), Some("x\r\na\r\n"));
     let attributes = git_attributes(&Paths::default());
