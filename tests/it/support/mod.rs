@@ -3,11 +3,13 @@
 
 mod outcome;
 mod run_dir;
+mod running;
 mod server;
 mod skip;
 mod world;
 
 pub use outcome::{Outcome, redact, run};
+pub use running::{Held, Running, until};
 pub use server::{Db, Server, matrix, server};
 pub use skip::{docker, histories, skip};
 pub use world::World;

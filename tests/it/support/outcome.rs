@@ -25,11 +25,17 @@ pub struct Outcome {
 /// Runs a command to its end, without standard input.
 #[track_caller]
 pub fn run(command: &mut Command) -> Outcome {
-    use std::os::unix::process::ExitStatusExt;
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let line = words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {line}: {error}"));
+    let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {line}: {error}"));
+    finish(child, line)
+}
+
+/// Waits for the end of a command whose outputs are piped.
+#[track_caller]
+pub(super) fn finish(mut child: Child, line: String) -> Outcome {
+    use std::os::unix::process::ExitStatusExt;
     let stdout = reader(child.stdout.take().unwrap());
     let stderr = reader(child.stderr.take().unwrap());
     let ended = wait(&mut child);

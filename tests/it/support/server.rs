@@ -30,6 +30,7 @@ pub struct Server {
     /// Its port, on loopback and in the socket's name.
     pub port: u16,
     child: Child,
+    settings: Vec<String>,
 }
 
 /// A database of one test, dropped with the value.
@@ -92,7 +93,14 @@ impl Server {
 
         let port = free_port();
         let child = spawn(bin, &dir, port, settings);
-        let mut server = Server { major, bin: bin.to_path_buf(), dir, port, child };
+        let mut server = Server {
+            major,
+            bin: bin.to_path_buf(),
+            dir,
+            port,
+            child,
+            settings: settings.iter().map(|setting| (*setting).to_owned()).collect(),
+        };
         server.wait_until_ready();
         server
     }
@@ -109,13 +117,38 @@ impl Server {
         }
     }
 
+    /// Kills the postmaster, and starts it again when its orphans have noticed.
+    pub fn crash(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let settings: Vec<&str> = self.settings.iter().map(String::as_str).collect();
+        let start = Instant::now();
+        loop {
+            self.child = spawn(&self.bin, &self.dir, self.port, &settings);
+            while self.child.try_wait().unwrap().is_none() {
+                if self.run("psql", &["-XAtqc", "SELECT 1", "-d", "postgres"]).status == 0 {
+                    return;
+                }
+                thread::sleep(Duration::from_millis(10));
+            }
+            // It refuses while an orphan still uses the old one's memory.
+            assert!(start.elapsed() < Duration::from_secs(60), "the server does not come back");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Runs one of its programs, connected to it as superuser.
     #[track_caller]
     pub fn run(&self, program: &str, arguments: &[&str]) -> Outcome {
+        run(self.command(program).args(arguments))
+    }
+
+    /// One of its programs, to be connected to it as superuser.
+    pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.bin.join(program));
         command.env_clear().envs([("LC_ALL", "C"), ("TZ", "UTC"), ("PGUSER", "postgres")]);
         command.env("PGHOST", &self.dir).env("PGPORT", self.port.to_string());
-        run(command.args(arguments))
+        command
     }
 
     /// An empty database with a name that no other test has.
@@ -149,6 +182,11 @@ impl Drop for Server {
 }
 
 impl Db<'_> {
+    /// One of the server's programs; which database it connects to, its arguments say.
+    pub fn command(&self, program: &str) -> Command {
+        self.server.command(program)
+    }
+
     /// Runs SQL and gives the rows: one line each, columns separated by `|`.
     #[track_caller]
     pub fn psql(&self, sql: &str) -> String {

@@ -11,7 +11,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::{Outcome, run, run_dir};
+use super::{Outcome, Running, run, run_dir};
 
 /// Variables of the machine that are passed on: where programs and the Docker engine are, and what coverage tools write.
 const PASSED_ON: &[&str] =
@@ -106,6 +106,12 @@ impl World {
         let date = format!("{} +0000", FIRST_COMMIT + 60 * self.commits.get());
         command.env("GIT_AUTHOR_DATE", &date).env("GIT_COMMITTER_DATE", &date);
         command
+    }
+
+    /// Starts dbbuild in the repository and does not wait for it.
+    #[track_caller]
+    pub fn start(&self, arguments: &[&str]) -> Running {
+        Running::start(self.command(env!("CARGO_BIN_EXE_dbbuild")).args(arguments))
     }
 
     /// Runs a command that [`World::command`] made.
