@@ -119,11 +119,31 @@ fn what_an_interrupted_concurrent_statement_left_is_settled() {
     let broken = "SELECT count(*) > 0 FROM pg_index WHERE NOT indisvalid";
     let pending = "SELECT count(*) > 0 FROM pg_inherits WHERE inhdetachpending";
     for (statement, interrupted, table, good) in [
-        ("CREATE INDEX CONCURRENTLY \"Log What\" ON log (what)", broken, "log", "SELECT to_regclass('\"Log What\"') IS NOT NULL"),
-        ("CREATE INDEX CONCURRENTLY ON log (what)", broken, "log", "SELECT count(*) = 2 FROM pg_index WHERE indrelid = 'log'::regclass"),
+        (
+            "CREATE INDEX CONCURRENTLY \"Log What\" ON log (what)",
+            broken,
+            "log",
+            "SELECT to_regclass('\"Log What\"') IS NOT NULL",
+        ),
+        (
+            "CREATE INDEX CONCURRENTLY ON log (what)",
+            broken,
+            "log",
+            "SELECT count(*) = 2 FROM pg_index WHERE indrelid = 'log'::regclass",
+        ),
         ("DROP INDEX CONCURRENTLY log_n", broken, "log", "SELECT to_regclass('log_n') IS NULL"),
-        ("REINDEX TABLE CONCURRENTLY log", broken, "log", "SELECT count(*) = 1 FROM pg_index WHERE indrelid = 'log'::regclass"),
-        ("ALTER TABLE p DETACH PARTITION p1 CONCURRENTLY", pending, "p", "SELECT count(*) = 0 FROM pg_inherits WHERE inhparent = 'p'::regclass"),
+        (
+            "REINDEX TABLE CONCURRENTLY log",
+            broken,
+            "log",
+            "SELECT count(*) = 1 FROM pg_index WHERE indrelid = 'log'::regclass",
+        ),
+        (
+            "ALTER TABLE p DETACH PARTITION p1 CONCURRENTLY",
+            pending,
+            "p",
+            "SELECT count(*) = 0 FROM pg_inherits WHERE inhparent = 'p'::regclass",
+        ),
     ] {
         eprintln!("{statement}");
         let db = server.fresh_database();
@@ -135,7 +155,10 @@ fn what_an_interrupted_concurrent_statement_left_is_settled() {
         let mut holder = Held::open(&db);
         holder.run(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM {table}"));
         kill_when(&world, &db, interrupted);
-        until(&db, "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'dbbuild' AND datname = current_database()");
+        until(
+            &db,
+            "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'dbbuild' AND datname = current_database()",
+        );
         assert_eq!(db.psql(interrupted), "t", "{statement}");
         drop(holder);
         world.dbbuild(&["apply"]).ok();
@@ -187,15 +210,18 @@ fn groups_of_the_file_copy_data_and_roles() {
     let Some(server) = server(15) else { return };
     let db = server.fresh_database();
     let role = format!("{}_app", db.name);
-    let setup = format!("CREATE ROLE {role}; GRANT INSERT, SELECT ON log TO {role}; CREATE TABLE own (); ALTER TABLE own OWNER TO {role}; \
-                         GRANT CREATE ON SCHEMA public TO {role}");
+    let setup = format!(
+        "CREATE ROLE {role}; GRANT INSERT, SELECT ON log TO {role}; CREATE TABLE own (); ALTER TABLE own OWNER TO {role}; \
+                         GRANT CREATE ON SCHEMA public TO {role}"
+    );
     let steps = format!(
         "BEGIN;\nINSERT INTO log VALUES (1);\nCOPY log FROM stdin;\n2\tcopied; BEGIN\n3\t\\N\n\\.\nCOMMIT;\n\
          COPY log (n) FROM stdin;\n4\n\\.\nBEGIN; INSERT INTO log VALUES (99); ROLLBACK;\n\
          SET ROLE {role};\nINSERT INTO log VALUES (5, '-' || (current_user = '{role}'));\n\
          CREATE TABLE mine (n int);\nCREATE INDEX CONCURRENTLY mine_n ON mine (n);\n"
     );
-    let failing = "BEGIN;\nINSERT INTO log VALUES (6, '-' || current_user);\nCOPY log FROM stdin;\nnonsense\n\\.\nCOMMIT;\n";
+    let failing =
+        "BEGIN;\nINSERT INTO log VALUES (6, '-' || current_user);\nCOPY log FROM stdin;\nnonsense\n\\.\nCOMMIT;\n";
     let world = world(&db, &setup, &format!("{steps}{failing}"));
     let failed = world.dbbuild(&["apply"]);
     failed.fails(1).says("2_steps.sql:19:1").says("(22P02)").says("statement 15 of 16");

@@ -46,7 +46,8 @@ fn of_five_at_once_exactly_one_applies() {
         outcome.ok();
     }
     assert_eq!(outcomes.iter().filter(|outcome| outcome.stdout.contains("applied db/migrations")).count(), 1);
-    let waited = outcomes.iter().filter(|outcome| outcome.stderr.contains("waits for another dbbuild: process ")).count();
+    let waited =
+        outcomes.iter().filter(|outcome| outcome.stderr.contains("waits for another dbbuild: process ")).count();
     assert!(waited >= 1, "{}", outcomes.iter().map(|outcome| outcome.show()).collect::<String>());
 }
 
@@ -60,7 +61,10 @@ fn waiting_for_another_dbbuild_has_an_end() {
     let db = server.fresh_database();
     let world = world(&db, "wait = \"300ms\"", &[("1_slow", "CREATE TABLE t (); SELECT pg_sleep(60)")]);
     let first = world.start(&["apply"]);
-    until(&db, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database())");
+    until(
+        &db,
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database())",
+    );
     let second = world.dbbuild(&["apply"]);
     second.fails(1).says("another dbbuild works on this database: process ").says("of postgres").says("(lock.wait)");
     second.says("nothing was changed");
@@ -76,12 +80,11 @@ fn a_lock_of_another_session_is_waited_for_and_named() {
     let Some(server) = server(15) else { return };
     for file in ["ALTER TABLE t ADD COLUMN m int", "-- migrate:up transaction:false\nALTER TABLE t ADD COLUMN m int"] {
         let db = server.fresh_database();
-        let world = world(&db, "timeout = \"150ms\"", &[("1_table", "CREATE TABLE t (n int)"), ("2_column", file)]);
-        db.psql("CREATE TABLE t (n int)");
-        world.write("db/migrations/1_table.sql", "CREATE TABLE IF NOT EXISTS t (n int)");
+        let world = world(&db, "timeout = \"150ms\"", &[("1_table", "CREATE TABLE t (n int)")]);
+        world.dbbuild(&["apply"]).ok();
+        world.write("db/migrations/2_column.sql", file);
         let mut holder = Held::open(&db);
         holder.run("BEGIN; SELECT count(*) FROM t");
-        world.dbbuild(&["env", "mark", "development", "--confirm", &db.name]).ok();
         let dbbuild = world.start(&["apply"]);
         until(&db, WAITS);
         std::thread::sleep(Duration::from_millis(600));
@@ -96,15 +99,18 @@ fn a_lock_of_another_session_is_waited_for_and_named() {
 fn a_lock_that_is_never_free_ends_the_run_with_its_holder_named() {
     let Some(server) = server(15) else { return };
     let db = server.fresh_database();
-    let migrations = [("1_table", "CREATE TABLE IF NOT EXISTS t (n int)"), ("2_both", "CREATE TABLE u ();\nDROP TABLE t")];
-    let world = world(&db, "timeout = \"50ms\"", &migrations[..1]);
+    let world = world(&db, "timeout = \"50ms\"", &[("1_table", "CREATE TABLE t (n int)")]);
     world.dbbuild(&["apply"]).ok();
-    world.write("db/migrations/2_both.sql", migrations[1].1);
+    world.write("db/migrations/2_both.sql", "CREATE TABLE u ();\nDROP TABLE t");
     let mut holder = Held::open(&db);
     holder.run("BEGIN; LOCK TABLE t");
     let outcome = world.dbbuild(&["apply"]);
     outcome.fails(1).says("2_both failed at db/migrations/2_both.sql:2:1").says("(55P03)");
-    outcome.says("the lock was held by process ").says("postgres (holder)").says("it was rolled back").says("try 6 of 6");
+    outcome
+        .says("the lock was held by process ")
+        .says("postgres (holder)")
+        .says("it was rolled back")
+        .says("try 6 of 6");
     assert_eq!(db.psql("SELECT to_regclass('u') IS NULL AND count(*) = 1 FROM dbbuild.migration"), "t");
 }
 
@@ -119,7 +125,10 @@ fn a_deadlock_is_tried_again() {
     let mut holder = Held::open(&db);
     holder.run("SET deadlock_timeout = '30s'; BEGIN; LOCK TABLE b");
     let dbbuild = world.start(&["apply"]);
-    until(&db, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database())");
+    until(
+        &db,
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database())",
+    );
     holder.run("LOCK TABLE a; COMMIT");
     dbbuild.wait().ok().says("deadlock detected").says("try 2 of 6");
     assert_eq!(db.psql("SELECT count(*) FROM a"), "1");
@@ -137,7 +146,10 @@ fn a_concurrent_index_build_waits_beside_another_dbbuild() {
     let first = world.start(&["apply"]);
     until(&db, WAITS);
     let second = world.start(&["apply"]);
-    until(&db, "SELECT count(*) = 2 FROM pg_stat_activity WHERE application_name = 'dbbuild lock' AND datname = current_database()");
+    until(
+        &db,
+        "SELECT count(*) = 2 FROM pg_stat_activity WHERE application_name = 'dbbuild lock' AND datname = current_database()",
+    );
     std::thread::sleep(Duration::from_millis(700));
     holder.run("COMMIT");
     let released = Instant::now();
@@ -162,7 +174,10 @@ fn time_limits_of_the_database_do_not_end_a_run() {
     let migrations = [
         ("1_table", "CREATE TABLE t (n int)"),
         ("2_slow", "SELECT pg_sleep(0.4);\nCOPY t FROM stdin;\n1\n\\.\nRESET ALL; INSERT INTO t VALUES (2)"),
-        ("3_steps", "-- migrate:up transaction:false\nDISCARD ALL;\nSELECT pg_sleep(0.4);\nINSERT INTO t VALUES (3);\nRESET ALL;\nSELECT pg_sleep(0.4);\nVACUUM t;"),
+        (
+            "3_steps",
+            "-- migrate:up transaction:false\nDISCARD ALL;\nSELECT pg_sleep(0.4);\nINSERT INTO t VALUES (3);\nRESET ALL;\nSELECT pg_sleep(0.4);\nVACUUM t;",
+        ),
         ("4_last", "DO $$ BEGIN PERFORM pg_sleep(0.4); END $$; INSERT INTO t VALUES (4)"),
     ];
     let world = world(&db, "timeout = \"5s\"", &migrations);

@@ -40,6 +40,7 @@ pub struct Db<'a> {
     /// Its address through the socket.
     pub url: String,
     server: &'a Server,
+    kept: bool,
 }
 
 /// The server of a major version that all tests share; skips where the version is not there.
@@ -158,7 +159,12 @@ impl Server {
         let name = format!("it_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let sql = format!("CREATE DATABASE {name} TEMPLATE template0");
         self.run("psql", &["-Xqc", &sql, "-d", "postgres"]).ok();
-        Db { url: self.url(&name), name, server: self }
+        Db { url: self.url(&name), name, server: self, kept: false }
+    }
+
+    /// A database that is there, and stays there: one of a private server goes with that.
+    pub fn existing(&self, name: &str) -> Db<'_> {
+        Db { url: self.url(name), name: name.to_owned(), server: self, kept: true }
     }
 
     /// The address of a database through the socket.
@@ -182,6 +188,12 @@ impl Drop for Server {
 }
 
 impl Db<'_> {
+    /// Leaves the database where it is, and gives its name.
+    pub fn keep(mut self) -> String {
+        self.kept = true;
+        self.name.clone()
+    }
+
     /// One of the server's programs; which database it connects to, its arguments say.
     pub fn command(&self, program: &str) -> Command {
         self.server.command(program)
@@ -217,6 +229,9 @@ impl Db<'_> {
 
 impl Drop for Db<'_> {
     fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
         let dropped = self.server.run("psql", &["-Xqc", &sql, "-d", "postgres"]);
         if dropped.status != 0 {
