@@ -125,6 +125,6 @@ impl Side<'_> {
     /// Ends the server; an error while ending it is no error of the proof.
     pub async fn end(self) {
         drop(self.worker);
-        drop(self.server);
+        self.server.remove().await;
     }
 }

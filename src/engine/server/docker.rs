@@ -4,12 +4,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use testcontainers::bollard::models::{HostConfig, PortBinding};
 use testcontainers::core::logs::LogFrame;
 use testcontainers::core::{IntoContainerPort, WaitFor};
 use testcontainers::runners::AsyncRunner;
-use testcontainers::{ContainerAsync, GenericImage, ImageExt};
+use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt, TestcontainersError};
+use tokio::task::JoinHandle;
 
 use super::ThrowawayOptions;
 use super::address::{HostOrSocketDir, ServerAddress, random_token, sql_error};
@@ -24,13 +26,18 @@ pub use engine::engine_answers;
 /// Not the place that the image declares as a volume: a folder of our own in memory, whichever version the image has.
 const DATA_PARENT: &str = "/dbbuild";
 
+/// How long a command that breaks off waits for a container that was being made, so that it can be removed.
+const BREAK_OFF_LIMIT: Duration = Duration::from_secs(5);
+
 /// The last lines that a container wrote.
 type Log = Arc<Mutex<VecDeque<String>>>;
+
+type Container = ContainerAsync<GenericImage>;
 
 /// A running throwaway container. Dropping it removes it.
 #[derive(Debug)]
 pub struct DockerServer {
-    container: Option<ContainerAsync<GenericImage>>,
+    container: Option<Container>,
     address: ServerAddress,
     program: DumpProgram,
 }
@@ -65,7 +72,7 @@ impl DockerServer {
         let password = random_token()?;
         let log = Log::default();
         let request = request(options, &image_name, &password, &log)?;
-        let container = request.start().await.map_err(|error| start_error(&image_name, &error, &log))?;
+        let container = Starting::begin(request).end().await.map_err(|error| start_error(&image_name, &error, &log))?;
         let port =
             container.get_host_port_ipv4(5432.tcp()).await.map_err(|error| start_error(&image_name, &error, &log))?;
         let address = ServerAddress {
@@ -92,18 +99,20 @@ impl DockerServer {
                 Err(_) if tries < 100 => tries += 1,
                 Err(error) => return Err(failed(&error)),
             }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         };
-        let row = client.query_one("SELECT current_setting('server_version_num')::int4 / 10000", &[]).await;
-        let major = row.map_err(|error| failed(&error))?.get::<_, i32>(0).unsigned_abs();
+        let row = client.query_one("SELECT current_setting('server_version_num')::int4", &[]).await;
+        let number = row.map_err(|error| failed(&error))?.get::<_, i32>(0).unsigned_abs();
+        let (major, minor) = (number / 10_000, number % 10_000);
         if let Some(pinned) = options.major.filter(|pinned| *pinned != major) {
             return Err(Error::failed(format!(
                 "the image {image} runs PostgreSQL {major}, but postgres.version is {pinned}"
             ))
             .help(format!("set postgres.image to an image of PostgreSQL {pinned}, such as \"postgres:{pinned}\"")));
         }
+        // An older minor version would write what newer servers keep for themselves.
         let local = programs::find_client(options.bin_dir.as_deref(), major, false);
-        if let Ok(local) = local {
+        if let Some(local) = local.ok().filter(|local| local.version.minor >= minor) {
             self.program = DumpProgram::Local(local);
         }
         self.address.prepare(&options.database, options.role.as_deref()).await
@@ -138,16 +147,53 @@ impl DockerServer {
 impl Drop for DockerServer {
     fn drop(&mut self) {
         let Some(container) = self.container.take() else { return };
-        // The removal needs a runtime, and a value can be dropped where there is none any more.
-        if tokio::runtime::Handle::try_current().is_ok() {
-            drop(container);
-            return;
+        on_own_thread(async move {
+            // A container that cannot be removed is left to the next sweep.
+            let _ = container.rm().await;
+        });
+    }
+}
+
+/// The start of a container as a task of its own: broken off half-way it would leave a container that nobody knows.
+struct Starting(Option<JoinHandle<Result<Container, TestcontainersError>>>);
+
+impl Starting {
+    fn begin(request: ContainerRequest<GenericImage>) -> Starting {
+        Starting(Some(tokio::spawn(request.start())))
+    }
+
+    async fn end(mut self) -> Result<Container, TestcontainersError> {
+        let Some(task) = &mut self.0 else { return Err(TestcontainersError::other("it was started already")) };
+        let outcome = task.await;
+        self.0 = None;
+        outcome.unwrap_or_else(|broken| Err(TestcontainersError::other(broken)))
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        let Some(mut task) = self.0.take() else { return };
+        on_own_thread(async move {
+            match tokio::time::timeout(BREAK_OFF_LIMIT, &mut task).await {
+                Ok(Ok(Ok(container))) => drop(container.rm().await),
+                Ok(_) => {}
+                // Most likely an image that is still being pulled.
+                Err(_) => task.abort(),
+            }
+        });
+    }
+}
+
+/// Works on a future to its end inside a destructor. It has a thread and a runtime of its own: run on the caller's, it
+/// would swallow the wake-ups that the task around the destructor waits for.
+fn on_own_thread(work: impl Future<Output = ()> + Send + 'static) {
+    let thread = std::thread::Builder::new().spawn(move || {
+        if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            runtime.block_on(work);
         }
-        match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
-            Ok(runtime) => runtime.block_on(async { drop(container) }),
-            // Without a runtime its destructor would panic; the next sweep removes the container.
-            Err(_) => std::mem::forget(container),
-        }
+    });
+    if let Ok(thread) = thread {
+        let _ = thread.join();
     }
 }
 
@@ -156,7 +202,7 @@ fn request(
     image: &str,
     password: &str,
     log: &Log,
-) -> Result<testcontainers::ContainerRequest<GenericImage>> {
+) -> Result<ContainerRequest<GenericImage>> {
     let (name, tag) = engine::split_image(image);
     let kept = Arc::clone(log);
     let request = GenericImage::new(name, tag)
@@ -225,7 +271,7 @@ fn tail(log: &Log) -> String {
     log.lock().map(|log| log.iter().cloned().collect::<Vec<_>>().join("\n")).unwrap_or_default()
 }
 
-fn start_error(image: &str, error: &testcontainers::TestcontainersError, log: &Log) -> Error {
+fn start_error(image: &str, error: &TestcontainersError, log: &Log) -> Error {
     let mut words = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(next) = source {

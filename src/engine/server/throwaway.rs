@@ -144,6 +144,14 @@ impl Throwaway {
         }
     }
 
+    /// Removes it now, while other work of the same task goes on. What cannot be removed is left to the next sweep.
+    pub async fn remove(self) {
+        match self.server {
+            Server::Local(server) => drop(tokio::task::spawn_blocking(move || drop(server)).await),
+            Server::Docker(server) => drop(server.remove().await),
+        }
+    }
+
     /// Shuts down in order and keeps the data directory until the returned value is dropped; local kind only.
     pub async fn stop(self) -> Result<Option<StoppedServer>> {
         match self.server {
