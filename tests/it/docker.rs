@@ -103,7 +103,8 @@ fn a_container_is_on_loopback_only_and_gone_after_an_interrupt() {
     }
     let (_world, mut child, containers) = sleeping();
     for id in &containers {
-        let hosts = ask(&["inspect", id, "--format", "{{range .NetworkSettings.Ports}}{{range .}}{{.HostIp}} {{end}}{{end}}"]);
+        let hosts =
+            ask(&["inspect", id, "--format", "{{range .NetworkSettings.Ports}}{{range .}}{{.HostIp}} {{end}}{{end}}"]);
         assert_eq!(hosts, "127.0.0.1");
         let mounts = ask(&["inspect", id, "--format", "{{.HostConfig.Tmpfs}}"]);
         assert!(mounts.contains("/dbbuild"), "{mounts}");
@@ -199,12 +200,25 @@ fn a_missing_image_is_named_and_auto_takes_local_programs() {
 }
 
 /// Removes the embedded server of a world, however its test ends.
-struct Embedded(World);
+struct Embedded {
+    world: World,
+    label: String,
+}
+
+impl Embedded {
+    fn of(world: World) -> Embedded {
+        let repository = world.path("").canonicalize().unwrap();
+        Embedded { label: format!("label=dbbuild.repository={}", repository.display()), world }
+    }
+
+    fn container(&self) -> String {
+        ask(&["ps", "--all", "--quiet", "--filter", &self.label])
+    }
+}
 
 impl Drop for Embedded {
     fn drop(&mut self) {
-        let label = format!("label=dbbuild.repository={}", self.0.path("").canonicalize().unwrap().display());
-        for id in ask(&["ps", "--all", "--quiet", "--filter", &label]).lines() {
+        for id in self.container().lines() {
             let volume = ask(&["inspect", id, "--format", "{{.Name}}"]);
             ask(&["rm", "--force", "--volumes", id]);
             ask(&["volume", "rm", "--force", volume.trim_start_matches('/')]);
@@ -217,8 +231,8 @@ fn without_local_programs_the_embedded_server_runs_in_docker() {
     if !docker() {
         return;
     }
-    let mut server = Embedded(world(""));
-    let world = &mut server.0;
+    let mut server = Embedded::of(world(""));
+    let world = &mut server.world;
     // Not the state of the whole run: `prune` is to find this server alone.
     world.set("DBBUILD_STATE_DIR", world.home().join("state").to_str().unwrap());
     let nowhere = world.path("nowhere");
@@ -236,7 +250,7 @@ fn without_local_programs_the_embedded_server_runs_in_docker() {
     world.dbbuild(&["server", "prune"]).ok();
     world.dbbuild(&["server", "status"]).ok().says("runs at");
 
-    let container = ask(&["ps", "--quiet", "--filter", &format!("label=dbbuild.repository={}", world.path("").canonicalize().unwrap().display())]);
+    let (world, container) = (&server.world, server.container());
     let hosts = "{{range .NetworkSettings.Ports}}{{range .}}{{.HostIp}} {{end}}{{end}}";
     assert_eq!(ask(&["inspect", &container, "--format", hosts]), "127.0.0.1");
     let elsewhere = world.path("../moved");
@@ -244,6 +258,6 @@ fn without_local_programs_the_embedded_server_runs_in_docker() {
     let mut prune = Command::new(env!("CARGO_BIN_EXE_dbbuild"));
     prune.args(["server", "prune"]).env("DBBUILD_STATE_DIR", world.home().join("state"));
     run(&mut prune).ok().says("removed");
-    assert_eq!(ask(&["ps", "--all", "--quiet", "--filter", &format!("id={container}")]), "");
+    assert_eq!(server.container(), "");
     std::fs::rename(&elsewhere, world.path("")).unwrap();
 }
