@@ -54,7 +54,12 @@ pub async fn connect_directly(settings: &ConnectionSettings, options: &ConnectOp
 
 async fn is_pooled(first: &Session, second: &Session) -> Result<bool> {
     let own = pid(first).await?;
-    second.simple("BEGIN").await?;
+    match second.simple("BEGIN").await {
+        Ok(_) => {}
+        // What pools statements refuses transactions altogether.
+        Err(e) if e.code() == Some("08P01") => return Ok(true),
+        Err(e) => return Err(e),
+    }
     let other = pid(second).await?;
     let mut pooled = own == other;
     for _ in 0..QUESTIONS {

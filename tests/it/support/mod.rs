@@ -10,6 +10,6 @@ mod world;
 
 pub use outcome::{Outcome, redact, run};
 pub use running::{Held, Running, until};
-pub use server::{Db, Server, matrix, server};
+pub use server::{Db, Server, as_server_user, free_port, matrix, server};
 pub use skip::{docker, histories, skip};
 pub use world::World;

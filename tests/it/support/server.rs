@@ -82,16 +82,15 @@ impl Server {
     }
 
     fn start(major: u32, bin: &Path, settings: &[&str]) -> Server {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let dir = run_dir::path().join(format!("pg{major}-{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
-        fs::create_dir(&dir).unwrap();
-        if let Some(user) = other_user() {
-            chown(&dir, Some(user.uid), Some(user.gid)).unwrap();
-        }
+        let dir = folder(major);
         let mut initdb = as_server_user(&bin.join("initdb"));
         initdb.args(["-N", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--wal-segsize=1", "-D"]);
         run(initdb.arg(dir.join("data"))).ok();
+        Server::run_in(major, bin, dir, settings)
+    }
 
+    /// Starts a server on the data of a folder.
+    fn run_in(major: u32, bin: &Path, dir: PathBuf, settings: &[&str]) -> Server {
         let port = free_port();
         let child = spawn(bin, &dir, port, settings);
         let mut server = Server {
@@ -104,6 +103,26 @@ impl Server {
         };
         server.wait_until_ready();
         server
+    }
+
+    /// A streaming replica of this server.
+    pub fn standby(&self) -> Server {
+        let dir = folder(self.major);
+        let mut copy = as_server_user(&self.bin.join("pg_basebackup"));
+        copy.arg("-h").arg(&self.dir).args([
+            "-p",
+            &self.port.to_string(),
+            "-U",
+            "postgres",
+            "-R",
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+            "-D",
+        ]);
+        run(copy.arg(dir.join("data"))).ok();
+        Server::run_in(self.major, &self.bin, dir, &["hot_standby=on"])
     }
 
     fn wait_until_ready(&mut self) {
@@ -240,6 +259,17 @@ impl Drop for Db<'_> {
     }
 }
 
+/// A folder of a server's own, which belongs to the user that it runs as.
+fn folder(major: u32) -> PathBuf {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let dir = run_dir::path().join(format!("pg{major}-{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
+    fs::create_dir(&dir).unwrap();
+    if let Some(user) = other_user() {
+        chown(&dir, Some(user.uid), Some(user.gid)).unwrap();
+    }
+    dir
+}
+
 fn spawn(bin: &Path, dir: &Path, port: u16, settings: &[&str]) -> Child {
     let mut postgres = as_server_user(&bin.join("postgres"));
     let socket = format!("unix_socket_directories={}", dir.display());
@@ -253,7 +283,7 @@ fn spawn(bin: &Path, dir: &Path, port: u16, settings: &[&str]) -> Child {
 }
 
 /// A command as the user that servers run as, in a folder that this user may enter.
-fn as_server_user(program: &Path) -> Command {
+pub fn as_server_user(program: &Path) -> Command {
     let mut command = Command::new(program);
     command.env_clear().envs([("LC_ALL", "C"), ("TZ", "UTC"), ("PATH", "/usr/bin:/bin")]).current_dir("/");
     if let Some(user) = other_user() {
@@ -272,6 +302,6 @@ fn other_user() -> Option<User> {
 }
 
 /// A port that is free now. Another process may take it before the server does, which then says so.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
