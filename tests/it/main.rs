@@ -10,6 +10,7 @@ mod docker;
 mod failing_sql;
 mod guard;
 mod harness;
+mod machine;
 mod histories;
 mod hooks;
 mod init;
