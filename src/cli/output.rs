@@ -4,6 +4,8 @@ use super::Globals;
 use crate::error::{Error, Status};
 use anstyle::{AnsiColor, Style};
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How to print.
 #[derive(Debug, Clone)]
@@ -11,6 +13,8 @@ pub struct Output {
     json: bool,
     quiet: bool,
     verbose: bool,
+    /// Whether the one JSON value of this run is out.
+    answered: Arc<AtomicBool>,
 }
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -46,7 +50,7 @@ impl Output {
         if globals.no_color {
             anstream::ColorChoice::Never.write_global();
         }
-        Output { json: globals.json, quiet: globals.quiet, verbose: globals.verbose }
+        Output { json: globals.json, quiet: globals.quiet, verbose: globals.verbose, answered: Arc::default() }
     }
 
     /// Whether results are printed as JSON.
@@ -87,9 +91,9 @@ impl Output {
         }
     }
 
-    /// The result as JSON.
+    /// The result as JSON. A run prints one value: an error after a result goes to stderr alone.
     pub fn json(&self, value: &serde_json::Value) {
-        if self.json {
+        if self.json && !self.answered.swap(true, Ordering::Relaxed) {
             print(&value.to_string());
         }
     }
@@ -109,9 +113,7 @@ impl Output {
 
     /// An error with all its parts.
     pub fn error(&self, error: &Error) {
-        if self.json {
-            print(&serde_json::json!({ "error": describe(error) }).to_string());
-        }
+        self.json(&serde_json::json!({ "error": describe(error) }));
         for error in std::iter::once(error).chain(error.others()) {
             warn(&render(error));
         }

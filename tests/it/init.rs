@@ -72,7 +72,8 @@ fn an_empty_folder_becomes_a_project_that_builds_verifies_and_commits() {
     world.dbbuild(&["status", "--exit-code"]).ok();
     world.dbbuild(&["server", "stop"]).ok();
     fs::remove_dir_all(world.path("")).unwrap();
-    let prune = || world.run(world.command(env!("CARGO_BIN_EXE_dbbuild")).current_dir(world.home()).args(["server", "prune"]));
+    let prune =
+        || world.run(world.command(env!("CARGO_BIN_EXE_dbbuild")).current_dir(world.home()).args(["server", "prune"]));
     prune().ok().says(world.path("").to_str().unwrap().trim_end_matches('/')).says_not("nothing to remove");
     prune().ok().says_not(world.path("").to_str().unwrap().trim_end_matches('/'));
 }
@@ -91,7 +92,10 @@ fn what_is_there_already_is_kept() {
     let ignored = world.read(".gitignore");
     assert!(ignored.starts_with("target\r\n.env\r\n") && ignored.contains(".env.*\r\n"), "{ignored:?}");
     assert_eq!(ignored.matches(".env\r\n").count(), 1, "no line comes twice: {ignored:?}");
-    assert!(!world.path("db/migrations").exists() && !world.path("db/repeatable").exists(), "no example beside own files");
+    assert!(
+        !world.path("db/migrations").exists() && !world.path("db/repeatable").exists(),
+        "no example beside own files"
+    );
     assert!(!world.path(".git/hooks/pre-commit").exists());
     let before = files(&world);
     world.dbbuild(&["init", "--no-hooks"]).ok().says("nothing was changed");

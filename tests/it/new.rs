@@ -23,7 +23,11 @@ const CASES: &[(&str, &str, &[&str])] = &[
     ("create-table", "create pets", &["--table", "pets", "--column", "name"]),
     ("create-index", "index phones", &["--table", "people", "--column", "phone"]),
     ("rename-column", "rename nick", &["--table", "people", "--column", "nick", "--to", "nickname"]),
-    ("change-type", "age as number", &["--table", "people", "--column", "age", "--type", "bigint", "--from-type", "text"]),
+    (
+        "change-type",
+        "age as number",
+        &["--table", "people", "--column", "age", "--type", "bigint", "--from-type", "text"],
+    ),
     ("split-column", "split names", &["--table", "people", "--column", "full_name", "--to", "given_name,family_name"]),
     ("backfill", "fill notes", &["--table", "people", "--column", "note", "--value", "'none'"]),
     ("add-foreign-key", "bosses are people", &["--table", "people", "--column", "boss", "--references", "people"]),
@@ -41,10 +45,8 @@ fn every_template_builds_and_verifies() {
     let Some(server) = server(15) else { return };
     let database = server.fresh_database();
     let world = World::new();
-    let config = format!(
-        "[postgres]\nversion = 15\nthrowaway = \"local\"\n[env.development]\nurl = \"{}\"\n",
-        database.url
-    );
+    let config =
+        format!("[postgres]\nversion = 15\nthrowaway = \"local\"\n[env.development]\nurl = \"{}\"\n", database.url);
     world.write("dbbuild.toml", config).write("db/migrations/1_base.sql", BASE);
     let listed = world.dbbuild(&["new", "--list"]);
     assert_eq!(listed.ok().stdout.lines().count(), CASES.len(), "a template lacks its case\n{}", listed.show());
@@ -54,14 +56,18 @@ fn every_template_builds_and_verifies() {
         for path in written.ok().stdout.lines() {
             let slug = name.replace(' ', "_");
             assert!(path.starts_with("db/migrations/20") && path.contains(&slug), "{path}");
-            assert!(world.read(path).contains("-- migrate:up") && world.read(path).contains("-- migrate:down"), "{path}");
+            assert!(
+                world.read(path).contains("-- migrate:up") && world.read(path).contains("-- migrate:down"),
+                "{path}"
+            );
             count += 1;
         }
     }
     world.dbbuild(&[]).ok().says(&format!("now has {count} migrations")).says("made anew and proved");
     world.dbbuild(&["verify", "--worktree", "--full"]).ok();
     assert_eq!(
-        database.psql("SELECT id, nickname, age, pg_typeof(age), given_name, family_name, note FROM people ORDER BY id"),
+        database
+            .psql("SELECT id, nickname, age, pg_typeof(age), given_name, family_name, note FROM people ORDER BY id"),
         "1|ann|41|bigint|Ann|Lee Smith|none\n2|bob||bigint|Bob||kept"
     );
     assert_eq!(database.psql("SELECT enum_range(NULL::mood)"), "{good,\"it's bad\"}");

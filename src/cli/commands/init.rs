@@ -96,7 +96,9 @@ fn write_files(root: &Path, options: &InitOptions, said: &mut Vec<String>) -> Re
     let begun = inhabited(&options.paths.migrations);
     let wanted = |file: &template::InitFile| {
         let folder_of_example = file.path.rsplit_once('/').filter(|_| file.example).map(|(folder, _)| folder);
-        !root.join(&file.path).exists() && !(begun && file.example) && !folder_of_example.is_some_and(inhabited)
+        let taken = root.join(&file.path).exists() || folder_of_example.is_some_and(inhabited);
+        let late = begun && file.example;
+        !taken && !late
     };
     let files: Vec<_> = template::init_files(options).into_iter().filter(wanted).collect();
     for file in files {

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The folder for dbbuild.1, dbbuild-apply.1 and so on
-    directory: PathBuf,
+    #[arg(value_name = "DIR")]
+    pages: PathBuf,
 }
 
 /// Writes the pages.
@@ -16,9 +17,9 @@ pub struct Args {
 /// # Errors
 /// The folder cannot be written.
 pub async fn run(context: &Context, args: Args) -> Result<Done> {
-    let failed = || format!("cannot write manual pages into {}", args.directory.display());
-    std::fs::create_dir_all(&args.directory).or_failed(failed)?;
-    clap_mangen::generate_to(definition(), &args.directory).or_failed(failed)?;
-    context.output.line(&format!("manual pages written to {}", args.directory.display()));
+    let failed = || format!("cannot write manual pages into {}", args.pages.display());
+    std::fs::create_dir_all(&args.pages).or_failed(failed)?;
+    clap_mangen::generate_to(definition(), &args.pages).or_failed(failed)?;
+    context.output.line(&format!("manual pages written to {}", args.pages.display()));
     Ok(Done::Well)
 }
