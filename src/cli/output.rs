@@ -3,6 +3,7 @@
 use super::Globals;
 use crate::error::{Error, Status};
 use anstyle::{AnsiColor, Style};
+use indicatif::ProgressDrawTarget;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,6 +57,11 @@ impl Output {
     /// Whether results are printed as JSON.
     pub fn is_json(&self) -> bool {
         self.json
+    }
+
+    /// Where progress is drawn.
+    pub fn canvas(&self) -> ProgressDrawTarget {
+        if self.draws() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
     }
 
     /// Whether progress may be drawn.

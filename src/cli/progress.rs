@@ -40,7 +40,7 @@ impl Progress {
     pub fn event(&self, event: Event) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if !state.shown && self.output.draws() && self.start.elapsed() > DELAY {
-            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+            self.bar.set_draw_target(self.output.canvas());
             state.shown = true;
         }
         match event {

@@ -18,3 +18,6 @@ pub mod settle;
 pub mod sizes;
 pub mod target;
 pub mod upgrade;
+
+#[cfg(test)]
+mod tests;

@@ -12,19 +12,7 @@ use super::state::StateDir;
 use super::sweep::{InstanceDir, sweep};
 use super::*;
 use crate::engine::dump::{DumpOptions, DumpProgram, DumpSource, pg_dump};
-
-/// A test that lacks something says so, is counted by `cargo xtask test`, and fails where `DBBUILD_NO_SKIP` forbids it.
-fn skip(want: &str) {
-    use std::io::Write;
-    let test = std::thread::current().name().unwrap_or("?").to_owned();
-    if let Some(log) = std::env::var_os("DBBUILD_SKIP_LOG") {
-        let mut log = fs::OpenOptions::new().append(true).open(log).unwrap();
-        log.write_all(format!("{test}\t{want}\n").as_bytes()).unwrap();
-    }
-    let forbidden = std::env::var("DBBUILD_NO_SKIP").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"));
-    assert!(!forbidden, "{test} would be skipped for want of {want}, which DBBUILD_NO_SKIP forbids");
-    eprintln!("skipped: {want}");
-}
+use crate::engine::tests::skip;
 
 /// What a throwaway of local programs is made with; `None` where there are none.
 fn local() -> Option<ThrowawayOptions> {

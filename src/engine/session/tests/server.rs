@@ -14,6 +14,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, User, geteuid};
 use tempfile::TempDir;
 
+use crate::engine::tests::skip;
+
 const HBA: &str = "local all all trust
 hostssl all tlsonly all scram-sha-256
 hostnossl all plainonly all scram-sha-256
@@ -54,8 +56,7 @@ impl TestServer {
 
     fn start(make_certificates: fn(&Path) -> bool) -> Option<TestServer> {
         let Some(bin) = programs() else {
-            assert!(std::env::var_os("CI").is_none(), "no PostgreSQL programs were found");
-            eprintln!("skipped: no PostgreSQL programs were found");
+            skip("PostgreSQL programs");
             return None;
         };
         let base = if Path::new("/dev/shm").is_dir() { "/dev/shm".into() } else { std::env::temp_dir() };
@@ -67,7 +68,7 @@ impl TestServer {
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let certificates = make_certificates(folder.path());
         if !certificates {
-            eprintln!("skipped: TLS, since there is no openssl program");
+            skip("openssl");
         }
         let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
         let mut conf = fs::OpenOptions::new().append(true).open(data.join("postgresql.conf")).expect("postgresql.conf");
@@ -148,7 +149,7 @@ impl TestServer {
         fs::write(&ini, text).expect("the pooler's settings");
         let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/opt/homebrew/bin/pgbouncer"];
         let Some(program) = program.iter().find(|path| Path::new(path).exists()) else {
-            eprintln!("skipped: there is no pgbouncer program");
+            skip("pgbouncer");
             return None;
         };
         let child =
