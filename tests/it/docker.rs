@@ -54,27 +54,43 @@ fn containers_of(pid: u32) -> Vec<String> {
     all.lines().filter_map(owned).collect()
 }
 
-/// Starts `dbbuild baseline` on a migration that sleeps, and waits until its container runs the server.
-fn sleeping() -> (World, Child, Vec<String>) {
-    let world = world(DOCKER);
-    world.write("db/migrations/0003_sleep.sql", "SELECT pg_sleep(60);\n");
-    let mut command = world.command(env!("CARGO_BIN_EXE_dbbuild"));
-    let child = command.arg("baseline").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let child = child.unwrap();
-    let asleep = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()";
-    let start = Instant::now();
-    loop {
-        let found = containers_of(child.id());
-        let sleeps = |id: &String| {
-            let psql = ["exec", id, "psql", "-XAtqU", "postgres", "-c", asleep];
-            run(Command::new("docker").args(psql)).stdout.trim() == "1"
-        };
-        if found.iter().any(sleeps) {
-            return (world, child, found);
+/// A `dbbuild baseline` whose migration sleeps; ended with the value, if it still runs.
+struct Sleeper {
+    world: World,
+    child: Child,
+}
+
+impl Sleeper {
+    /// Starts it and waits until a container runs the migration; gives the containers of it as well.
+    fn start() -> (Sleeper, Vec<String>) {
+        let world = world(DOCKER);
+        world.write("db/migrations/0003_sleep.sql", "SELECT pg_sleep(60);\n");
+        let mut command = world.command(env!("CARGO_BIN_EXE_dbbuild"));
+        command.arg("baseline").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let sleeper = Sleeper { child: command.spawn().unwrap(), world };
+        let start = Instant::now();
+        loop {
+            let found = containers_of(sleeper.child.id());
+            if found.iter().any(|id| sleeps(id)) {
+                return (sleeper, found);
+            }
+            assert!(start.elapsed() < Duration::from_secs(120), "no container sleeps");
+            thread::sleep(Duration::from_millis(50));
         }
-        assert!(start.elapsed() < Duration::from_secs(120), "no container of process {} sleeps", child.id());
-        thread::sleep(Duration::from_millis(50));
     }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn sleeps(container: &str) -> bool {
+    let asleep = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()";
+    let psql = ["exec", container, "psql", "-XAtqU", "postgres", "-c", asleep];
+    run(Command::new("docker").args(psql)).stdout.trim() == "1"
 }
 
 fn kill(child: &Child, signal: &str) {
@@ -101,7 +117,7 @@ fn a_container_is_on_loopback_only_and_gone_after_an_interrupt() {
     if !docker() {
         return;
     }
-    let (_world, mut child, containers) = sleeping();
+    let (mut sleeper, containers) = Sleeper::start();
     for id in &containers {
         let hosts =
             ask(&["inspect", id, "--format", "{{range .NetworkSettings.Ports}}{{range .}}{{.HostIp}} {{end}}{{end}}"]);
@@ -109,9 +125,9 @@ fn a_container_is_on_loopback_only_and_gone_after_an_interrupt() {
         let mounts = ask(&["inspect", id, "--format", "{{.HostConfig.Tmpfs}}"]);
         assert!(mounts.contains("/dbbuild"), "{mounts}");
     }
-    kill(&child, "-INT");
-    assert_eq!(child.wait().unwrap().code(), Some(1));
-    assert_eq!(containers_of(child.id()), [""; 0]);
+    kill(&sleeper.child, "-INT");
+    assert_eq!(sleeper.child.wait().unwrap().code(), Some(1));
+    assert_eq!(containers_of(sleeper.child.id()), [""; 0]);
 }
 
 #[test]
@@ -119,13 +135,13 @@ fn a_container_whose_dbbuild_was_killed_goes_with_the_next_run() {
     if !docker() {
         return;
     }
-    let (world, mut child, containers) = sleeping();
-    kill(&child, "-KILL");
-    child.wait().unwrap();
-    assert_eq!(containers_of(child.id()), containers);
-    world.write("db/migrations/0003_sleep.sql", "SELECT 1;\n");
-    world.dbbuild(&["baseline"]).ok();
-    assert_eq!(containers_of(child.id()), [""; 0]);
+    let (mut sleeper, containers) = Sleeper::start();
+    kill(&sleeper.child, "-KILL");
+    sleeper.child.wait().unwrap();
+    assert_eq!(containers_of(sleeper.child.id()), containers);
+    sleeper.world.write("db/migrations/0003_sleep.sql", "SELECT 1;\n");
+    sleeper.world.dbbuild(&["baseline"]).ok();
+    assert_eq!(containers_of(sleeper.child.id()), [""; 0]);
 }
 
 #[test]
