@@ -53,6 +53,8 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     progress.end();
     let (outcome, baseline) = match (local, baseline) {
         (Ok(outcome), Ok(baseline)) => (outcome, baseline),
+        // The same script fails in both places alike: one message is enough.
+        (Err(one), Err(other)) if one.location().is_some() && one.location() == other.location() => return Err(one),
         (Err(one), Err(other)) => {
             return Err(Error::all([one, other]).unwrap_or_else(|| Error::failed("the build failed")));
         }
