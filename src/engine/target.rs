@@ -11,6 +11,9 @@ use crate::model::config::{Config, EnvAddress};
 use crate::model::guard::{Known, Selected};
 use std::path::PathBuf;
 
+/// SQLSTATE of a database that does not exist.
+const MISSING_DATABASE: &str = "3D000";
+
 /// A database that is not yet connected to.
 #[derive(Debug, Clone)]
 pub struct Target {
@@ -22,6 +25,8 @@ pub struct Target {
     pub server_id: Option<String>,
     /// The server is the private one of this repository.
     pub embedded: bool,
+    /// The private server was never made, so there is nothing to connect to.
+    unmade: bool,
 }
 
 /// Whether a server that does not run may be started.
@@ -83,23 +88,28 @@ impl Target {
             EnvAddress::EmbeddedDatabase(database) => {
                 let server = embedded(project)?;
                 let address = match start {
-                    Start::IfNeeded => server.start().await?,
-                    Start::Never => server.address().await?.ok_or_else(|| {
-                        Error::failed("the embedded server of this repository does not run").help(
-                            "`dbbuild` builds the local database; `dbbuild server start` starts the server alone.",
-                        )
-                    })?,
+                    Start::IfNeeded => Some(server.start().await?),
+                    Start::Never => server.address().await?,
                 };
                 let database = database.unwrap_or_else(|| database_name(&project.config).to_owned());
+                let Some(address) = address else {
+                    if server.status().await?.exists {
+                        return Err(Error::failed("the embedded server of this repository does not run").help(
+                            "`dbbuild` builds the local database; `dbbuild server start` starts the server alone.",
+                        ));
+                    }
+                    let settings = ConnectionSettings::new("/", 0, "postgres", None, database);
+                    return Ok(Target { selected, settings, server_id: None, embedded: true, unmade: true });
+                };
                 let settings = address.settings(&database);
-                Ok(Target { selected, settings, server_id: server.server_id(), embedded: true })
+                Ok(Target { selected, settings, server_id: server.server_id(), embedded: true, unmade: false })
             }
         }
     }
 
     /// A database by its address; the embedded server keeps its identity, however it is reached.
     async fn at(project: &Project, selected: Selected, settings: ConnectionSettings) -> Result<Target> {
-        let mut target = Target { selected, settings, server_id: None, embedded: false };
+        let mut target = Target { selected, settings, server_id: None, embedded: false, unmade: false };
         if let [server] = target.settings.servers()
             && let Ok(embedded) = embedded(project)
             && let Ok(Some(address)) = embedded.address().await
@@ -124,6 +134,11 @@ impl Target {
     /// # Errors
     /// The server refuses, or is a pooler.
     pub async fn connect(&self) -> Result<Session> {
+        if self.unmade {
+            return Err(Error::failed(format!("there is no {} yet", self.describe()))
+                .sqlstate(MISSING_DATABASE)
+                .help("`dbbuild` makes it."));
+        }
         if self.embedded {
             return session::connect(&self.settings, &ConnectOptions::default()).await;
         }
@@ -155,7 +170,7 @@ impl Target {
     /// As [`Target::connect_to_write`], or the role may not make databases.
     pub async fn open(&self, config: &Config) -> Result<(Session, bool)> {
         match self.connect_to_write(config).await {
-            Err(e) if e.code() == Some("3D000") => {
+            Err(e) if e.code() == Some(MISSING_DATABASE) => {
                 let made = self.maintain(&create_statement(self.settings.database(), config, self.embedded)).await;
                 let made = match made {
                     // Another dbbuild made it at the same time; seen early (42P04) or late (23505).
@@ -189,6 +204,24 @@ impl Target {
             }
         }
         Err(refusal.unwrap_or_else(|| Error::failed("no database to connect to")))
+    }
+
+    /// Connects for a look and reads what the guard and the plan need; no session where there is no such database yet,
+    /// which is as good as an empty one.
+    ///
+    /// # Errors
+    /// The server cannot be reached or said no.
+    pub async fn look(&self) -> Result<(Option<Session>, Found)> {
+        match self.connect().await {
+            Err(e) if e.code() == Some(MISSING_DATABASE) => {
+                Ok((None, Found::missing(self.describe(), self.settings.database())))
+            }
+            Err(e) => Err(e),
+            Ok(session) => {
+                let found = self.read(&session).await?;
+                Ok((Some(session), found))
+            }
+        }
     }
 
     /// Reads what the guard and the plan need.

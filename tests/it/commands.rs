@@ -80,6 +80,19 @@ fn a_plan_is_what_a_run_does_and_writes_nothing() {
 }
 
 #[test]
+fn a_database_that_is_not_made_yet_is_planned_as_an_empty_one() {
+    let Some(server) = server(15) else { return };
+    let missing = server.url("never_made");
+    let world = project(&missing, &missing);
+    world.dbbuild(&["plan"]).ok().says("there is no `never_made`").says("2  migration db/migrations/1_a.sql (new");
+    world.dbbuild(&["status"]).ok().says("not made yet").says("pending      1_a");
+    world.write("dbbuild.toml", "[postgres]\nversion = 15\n[env.development]\ntestdata = [\"default\"]\n");
+    world.dbbuild(&["plan"]).ok().says("there is no `app` on the embedded server yet").says("testdata/default/a.sql");
+    world.dbbuild(&["status"]).ok().says("not made yet");
+    world.dbbuild(&["server", "status"]).ok().says("not made yet");
+}
+
+#[test]
 fn status_and_log_tell_each_state() {
     let Some(server) = server(15) else { return };
     let (database, production) = (server.fresh_database(), server.fresh_database());

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::model::guard;
 use crate::model::preview::{self, Preview, StepView};
 use crate::model::review;
+use std::collections::BTreeMap;
 
 /// Arguments of `plan`.
 #[derive(Debug, clap::Args)]
@@ -26,8 +27,10 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let project = context.project()?;
     let sources = project.sources()?;
     let target = context.target(&project, Start::Never).await?;
-    let session = target.connect().await?;
-    let found = target.read(&session).await?;
+    let (session, found) = target.look().await?;
+    if session.is_none() {
+        context.output.note(&format!("there is no {} yet; a run makes it", target.describe()));
+    }
     let protected = target.selected.is_protected();
     let job = match (args.bootstrap, protected) {
         (true, _) => Job::Bootstrap,
@@ -45,7 +48,10 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     };
     let plan = plan_for(&work, &target, &found)?;
     review::plan(&plan)?;
-    let sizes = sizes::read(&session, &preview::tables(&plan)?).await?;
+    let sizes = match &session {
+        Some(session) => sizes::read(session, &preview::tables(&plan)?).await?,
+        None => BTreeMap::new(),
+    };
     let rehearsed =
         |migration: &crate::model::migration::Migration| project.cache.get(Kind::Rehearsal, &migration.checksum);
     let preview = preview::preview(&plan, &target.describe(), &sizes, &rehearsed)?;

@@ -32,8 +32,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let project = context.project()?;
     let sources = project.sources()?;
     let target = context.target(&project, Start::Never).await?;
-    let session = target.connect().await?;
-    let found = target.read(&session).await?;
+    let (session, found) = target.look().await?;
     let rows = rows(&sources, &found.history);
     let files = pending_files(&sources, &found.history, &target.selected.name);
     let inputs = prove::inputs(&project.config, &sources);
@@ -41,6 +40,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let mark = match found.facts.standing() {
         Standing::Valid(mark) => format!("marked {}", mark.environment),
         Standing::Foreign(mark, why) => format!("marked {}, but {why}", mark.environment),
+        Standing::Unmarked if session.is_none() => "not made yet".to_owned(),
         Standing::Unmarked => "not marked".to_owned(),
     };
     let count = |state: &str| rows.iter().filter(|row| row.state == state).count();

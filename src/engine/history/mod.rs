@@ -37,6 +37,16 @@ pub struct Found {
     pub history: History,
 }
 
+impl Found {
+    /// A database that does not exist yet.
+    pub fn missing(description: String, database: &str) -> Found {
+        let binding = Binding { system_identifier: String::new(), database_oid: 0, server_id: None };
+        let database = database.to_owned();
+        let facts = TargetFacts { description, database, binding, mark: None, empty: true, has_history: false };
+        Found { facts, history: History::default() }
+    }
+}
+
 /// Identity, tables of dbbuild's, and content made here and brought.
 fn facts_query() -> String {
     format!(
