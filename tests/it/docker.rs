@@ -269,7 +269,7 @@ fn without_local_programs_the_embedded_server_runs_in_docker() {
     let (world, container) = (&server.world, server.container());
     let hosts = "{{range .NetworkSettings.Ports}}{{range .}}{{.HostIp}} {{end}}{{end}}";
     assert_eq!(ask(&["inspect", &container, "--format", hosts]), "127.0.0.1");
-    let elsewhere = world.path("../moved");
+    let elsewhere = world.home().join("moved");
     std::fs::rename(world.path(""), &elsewhere).unwrap();
     let mut prune = Command::new(env!("CARGO_BIN_EXE_dbbuild"));
     prune.args(["server", "prune"]).env("DBBUILD_STATE_DIR", world.home().join("state"));
