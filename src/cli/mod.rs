@@ -34,7 +34,7 @@ const AFTER_HELP: &str = "Exit status: 0 done, or already so; 1 failed or refuse
     3 a difference was found.";
 
 /// How long work that cannot be broken off may go on after the command has ended.
-const LAST_MOMENT: Duration = Duration::from_millis(1500);
+const LAST_MOMENT: Duration = Duration::from_secs(10);
 
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
