@@ -16,6 +16,7 @@ use commands::Command;
 use output::Output;
 use std::path::PathBuf;
 use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Builds a PostgreSQL database from files in git, and proves that they agree
 ///
@@ -110,9 +111,12 @@ fn start(cli: Cli, output: &Output) -> Result<Done> {
         .build()
         .map_err(|e| Error::failed("cannot start").cause(e))?;
     let done = runtime.block_on(async {
+        // Before any work: a signal that finds no handler ends the process on the spot, with a throwaway left behind.
+        let mut signals = Signals::listen()?;
         tokio::select! {
+            biased;
             done = command.run(&context) => done,
-            () = interrupted() => Err(Error::failed("interrupted").help(
+            () = signals.interrupted() => Err(Error::failed("interrupted").help(
                 "what was running is rolled back, throwaway servers are gone; run the same command again, it goes on where it stood.",
             )),
         }
@@ -122,16 +126,23 @@ fn start(cli: Cli, output: &Output) -> Result<Done> {
     done
 }
 
-/// Ctrl-C, or a polite request to end.
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// Ctrl-C, and a polite request to end.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Signals> {
+        let on = |kind| signal(kind).map_err(|e| Error::failed("cannot listen to signals").cause(e));
+        Ok(Signals { interrupt: on(SignalKind::interrupt())?, terminate: on(SignalKind::terminate())? })
+    }
+
+    async fn interrupted(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 

@@ -288,7 +288,7 @@ fn ctrl_c_ends_a_build_at_once_and_takes_everything_back() {
         assert!(begin.elapsed() < Duration::from_secs(20), "took {:?}", begin.elapsed());
         assert_eq!(throwaways_of(pid), Vec::<PathBuf>::new());
         until(&db, &format!("SELECT NOT ({})", sleeps.trim_start_matches("SELECT ")));
-        assert_eq!(db.psql("SELECT to_regclass('b9') IS NULL AND count(*) = 8 FROM dbbuild.migration"), "t");
+        assert_eq!(db.psql("SELECT to_regclass('b9'), count(*) FROM dbbuild.migration"), "|8");
         assert!(!world.path("db/baseline.sql").exists());
     }
     world.write("db/migrations/009_slow.sql", "CREATE TABLE b9 ()");

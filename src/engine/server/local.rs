@@ -16,8 +16,11 @@ use super::sweep::{InstanceDir, sweep};
 use super::template::template;
 use crate::error::{Error, OrFailed, Result};
 
-/// How long a server may take to end before it is killed.
+/// How long a server may take to shut down in order.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long one that nobody needs may take to end at once; after 5 s a postmaster kills its children by itself.
+const END_LIMIT: Duration = Duration::from_secs(6);
 
 /// A running throwaway of local programs. Dropping it ends the server at once and removes its folder.
 #[derive(Debug)]
@@ -147,7 +150,7 @@ impl LocalServer {
 impl Drop for LocalServer {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
-            process::end_child(child, STOP_LIMIT);
+            process::end_child(child, END_LIMIT);
             // A server that somebody killed could not tidy up after itself.
             process::end_leftover(&self.data_dir());
         }

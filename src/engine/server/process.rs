@@ -10,7 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigHandler, Signal, kill};
 use nix::unistd::Pid;
 
 use super::state::OsUser;
@@ -40,7 +40,25 @@ pub fn command(program: &Path, user: Option<&OsUser>) -> Command {
     if let Some(user) = user {
         command.uid(user.uid).gid(user.gid).env_remove("HOME");
     }
+    hear_signals(&mut command);
     command
+}
+
+/// Signals that `nohup`, a shell's `&` or a service manager made this process ignore are heard by the child all the same.
+///
+/// What is ignored stays ignored across exec. A postmaster sets its own handlers only some milliseconds after its start: an
+/// ignored SIGQUIT in that time would be lost, and the server would live on.
+#[allow(unsafe_code)]
+fn hear_signals(command: &mut Command) {
+    // SAFETY: runs between fork and exec, calls only sigaction(2), which is async-signal-safe, and allocates nothing.
+    unsafe {
+        command.pre_exec(|| {
+            for heard in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM] {
+                nix::sys::signal::signal(heard, SigHandler::SigDfl).map_err(io::Error::from)?;
+            }
+            Ok(())
+        });
+    }
 }
 
 type Job = (Command, mpsc::Sender<io::Result<Child>>);
@@ -304,6 +322,37 @@ mod tests {
         assert!(alive(pid));
         end_child(&mut child, Duration::from_secs(5));
         assert!(!alive(pid));
+    }
+
+    #[test]
+    fn a_child_hears_signals_that_this_process_ignores() {
+        let mut shell = Command::new("sh");
+        // The inner shell ignores, and its child asks the kernel what it inherited.
+        shell.args(["-c", "trap '' INT QUIT TERM; exec grep SigIgn /proc/self/status"]);
+        let ignored = |mut command: Command| {
+            let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
+            u64::from_str_radix(text.trim().rsplit('\t').next().unwrap(), 16).unwrap()
+        };
+        let mask = |signals: [Signal; 3]| signals.iter().fold(0, |mask, signal| mask | 1 << (*signal as u64 - 1));
+        let all = mask([Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM]);
+        assert_eq!(ignored(shell) & all, all);
+        let test = std::env::current_exe().unwrap();
+        let mut ignoring = Command::new("sh");
+        ignoring.args(["-c", "trap '' INT QUIT TERM; exec \"$0\" --exact --nocapture --ignored \"$1\""]);
+        ignoring.arg(test).arg("engine::server::process::tests::what_a_child_ignores");
+        let text = String::from_utf8(ignoring.output().unwrap().stdout).unwrap();
+        let line = text.lines().find(|line| line.starts_with("SigIgn:")).unwrap_or_else(|| panic!("{text}"));
+        let mask = u64::from_str_radix(line.rsplit('\t').next().unwrap(), 16).unwrap();
+        assert_eq!(mask & all, 0, "{text}");
+    }
+
+    /// Run by the test above in a process that ignores signals.
+    #[test]
+    #[ignore = "a part of another test"]
+    fn what_a_child_ignores() {
+        let mut grep = command(Path::new("/bin/grep"), None);
+        grep.args(["SigIgn", "/proc/self/status"]);
+        println!("\n{}", String::from_utf8(grep.output().unwrap().stdout).unwrap());
     }
 
     #[test]
