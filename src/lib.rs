@@ -60,6 +60,7 @@
 //! - `src/model/sources/`, `src/model/sources.rs`: everything under `db/`, read from a snapshot and checked.
 //! - `src/model/config/`: `dbbuild.toml`: keys, defaults, faults with line and column.
 //! - `src/model/conninfo/`: connection settings as libpq understands them.
+//! - `src/model/published.rs`: what upstream has, against which a branch is judged.
 //! - `src/model/guard.rs`: may this action run on this database?
 //! - `src/model/review.rs`: what can be said against scripts before anything runs.
 //! - `src/model/plan.rs`: what a run executes, in order; `src/model/preview.rs`: the same as people and JSON see it.
@@ -69,7 +70,7 @@
 //!
 //! The edges, in [`engine`] (`src/engine/mod.rs`):
 //!
-//! - `src/engine/git.rs`: what the index, a commit or the work tree holds; staging one file.
+//! - `src/engine/git/`: what the index, a commit or the work tree holds; staging one file; running the `git` program.
 //! - `src/engine/files.rs`: reading the tree, replacing files atomically.
 //! - `src/engine/project.rs`: the folder with `dbbuild.toml`, its repository and its sources from any source.
 //! - `src/engine/session/`: one connection: TLS, password and service files, poolers, notices, errors as values.

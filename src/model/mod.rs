@@ -10,6 +10,7 @@ pub mod guard;
 pub mod migration;
 pub mod plan;
 pub mod preview;
+pub mod published;
 pub mod review;
 pub mod script;
 pub mod snapshot;

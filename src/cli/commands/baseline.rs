@@ -22,6 +22,7 @@ pub async fn run(context: &Context, _: Args) -> Result<Done> {
     let request = Request {
         config: &project.config,
         sources: &sources,
+        base: None,
         baseline_path: path,
         goal: Goal::Generate,
         cache: &project.cache,

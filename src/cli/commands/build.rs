@@ -115,7 +115,7 @@ async fn regenerate(project: &Project, sources: &Sources, sink: &(dyn Fn(Event) 
     }
     let path = &config.paths.baseline;
     let goal = if claims { Goal::Compare } else { Goal::Generate };
-    let request = Request { config, sources, baseline_path: path, goal, cache: &project.cache, sink };
+    let request = Request { config, sources, base: None, baseline_path: path, goal, cache: &project.cache, sink };
     let proof = prove::prove(&request).await?;
     proof.notes.iter().for_each(|note| sink(Event::Note(note.clone())));
     let unchanged = sources.baseline.as_ref().is_some_and(|old| **old == *proof.baseline.as_bytes());

@@ -79,6 +79,7 @@ pub async fn verify(
     let request = Request {
         config: &tree.config,
         sources,
+        base: None,
         baseline_path: path,
         goal: Goal::Compare,
         cache: &project.cache,
@@ -97,6 +98,7 @@ async fn fix(context: &Context, project: &Project, tree: &Tree, sources: &Source
     let request = Request {
         config: &tree.config,
         sources,
+        base: None,
         baseline_path: path,
         goal: Goal::Generate,
         cache: &project.cache,

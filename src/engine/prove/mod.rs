@@ -22,6 +22,7 @@ use crate::model::baseline::{BaselineParts, ColumnName, Dump, RoleNeed, render};
 use crate::model::catalog::Catalog;
 use crate::model::checksum::Checksum;
 use crate::model::config::{Config, Severity};
+use crate::model::published::Base;
 use crate::model::review;
 use crate::model::sources::Sources;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub struct Request<'a> {
     pub config: &'a Config,
     /// The sources.
     pub sources: &'a Sources,
+    /// What upstream has; `None` where every migration counts as new.
+    pub base: Option<&'a Base>,
     /// Where the baseline lies, for messages.
     pub baseline_path: &'a str,
     /// Compare with the committed baseline, or make a new one.

@@ -3,6 +3,10 @@
 //! Knows git, and nothing of PostgreSQL. What it cannot read is an error: a check that passes on what it did not see is
 //! worse than none.
 
+mod program;
+
+pub use program::Program;
+
 use crate::error::{Error, OrFailed, Result};
 use crate::model::snapshot::{FileEntry, Snapshot};
 use git2::{ErrorCode, ObjectType, Repository, TreeWalkMode, TreeWalkResult};

@@ -1,0 +1,93 @@
+//! Running the `git` program, for what libgit2 does not do: merging trees, walking history by content, and formats of
+//! repositories that it cannot read.
+
+use crate::error::{Error, Result};
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// Variables that git sets for a hook and that would lead a child to another repository or index.
+const REPOSITORY_VARIABLES: [&str; 7] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_COMMON_DIR",
+    "GIT_PREFIX",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+];
+
+/// The `git` program, at work in one folder.
+#[derive(Debug, Clone)]
+pub struct Program {
+    folder: PathBuf,
+    /// Leave git's variables of a hook as they are: the child is to see the very index that is being committed.
+    inherit: bool,
+}
+
+impl Program {
+    /// In a folder of a repository, whatever repository a hook's variables name.
+    pub fn elsewhere(folder: &Path) -> Program {
+        Program { folder: folder.to_path_buf(), inherit: false }
+    }
+
+    /// In the repository and with the index that git's variables name, as inside a hook.
+    pub fn here(folder: &Path) -> Program {
+        Program { folder: folder.to_path_buf(), inherit: true }
+    }
+
+    fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
+        let mut command = Command::new("git");
+        command.current_dir(&self.folder).env("LC_ALL", "C").env("GIT_OPTIONAL_LOCKS", "0").env("GIT_PAGER", "cat");
+        if !self.inherit {
+            for name in REPOSITORY_VARIABLES {
+                command.env_remove(name);
+            }
+        }
+        command.args(["-c", "core.quotePath=false", "-c", "core.fsmonitor=false"]).args(arguments);
+        command
+    }
+
+    /// Runs to the end, whatever the exit status says.
+    ///
+    /// # Errors
+    /// The program cannot be run.
+    pub fn output<S: AsRef<OsStr>>(&self, arguments: &[S], input: Option<&[u8]>) -> Result<Output> {
+        let missing = |e| Error::failed("cannot run the program git").cause(e).help("install git, or put it on PATH.");
+        let mut command = self.command(arguments);
+        command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(missing)?;
+        std::thread::scope(|scope| {
+            if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input) {
+                // A child that stops reading says why on stderr.
+                scope.spawn(move || drop(pipe.write_all(input)));
+            }
+            child.wait_with_output().map_err(missing)
+        })
+    }
+
+    /// Runs and takes what it prints.
+    ///
+    /// # Errors
+    /// It cannot be run, or fails; with what it says on stderr.
+    pub fn bytes<S: AsRef<OsStr>>(&self, arguments: &[S], input: Option<&[u8]>) -> Result<Vec<u8>> {
+        let output = self.output(arguments, input)?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        let first = arguments.iter().map(|word| word.as_ref().to_string_lossy()).find(|word| !word.starts_with('-'));
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(Error::failed(format!("git {} failed ({})", first.unwrap_or_default(), output.status))
+            .cause(said.trim_end()))
+    }
+
+    /// Runs and takes what it prints as text, without the last line end.
+    ///
+    /// # Errors
+    /// See [`Program::bytes`].
+    pub fn text<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Result<String> {
+        let text = String::from_utf8_lossy(&self.bytes(arguments, None)?).into_owned();
+        Ok(text.strip_suffix('\n').map(str::to_owned).unwrap_or(text))
+    }
+}
