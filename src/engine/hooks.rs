@@ -8,8 +8,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 /// The hooks that dbbuild manages, with their scripts.
-pub const SCRIPTS: [(&str, &str); 2] =
-    [("pre-commit", include_str!("../../hooks/pre-commit")), ("post-merge", include_str!("../../hooks/post-merge"))];
+pub const SCRIPTS: [(&str, &str); 6] = [
+    ("pre-commit", include_str!("../../hooks/pre-commit")),
+    ("pre-merge-commit", include_str!("../../hooks/pre-merge-commit")),
+    ("pre-push", include_str!("../../hooks/pre-push")),
+    ("post-merge", include_str!("../../hooks/post-merge")),
+    ("post-checkout", include_str!("../../hooks/post-checkout")),
+    ("post-rewrite", include_str!("../../hooks/post-rewrite")),
+];
 
 /// The line by which a script of dbbuild's is known, whichever version wrote it.
 const MARK: &str = "# Written by `dbbuild hooks install`";
@@ -66,7 +72,7 @@ fn is_executable(path: &std::path::Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o111 != 0)
 }
 
-/// Installs every hook; says in a sentence each what was done.
+/// Installs every hook; says in sentences what was done.
 ///
 /// # Errors
 /// The folder cannot be written.
@@ -74,6 +80,7 @@ pub fn install(git: &Git) -> Result<Vec<String>> {
     let (folder, moved) = git.hooks_dir();
     fs::create_dir_all(&folder).or_failed(|| format!("cannot make the folder {}", folder.display()))?;
     let mut said = Vec::new();
+    let (mut installed, mut present) = (Vec::new(), Vec::new());
     if moved {
         said.push(format!("core.hooksPath leads to {}", folder.display()));
     }
@@ -81,7 +88,7 @@ pub fn install(git: &Git) -> Result<Vec<String>> {
         let failed = || format!("cannot write the hook {}", hook.path.display());
         match hook.state {
             HookState::Installed => {
-                said.push(format!("{} is installed already", hook.name));
+                present.push(hook.name);
                 continue;
             }
             HookState::Calls => {
@@ -102,7 +109,12 @@ pub fn install(git: &Git) -> Result<Vec<String>> {
         }
         files::replace(&hook.path, script.as_bytes()).or_failed(failed)?;
         fs::set_permissions(&hook.path, fs::Permissions::from_mode(0o755)).or_failed(failed)?;
-        said.push(format!("{} installed", hook.name));
+        installed.push(hook.name);
+    }
+    for (what, names) in [("installed", installed), ("installed already", present)] {
+        if !names.is_empty() {
+            said.push(format!("hooks {what}: {}", names.join(", ")));
+        }
     }
     Ok(said)
 }

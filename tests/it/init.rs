@@ -35,7 +35,7 @@ fn an_empty_folder_becomes_a_project_that_builds_verifies_and_commits() {
         return;
     }
     let world = local(World::without_git());
-    world.dbbuild(&["init", "--hooks", "--postgres", "15"]).ok().says("made a git repository").says("hook pre-commit");
+    world.dbbuild(&["init", "--hooks", "--postgres", "15"]).ok().says("made a git repository").says("hooks installed: pre-commit");
     let before = files(&world);
     assert!(before.contains_key("dbbuild.toml") && before.contains_key(".gitattributes"));
     for folder in ["db/migrations/", "db/repeatable/", "db/init/", "db/testdata/default/", "db/checks/"] {
@@ -127,6 +127,6 @@ fn without_a_terminal_the_hooks_are_named_and_not_installed() {
     let world = World::new();
     world.dbbuild(&["init"]).ok().says("`dbbuild hooks install` does that");
     assert!(!world.path(".git/hooks/pre-commit").exists());
-    world.dbbuild(&["init", "--yes"]).ok().says("hook pre-commit installed");
+    world.dbbuild(&["init", "--yes"]).ok().says("hooks installed: pre-commit");
     assert!(world.path(".git/hooks/pre-commit").exists());
 }

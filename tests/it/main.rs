@@ -20,6 +20,7 @@ mod lock;
 mod machine;
 mod new;
 mod proof;
+mod push;
 mod sample;
 mod support;
 mod tour;

@@ -137,7 +137,7 @@ fn offer_hooks(context: &Context, git: &Git, wanted: bool, said: &mut Vec<String
     }
     let question = "Install the git hooks that check each commit?";
     if wanted || context.globals.yes || (output::is_interactive() && output::confirm(question)) {
-        said.extend(hooks::install(git)?.into_iter().map(|line| format!("hook {line}")));
+        said.extend(hooks::install(git)?);
     } else {
         context.output.note("the git hooks are not installed; `dbbuild hooks install` does that");
     }
