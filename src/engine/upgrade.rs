@@ -10,6 +10,7 @@ use crate::model::baseline::{Baseline, inputs_of};
 use crate::model::checksum::Checksum;
 use crate::model::config::Config;
 use crate::model::guard::{self, Action, Cleared, Standing};
+use crate::model::migration::Migration;
 use crate::model::plan::{self, FileKind, History, Plan, PlanOptions, Purpose, Step};
 use crate::model::review;
 use crate::model::sources::Sources;
@@ -152,14 +153,14 @@ pub async fn run(work: &Work<'_>, target: &Target, session: Session) -> Result<O
 /// Whether rows that came with a baseline can be given their texts.
 fn lacks_texts(history: &History, sources: &Sources) -> bool {
     let bare: Vec<_> = history.applied.iter().filter(|row| !row.has_text).map(|row| row.checksum).collect();
-    !bare.is_empty() && sources.migrations.iter().any(|migration| bare.contains(&migration.checksum))
+    let filled = |migration: &Migration| history::keeps_text(migration) && bare.contains(&migration.checksum);
+    !bare.is_empty() && sources.migrations.iter().any(filled)
 }
 
 /// A baseline's version rows have no texts; files with the same checksum do.
 async fn fill_texts(work: &Work<'_>, session: &Session) -> Result<()> {
-    let updates: Vec<String> = work.sources.migrations.iter().map(history::fill_texts).collect();
-    for batch in updates.chunks(200) {
-        session.simple(&batch.join(";\n")).await?;
+    for statement in history::fill_texts(&work.sources.migrations) {
+        session.simple(&statement).await?;
     }
     Ok(())
 }

@@ -146,6 +146,8 @@ fn seed_reset_drop_and_bootstrap_under_the_guard() {
 
     world.dbbuild(&["bootstrap", "--env", "production", "--commit", "abc123"]).ok().says("is marked production");
     assert_eq!(production.psql("SELECT note FROM a"), "production");
+    let texts = "SELECT version, md5(up_sql), md5(down_sql), dbbuild_version FROM dbbuild.migration ORDER BY position";
+    assert_eq!(production.psql(texts), database.psql(texts), "the files fill what a baseline leaves open");
     world.dbbuild(&["bootstrap", "--env", "production"]).fails(1).says("it is not empty").says("dbbuild apply");
     for refused in [&["seed"][..], &["seed", "default"], &["reset"], &["drop"]] {
         let outcome = world.dbbuild(&[refused, &["--env", "production", "--yes"]].concat());

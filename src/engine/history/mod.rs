@@ -240,16 +240,42 @@ pub fn write_mark(mark: &Mark) -> String {
     )
 }
 
-/// After a bootstrap: the texts of what the baseline's version rows only name, from files with the same checksum.
-pub fn fill_texts(migration: &Migration) -> String {
+/// Whether the version table keeps this migration's text.
+pub fn keeps_text(migration: &Migration) -> bool {
+    migration.up.text.len() <= LONGEST_TEXT
+}
+
+/// After a bootstrap: the texts of what the baseline's version rows only name, from files with the same checksum. Each
+/// statement fills as many rows as make a message of a few megabytes.
+pub fn fill_texts(migrations: &[Migration]) -> Vec<String> {
+    const MESSAGE: usize = 4 * 1024 * 1024;
+    let mut statements = Vec::new();
+    let mut values = String::new();
+    for migration in migrations.iter().filter(|migration| keeps_text(migration)) {
+        values.push_str(if values.is_empty() { "" } else { ", " });
+        values.push_str(&format!(
+            "('{}', '{}', {}, {})",
+            migration.version,
+            migration.checksum,
+            literal(&migration.up.text),
+            optional(migration.down.as_ref().map(|down| &*down.text)),
+        ));
+        if values.len() > MESSAGE {
+            statements.push(fill(&std::mem::take(&mut values)));
+        }
+    }
+    if !values.is_empty() {
+        statements.push(fill(&values));
+    }
+    statements
+}
+
+fn fill(values: &str) -> String {
     format!(
-        "UPDATE dbbuild.migration SET up_sql = {}, down_sql = {}, dbbuild_version = '{}' \
-         WHERE version = '{}' AND checksum = '{}' AND up_sql IS NULL",
-        optional(Some(&migration.up.text)),
-        optional(migration.down.as_ref().map(|down| &*down.text)),
+        "UPDATE dbbuild.migration AS m SET up_sql = file.up, down_sql = file.down, dbbuild_version = '{}' \
+         FROM (VALUES {values}) AS file (version, checksum, up, down) \
+         WHERE m.version = file.version AND m.checksum = file.checksum AND m.up_sql IS NULL",
         env!("CARGO_PKG_VERSION"),
-        migration.version,
-        migration.checksum,
     )
 }
 
