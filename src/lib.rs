@@ -73,6 +73,7 @@
 //! - `src/engine/git/`: what the index, a commit or the work tree holds; staging one file; running the `git` program.
 //! - `src/engine/files.rs`: reading the tree, replacing files atomically.
 //! - `src/engine/project.rs`: the folder with `dbbuild.toml`, its repository and its sources from any source.
+//! - `src/engine/upstream.rs`: the published state that a judgement is measured against.
 //! - `src/engine/session/`: one connection: TLS, password and service files, poolers, notices, errors as values.
 //! - `src/engine/target.rs`: the database of an environment: found, reached, made, dropped.
 //! - `src/engine/history/`: the version table: its schema, its rows, the mark.
@@ -84,6 +85,7 @@
 //! - `src/engine/dump.rs`: running `pg_dump`.
 //! - `src/engine/catalog/`: reading catalogs, and what a transaction has touched.
 //! - `src/engine/prove/`: the proof: replay, load, compare, idempotence, test data.
+//! - `src/engine/verdict.rs`: a judgement from end to end: files, what they are measured against, the verdict that is kept.
 //! - `src/engine/cache.rs`: what was proved once, below git's common directory.
 //! - `src/engine/drift.rs`: what a database has that its sources do not make.
 //! - `src/engine/sizes.rs`: estimated sizes of tables.

@@ -18,6 +18,8 @@ pub mod settle;
 pub mod sizes;
 pub mod target;
 pub mod upgrade;
+pub mod upstream;
+pub mod verdict;
 
 #[cfg(test)]
 mod tests;

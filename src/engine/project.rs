@@ -98,13 +98,41 @@ impl Project {
         Ok(Tree { config, listed: git.list(source, &all)?, snapshot: None })
     }
 
+    /// The configuration that stands in a source.
+    ///
+    /// # Errors
+    /// It cannot be read, is wrong or is not there.
+    pub fn config(&self, source: &Source) -> Result<Config> {
+        match source {
+            Source::WorkTree => Ok(self.config.clone()),
+            _ => self.config_at(self.git()?, source),
+        }
+    }
+
     fn config_at(&self, git: &Git, source: &Source) -> Result<Config> {
+        self.config_of(git, source)?.ok_or_else(|| {
+            Error::usage(format!("{} holds no {}", source.describe(), self.config_name))
+                .help(format!("`git add {}`; a check reads the configuration that is committed.", self.config_name))
+        })
+    }
+
+    fn config_of(&self, git: &Git, source: &Source) -> Result<Option<Config>> {
         let listed = git.list(source, std::slice::from_ref(&self.config_name))?;
         let snapshot = git.read(&listed)?;
         match snapshot.get(&self.config_name) {
-            Some(FileEntry::Blob { bytes, .. }) => parse_config(bytes, &self.config_name),
-            _ => Err(Error::usage(format!("{} holds no {}", source.describe(), self.config_name))
-                .help(format!("`git add {}`; a check reads the configuration that is committed.", self.config_name))),
+            Some(FileEntry::Blob { bytes, .. }) => parse_config(bytes, &self.config_name).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// As [`Project::tree`], for a commit that may be older than the project: `None` where it holds no configuration.
+    ///
+    /// # Errors
+    /// It cannot be read, or its configuration is wrong.
+    pub fn tree_if_any(&self, source: &Source) -> Result<Option<Tree>> {
+        match self.config_of(self.git()?, source)? {
+            Some(_) => self.tree(source).map(Some),
+            None => Ok(None),
         }
     }
 
@@ -130,9 +158,9 @@ impl Project {
 }
 
 impl Tree {
-    /// Names this exact set of files; computed without reading them.
-    pub fn key(&self) -> Checksum {
-        let mut text = String::from(env!("CARGO_PKG_VERSION"));
+    /// Names this exact set of files and what it is measured against; computed without reading the files.
+    pub fn key(&self, against: &str) -> Checksum {
+        let mut text = format!("{} {against}", env!("CARGO_PKG_VERSION"));
         for entry in &self.listed {
             text.push_str(&format!("\n{:o} {} {}", entry.mode, entry.id, entry.path.escape_default()));
         }
@@ -144,11 +172,28 @@ impl Tree {
     /// # Errors
     /// All faults of files, names and directives.
     pub fn sources(&self, project: &Project) -> Result<Sources> {
+        let (sources, faults) = self.sound_sources(project)?;
+        Error::all(faults).map_or(Ok(sources), Err)
+    }
+
+    /// Leaves of the files only those that the other does not have as well.
+    #[must_use]
+    pub fn without(mut self, other: &Tree) -> Tree {
+        let known: std::collections::HashSet<&Listed> = other.listed.iter().collect();
+        self.listed.retain(|entry| !known.contains(entry));
+        self
+    }
+
+    /// Reads the sources that are sound, with every fault of the others.
+    ///
+    /// # Errors
+    /// git cannot read a file.
+    pub fn sound_sources(&self, project: &Project) -> Result<(Sources, Vec<Error>)> {
         let paths = source_paths(&self.config.paths);
-        match &self.snapshot {
-            Some(snapshot) => Sources::read(snapshot, &paths),
-            None => Sources::read(&project.git()?.read(&self.listed)?, &paths),
-        }
+        Ok(match &self.snapshot {
+            Some(snapshot) => Sources::read_sound(snapshot, &paths),
+            None => Sources::read_sound(&project.git()?.read(&self.listed)?, &paths),
+        })
     }
 }
 

@@ -86,6 +86,15 @@ pub struct Sources {
 impl Sources {
     /// Reads all sources; the error holds every fault that was found, in the order of the folders and names.
     pub fn read(snapshot: &Snapshot, paths: &SourcePaths) -> Result<Sources> {
+        let (sources, faults) = Sources::read_sound(snapshot, paths);
+        match Error::all(faults) {
+            Some(error) => Err(error),
+            None => Ok(sources),
+        }
+    }
+
+    /// Reads what is sound, with every fault of the rest.
+    pub fn read_sound(snapshot: &Snapshot, paths: &SourcePaths) -> (Sources, Vec<Error>) {
         let mut reader = Reader::new(snapshot, paths);
         let sources = Sources {
             migrations: migrations(&mut reader, &paths.migrations),
@@ -98,10 +107,7 @@ impl Sources {
             roles: text(&mut reader, &paths.roles),
             hba: text(&mut reader, &paths.hba),
         };
-        match Error::all(reader.faults) {
-            Some(error) => Err(error),
-            None => Ok(sources),
-        }
+        (sources, reader.faults)
     }
 
     /// The sum over what the baseline is made from: migrations, repeatable files, init data, roles and the part of the

@@ -35,7 +35,11 @@ fn an_empty_folder_becomes_a_project_that_builds_verifies_and_commits() {
         return;
     }
     let world = local(World::without_git());
-    world.dbbuild(&["init", "--hooks", "--postgres", "15"]).ok().says("made a git repository").says("hooks installed: pre-commit");
+    world
+        .dbbuild(&["init", "--hooks", "--postgres", "15"])
+        .ok()
+        .says("made a git repository")
+        .says("hooks installed: pre-commit");
     let before = files(&world);
     assert!(before.contains_key("dbbuild.toml") && before.contains_key(".gitattributes"));
     for folder in ["db/migrations/", "db/repeatable/", "db/init/", "db/testdata/default/", "db/checks/"] {

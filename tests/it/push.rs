@@ -80,7 +80,10 @@ fn what_is_no_project_or_is_there_already_is_left_alone() {
     world.git(&["push", "-q", "origin", "main"]).ok();
     world.dbbuild(&["hooks", "install"]).ok();
     world.git(&["push", "-q", "origin", "main:refs/heads/same", "main"]).ok();
-    world.git(&["push", "-q", origin.to_str().unwrap(), "main:refs/heads/by-address"]).fails(1).says("db/baseline.sql is missing");
+    world
+        .git(&["push", "-q", origin.to_str().unwrap(), "main:refs/heads/by-address"])
+        .fails(1)
+        .says("db/baseline.sql is missing");
 
     let blob = world.git(&["hash-object", "-w", "dbbuild.toml"]).ok().stdout.trim().to_owned();
     world.git(&["tag", "blob", &blob]).ok();

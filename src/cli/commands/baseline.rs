@@ -1,6 +1,6 @@
 //! `dbbuild baseline`: made anew in throwaways and written atomically.
 
-use super::build::{remember_verdict, write};
+use super::build::{published, remember_verdict, write};
 use crate::cli::output::count;
 use crate::cli::{Context, Done};
 use crate::engine::prove::{self, Goal, Request};
@@ -18,11 +18,12 @@ pub async fn run(context: &Context, _: Args) -> Result<Done> {
     let project = context.project()?;
     let sources = project.sources()?;
     let path = &project.config.paths.baseline;
+    let base = published(&project, &|note| context.output.note(&note));
     let progress = context.progress("migrations", sources.migrations.len());
     let request = Request {
         config: &project.config,
         sources: &sources,
-        base: None,
+        base: base.as_ref(),
         baseline_path: path,
         goal: Goal::Generate,
         cache: &project.cache,

@@ -3,15 +3,18 @@
 use crate::cli::output::count;
 use crate::cli::{Context, Done};
 use crate::engine::cache::Kind;
+use crate::engine::git::Source;
 use crate::engine::project::Project;
 use crate::engine::prove::{self, Goal, Request};
 use crate::engine::runner::{Event, Report};
 use crate::engine::session::Session;
 use crate::engine::target::{Start, Target};
 use crate::engine::upgrade::{self, Job, Outcome, Work};
-use crate::engine::{drift, files};
+use crate::engine::verdict::Judgement;
+use crate::engine::{drift, files, upstream};
 use crate::error::{Error, Result};
 use crate::model::plan::FileKind;
+use crate::model::published::Base;
 use crate::model::sources::Sources;
 
 /// Arguments of `build`.
@@ -115,7 +118,9 @@ async fn regenerate(project: &Project, sources: &Sources, sink: &(dyn Fn(Event) 
     }
     let path = &config.paths.baseline;
     let goal = if claims { Goal::Compare } else { Goal::Generate };
-    let request = Request { config, sources, base: None, baseline_path: path, goal, cache: &project.cache, sink };
+    let base = published(project, &|note| sink(Event::Note(note)));
+    let base = base.as_ref();
+    let request = Request { config, sources, base, baseline_path: path, goal, cache: &project.cache, sink };
     let proof = prove::prove(&request).await?;
     proof.notes.iter().for_each(|note| sink(Event::Note(note.clone())));
     let unchanged = sources.baseline.as_ref().is_some_and(|old| **old == *proof.baseline.as_bytes());
@@ -147,13 +152,25 @@ pub fn write(project: &Project, text: &str) -> Result<()> {
 /// # Errors
 /// The files cannot be read again.
 pub fn remember_verdict(project: &Project, baseline: &str) -> Result<()> {
-    let tree = project.tree(&crate::engine::git::Source::WorkTree)?;
-    let sources = tree.sources(project)?;
+    // Where upstream cannot be had nothing is proved that the hook could rely on.
+    let Ok(judgement) = Judgement::open(project, &Source::WorkTree, None) else { return Ok(()) };
+    let sources = judgement.sources()?;
     if sources.baseline.as_ref().is_some_and(|text| **text == *baseline.as_bytes()) {
-        project.cache.put(Kind::Verdict, &prove::verdict_key(&tree.config, &sources), "proved");
-        project.cache.put(Kind::Verdict, &tree.key(), "proved");
+        judgement.remember(&sources, judgement.base()?.as_ref());
     }
     Ok(())
+}
+
+/// What is published, for a baseline that is to be made. A clone that cannot tell is no reason to make none: verification
+/// will insist on it.
+pub fn published(project: &Project, note: &dyn Fn(String)) -> Option<Base> {
+    match upstream::base(project, &Source::WorkTree, None) {
+        Ok(base) => base,
+        Err(e) => {
+            note(format!("{e}; every migration counts as new"));
+            None
+        }
+    }
 }
 
 fn report(

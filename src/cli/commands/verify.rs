@@ -1,11 +1,10 @@
 //! `dbbuild verify`: the proof, for the index, the work tree or any commit.
 
 use crate::cli::{Context, Done};
-use crate::engine::cache::Kind;
 use crate::engine::git::Source;
-use crate::engine::project::{Project, Tree};
+use crate::engine::project::Project;
 use crate::engine::prove::{self, Goal, Request};
-use crate::engine::runner::Event;
+use crate::engine::verdict::{Judgement, Verdict};
 use crate::error::{Error, Result};
 use crate::model::sources::Sources;
 
@@ -18,6 +17,9 @@ pub struct Args {
     /// Judge a commit, instead of the index
     #[arg(long, value_name = "REV")]
     rev: Option<String>,
+    /// Count as published what this commit has, instead of `git.upstream`
+    #[arg(long, value_name = "REV")]
+    since: Option<String>,
     /// Prove everything again, whatever was proved before
     #[arg(long)]
     full: bool,
@@ -37,68 +39,47 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         None if args.worktree => Source::WorkTree,
         None => Source::Index,
     };
-    let tree = project.tree(&source)?;
+    let judgement = Judgement::open(&project, &source, args.since.as_deref())?;
     let what = source.describe();
-    if !args.full && project.cache.get(Kind::Verdict, &tree.key()).is_some() {
-        return Ok(proved(context, &what, "was proved before", &[]));
+    if !args.full && judgement.is_known() {
+        return Ok(proved(context, &what, &Verdict::Known));
     }
-    let sources = tree.sources(&project)?;
+    let sources = judgement.sources()?;
     if args.fix {
-        return fix(context, &project, &tree, &sources, &source).await;
-    }
-    let cached = !args.full && project.cache.get(Kind::Verdict, &prove::verdict_key(&tree.config, &sources)).is_some();
-    if cached {
-        project.cache.put(Kind::Verdict, &tree.key(), "proved");
-        return Ok(proved(context, &what, "was proved before", &[]));
+        return fix(context, &project, &judgement, &sources, &source).await;
     }
     let progress = context.progress("migrations", sources.migrations.len());
-    let notes = verify(&project, &tree, &sources, &|event| progress.event(event)).await;
+    let verdict = judgement.verify(&sources, args.full, &|event| progress.event(event)).await;
     progress.end();
-    let notes = notes?;
-    notes.iter().for_each(|note| context.output.note(note));
-    Ok(proved(context, &what, "is proved: baseline and migrations agree", &notes))
+    Ok(proved(context, &what, &verdict?))
 }
 
-fn proved(context: &Context, what: &str, text: &str, notes: &[String]) -> Done {
+fn proved(context: &Context, what: &str, verdict: &Verdict) -> Done {
+    let (text, notes) = match verdict {
+        Verdict::Known => ("was proved before", &[][..]),
+        Verdict::Proved(notes) => ("is proved: baseline and migrations agree", &notes[..]),
+    };
+    notes.iter().for_each(|note| context.output.note(note));
     context.output.line(&format!("{what} {text}"));
     context.output.json(&serde_json::json!({ "judged": what, "proved": true, "notes": notes }));
     Done::Well
 }
 
-/// Proves a set of files and remembers the verdict.
-///
-/// # Errors
-/// See [`run`].
-pub async fn verify(
-    project: &Project,
-    tree: &Tree,
-    sources: &Sources,
-    sink: &(dyn Fn(Event) + Send + Sync),
-) -> Result<Vec<String>> {
-    let path = &tree.config.paths.baseline;
-    let request = Request {
-        config: &tree.config,
-        sources,
-        base: None,
-        baseline_path: path,
-        goal: Goal::Compare,
-        cache: &project.cache,
-        sink,
-    };
-    let proof = prove::prove(&request).await?;
-    project.cache.put(Kind::Verdict, &prove::verdict_key(&tree.config, sources), "proved");
-    project.cache.put(Kind::Verdict, &tree.key(), "proved");
-    Ok(proof.notes)
-}
-
 /// Writes the regenerated baseline into what was judged.
-async fn fix(context: &Context, project: &Project, tree: &Tree, sources: &Sources, source: &Source) -> Result<Done> {
-    let path = &tree.config.paths.baseline;
+async fn fix(
+    context: &Context,
+    project: &Project,
+    judgement: &Judgement<'_>,
+    sources: &Sources,
+    source: &Source,
+) -> Result<Done> {
+    let config = &judgement.tree.config;
+    let (path, base) = (&config.paths.baseline, judgement.base()?);
     let progress = context.progress("migrations", sources.migrations.len());
     let request = Request {
-        config: &tree.config,
+        config,
         sources,
-        base: None,
+        base: base.as_ref(),
         baseline_path: path,
         goal: Goal::Generate,
         cache: &project.cache,

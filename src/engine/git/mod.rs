@@ -3,8 +3,10 @@
 //! Knows git, and nothing of PostgreSQL. What it cannot read is an error: a check that passes on what it did not see is
 //! worse than none.
 
+mod commits;
 mod program;
 
+pub use commits::Parents;
 pub use program::Program;
 
 use crate::error::{Error, OrFailed, Result};
@@ -35,7 +37,7 @@ impl Source {
 }
 
 /// One entry of a source by name, without its content.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Listed {
     /// Path relative to the project's folder.
     pub path: String,

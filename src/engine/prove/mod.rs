@@ -77,9 +77,11 @@ pub fn inputs(config: &Config, sources: &Sources) -> Checksum {
 }
 
 /// The digest of everything that a verdict depends on.
-pub fn verdict_key(config: &Config, sources: &Sources) -> Checksum {
+pub fn verdict_key(config: &Config, sources: &Sources, base: Option<&Base>) -> Checksum {
     let rules = &config.migrations;
-    sources.proof_digest(&format!("{} rules={rules:?} env={:?}", config_part(config), testdata::lists(config, sources)))
+    let against = base.map_or_else(String::new, |base| base.digest(&config_part(&base.config)).to_string());
+    let environments = testdata::lists(config, sources);
+    sources.proof_digest(&format!("{} rules={rules:?} env={environments:?} against={against}", config_part(config)))
 }
 
 /// Runs the proof. Everything that is wrong is reported at once.

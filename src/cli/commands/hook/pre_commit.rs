@@ -1,11 +1,9 @@
 //! `pre-commit` and `pre-merge-commit`: the index must hold what is proved.
 
-use super::super::verify;
 use crate::cli::{Context, Done};
-use crate::engine::cache::Kind;
 use crate::engine::git::Source;
 use crate::engine::project::Project;
-use crate::engine::prove;
+use crate::engine::verdict::{Judgement, Verdict};
 use crate::error::Result;
 
 /// Nothing of the database is staged, or what is staged was proved before.
@@ -17,8 +15,8 @@ pub(super) fn shortcut(context: &Context) -> Result<Option<Done>> {
     if !project.staged()? {
         return Ok(Some(Done::Well));
     }
-    let tree = project.tree(&Source::Index)?;
-    Ok(project.cache.get(Kind::Verdict, &tree.key()).map(|_| Done::Well))
+    let judgement = Judgement::open(&project, &Source::Index, None)?;
+    Ok(judgement.is_known().then_some(Done::Well))
 }
 
 /// Proves what is staged.
@@ -33,20 +31,18 @@ pub(super) async fn run(context: &Context) -> Result<Done> {
 /// Proves a set of files, unless these very ones were proved before.
 ///
 /// # Errors
-/// See [`verify::verify`].
+/// See [`Judgement::verify`].
 pub(super) async fn judge(context: &Context, project: &Project, source: &Source) -> Result<()> {
-    let tree = project.tree(source)?;
-    if project.cache.get(Kind::Verdict, &tree.key()).is_some() {
+    let judgement = Judgement::open(project, source, None)?;
+    if judgement.is_known() {
         return Ok(());
     }
-    let sources = tree.sources(project)?;
-    if project.cache.get(Kind::Verdict, &prove::verdict_key(&tree.config, &sources)).is_some() {
-        project.cache.put(Kind::Verdict, &tree.key(), "proved");
-        return Ok(());
-    }
+    let sources = judgement.sources()?;
     let progress = context.progress("migrations", sources.migrations.len());
-    let notes = verify::verify(project, &tree, &sources, &|event| progress.event(event)).await;
+    let verdict = judgement.verify(&sources, false, &|event| progress.event(event)).await;
     progress.end();
-    notes?.iter().for_each(|note| context.output.note(note));
+    if let Verdict::Proved(notes) = verdict? {
+        notes.iter().for_each(|note| context.output.note(note));
+    }
     Ok(())
 }
