@@ -81,7 +81,7 @@
 //! - `src/engine/runner/`: executes a cleared plan; journal and resumption of what cannot share a transaction.
 //! - `src/engine/settle.rs`: a person's word on an interrupted statement.
 //! - `src/engine/upgrade.rs`: read, plan, clear, lock, run: the way of every command that writes to a database.
-//! - `src/engine/server/`: embedded and throwaway servers, of local programs or Docker; their removal.
+//! - `src/engine/server/`: embedded and throwaway servers, of local programs or Docker; kept states; their removal.
 //! - `src/engine/dump.rs`: running `pg_dump`.
 //! - `src/engine/catalog/`: reading catalogs, and what a transaction has touched.
 //! - `src/engine/prove/`: the proof: replay, load, compare, idempotence, test data.

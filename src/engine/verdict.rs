@@ -78,6 +78,7 @@ impl<'a> Judgement<'a> {
             baseline_path: &self.tree.config.paths.baseline,
             goal: Goal::Compare,
             cache: &self.project.cache,
+            reuse: !full,
             sink,
         };
         let proof = prove::prove(&request).await?;

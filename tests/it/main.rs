@@ -22,6 +22,7 @@ mod new;
 mod proof;
 mod push;
 mod sample;
+mod states;
 mod support;
 mod tour;
 mod verify;

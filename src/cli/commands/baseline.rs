@@ -27,6 +27,7 @@ pub async fn run(context: &Context, _: Args) -> Result<Done> {
         baseline_path: path,
         goal: Goal::Generate,
         cache: &project.cache,
+        reuse: true,
         sink: &|event| progress.event(event),
     };
     let proof = prove::prove(&request).await;

@@ -120,7 +120,8 @@ async fn regenerate(project: &Project, sources: &Sources, sink: &(dyn Fn(Event) 
     let goal = if claims { Goal::Compare } else { Goal::Generate };
     let base = published(project, &|note| sink(Event::Note(note)));
     let base = base.as_ref();
-    let request = Request { config, sources, base, baseline_path: path, goal, cache: &project.cache, sink };
+    let request =
+        Request { config, sources, base, baseline_path: path, goal, cache: &project.cache, reuse: true, sink };
     let proof = prove::prove(&request).await?;
     proof.notes.iter().for_each(|note| sink(Event::Note(note.clone())));
     let unchanged = sources.baseline.as_ref().is_some_and(|old| **old == *proof.baseline.as_bytes());

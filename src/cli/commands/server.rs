@@ -24,7 +24,7 @@ enum Action {
     Status,
     /// Print its address
     Url,
-    /// Remove servers of repositories that are gone, and what killed runs left
+    /// Remove servers of repositories that are gone, kept states, and what killed runs left
     Prune,
 }
 

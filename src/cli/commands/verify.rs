@@ -46,7 +46,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     }
     let sources = judgement.sources()?;
     if args.fix {
-        return fix(context, &project, &judgement, &sources, &source).await;
+        return fix(context, &project, &judgement, &sources, &source, !args.full).await;
     }
     let progress = context.progress("migrations", sources.migrations.len());
     let verdict = judgement.verify(&sources, args.full, &|event| progress.event(event)).await;
@@ -72,6 +72,7 @@ async fn fix(
     judgement: &Judgement<'_>,
     sources: &Sources,
     source: &Source,
+    reuse: bool,
 ) -> Result<Done> {
     let config = &judgement.tree.config;
     let (path, base) = (&config.paths.baseline, judgement.base()?);
@@ -83,6 +84,7 @@ async fn fix(
         baseline_path: path,
         goal: Goal::Generate,
         cache: &project.cache,
+        reuse,
         sink: &|event| progress.event(event),
     };
     let proof = prove::prove(&request).await;

@@ -38,11 +38,13 @@ pub(super) async fn with_committed(
         let loaded = loaded?;
         if loaded.dump == committed.dump {
             notes.extend(unseen(replayed, &loaded)?);
-            return Ok(Settled { text, catalog: loaded.catalog });
+            // The committed rows were written at another time, unless the replay began with the state they came from.
+            let steady = committed.volatile.is_empty() && replayed.trail.start.is_none_or(|(_, steady)| steady);
+            return Ok(Settled { text, catalog: loaded.catalog, steady });
         }
         // The committed text is what the sources make, but not settled.
     } else if !committed.volatile.is_empty() || rows_differ(&committed.dump, &replayed.dump) {
-        let second = replay::plain(made.request, made.plan).await?;
+        let second = replay::plain(made.request, made.plan, made.states, &replayed.trail).await?;
         let volatile = report_volatile(made, &volatility(&replayed.dump, &second), notes)?;
         if !volatile.is_empty() {
             // What a regeneration would write: the committed values wherever only volatile ones differ.
@@ -67,13 +69,16 @@ pub(super) async fn generate(made: &Made<'_>, replayed: &Replayed, notes: &mut V
     let has_rows = replayed.dump.blocks().any(|block| !block.rows.is_empty());
     let first = made.render(&replayed.dump, &replayed.roles, &[]);
     if !has_rows {
-        return settle(made, replayed, first).await;
+        return Ok(Settled { steady: true, ..settle(made, replayed, first).await? });
     }
-    let (settled, second) = tokio::join!(settle(made, replayed, first), replay::plain(made.request, made.plan));
+    let (settled, second) = tokio::join!(
+        settle(made, replayed, first),
+        replay::plain(made.request, made.plan, made.states, &replayed.trail)
+    );
     let (settled, second) = (settled?, second?);
     let volatile = report_volatile(made, &volatility(&replayed.dump, &second), notes)?;
     if volatile.is_empty() {
-        return Ok(settled);
+        return Ok(Settled { steady: true, ..settled });
     }
     let kept = match committed_dump(made) {
         Some(committed) => keep_committed(&committed, &replayed.dump, &second),
@@ -100,7 +105,7 @@ async fn settle(made: &Made<'_>, replayed: &Replayed, first: Arc<str>) -> Result
             notes.into_iter().for_each(|note| (made.request.sink)(Event::Note(note)));
             return match Error::all(faults) {
                 Some(fault) => Err(fault),
-                None => Ok(Settled { text, catalog: loaded.catalog }),
+                None => Ok(Settled { text, catalog: loaded.catalog, steady: false }),
             };
         }
         text = again;

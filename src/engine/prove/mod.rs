@@ -9,10 +9,12 @@ mod probe;
 mod replay;
 mod rows;
 mod server;
+mod states;
 mod testdata;
 mod unseen;
 
 pub use server::{ThrowawayPlan, database_name};
+use states::States;
 
 use crate::engine::cache::{Cache, Kind};
 use crate::engine::history;
@@ -41,6 +43,8 @@ pub struct Request<'a> {
     pub goal: Goal,
     /// Keeps what was found out for later.
     pub cache: &'a Cache,
+    /// Start from kept states of servers, and keep the one that comes out; otherwise from nothing.
+    pub reuse: bool,
     /// Receives what happens.
     pub sink: Sink<'a>,
 }
@@ -90,17 +94,19 @@ pub fn verdict_key(config: &Config, sources: &Sources, base: Option<&Base>) -> C
 /// The sources cannot be replayed, a rule is broken, or (status 3) the baseline is not what they make.
 pub async fn prove(request: &Request<'_>) -> Result<Proof> {
     review::sources(request.sources)?;
-    let plan = ThrowawayPlan::from_config(request.config)?;
+    let plan = ThrowawayPlan::from_config(request.config)?.choose().await?;
+    let states = States::of(request, &plan);
     let committed = committed(request)?;
-    let (replayed, loaded) = tokio::join!(replay::full(request, &plan), async {
+    let (replayed, loaded) = tokio::join!(replay::full(request, &plan, &states), async {
         match &committed {
             Some(text) => Some(load::load(&plan, request, Arc::clone(text)).await),
             None => None,
         }
     });
     let mut replayed = replayed?;
-    let made = Made { request, plan: &plan, major: replayed.major };
-    let mut notes = std::mem::take(&mut replayed.notes);
+    let made = Made { request, plan: &plan, states: &states, major: replayed.major };
+    let mut notes = plan.notes.clone();
+    notes.append(&mut replayed.notes);
     let mut faults = std::mem::take(&mut replayed.faults);
     let outcome = match (committed, loaded) {
         (Some(text), Some(loaded)) => compare::with_committed(&made, &replayed, text, loaded, &mut notes).await,
@@ -118,6 +124,7 @@ pub async fn prove(request: &Request<'_>) -> Result<Proof> {
     }
     let settled = settled.ok_or_else(|| Error::failed("the proof came to no end"))?;
     remember(request, &replayed.catalog, &settled);
+    states::confirm(&replayed.trail.kept, Some(testdata::sum(request)), settled.steady);
     Ok(Proof { baseline: settled.text, notes })
 }
 
@@ -141,12 +148,15 @@ fn committed(request: &Request<'_>) -> Result<Option<Arc<str>>> {
 pub(crate) struct Settled {
     text: Arc<str>,
     catalog: Catalog,
+    /// Two replays wrote the same rows.
+    steady: bool,
 }
 
 /// What is common to the steps after the replay.
 pub(crate) struct Made<'a> {
     request: &'a Request<'a>,
     plan: &'a ThrowawayPlan,
+    states: &'a States,
     major: u32,
 }
 

@@ -1,10 +1,12 @@
 //! The sources' side: every migration, repeatable file and init file from nothing, each rule tried on the way.
 
 use super::server::{Side, ThrowawayPlan};
+use super::states::{self, Known, Start, States};
 use super::unseen::{self, Unseen};
 use super::{Request, judge_rule, probe, rows, testdata};
 use crate::engine::cache::Kind;
-use crate::engine::runner::{Event, Ran, run_check};
+use crate::engine::runner::{Event, Ran, Sink, run_check};
+use crate::engine::server::kept::Kept;
 use crate::engine::{catalog, history};
 use crate::error::{Error, Location, Result};
 use crate::model::baseline::{Dump, RoleNeed};
@@ -12,7 +14,8 @@ use crate::model::catalog::Catalog;
 use crate::model::config::Severity;
 use crate::model::migration::{Idempotent, Migration};
 use crate::model::plan::{FileKind, Reason};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 /// What a database that was made by the sources shows.
 pub(super) struct Replayed {
@@ -24,27 +27,47 @@ pub(super) struct Replayed {
     /// Broken rules.
     pub faults: Vec<Error>,
     pub notes: Vec<String>,
+    /// What this replay started from and left behind.
+    pub trail: Trail,
 }
 
-/// Replays everything and tries every rule.
-pub(super) async fn full(request: &Request<'_>, plan: &ThrowawayPlan) -> Result<Replayed> {
+/// What is replayed faster than this is replayed each time: keeping a state, and copying it, has its price too.
+const WORTH_KEEPING: Duration = Duration::from_millis(400);
+
+/// The kept states that a replay used and made.
+#[derive(Default)]
+pub(super) struct Trail {
+    /// From how many migrations it started, and whether these wrote the same rows in two replays.
+    pub start: Option<(usize, bool)>,
+    /// What is to be told of the outcome.
+    pub kept: Vec<Kept>,
+}
+
+/// Replays everything, from the longest prefix that is kept, and tries every rule.
+pub(super) async fn full(request: &Request<'_>, plan: &ThrowawayPlan, states: &States) -> Result<Replayed> {
     // A non-transactional file cannot be tried a second time without a trace: where it leaves one, the replay begins
     // anew without it.
     let mut untried = BTreeSet::new();
     let (mut faults, mut notes) = (Vec::new(), Vec::new());
+    let none = States::none();
+    let mut states = states;
     loop {
-        let side = plan.start(request.sink).await?;
-        let mut tried = Tried { notes: side.notes(), settled: untried.clone(), ..Tried::default() };
-        let outcome = replay_and_try(request, side, &untried, &mut tried).await;
-        if let Some((path, fault)) = tried.dirty
+        let mut tried =
+            Tried { faults: faults.clone(), notes: notes.clone(), settled: untried.clone(), ..Tried::default() };
+        let side = begin(request, plan, states, &mut tried).await?;
+        let outcome = replay_and_try(request, plan, states, side, &untried, &mut tried).await;
+        if let Some((path, fault)) = tried.dirty.take()
             && untried.insert(path)
         {
             judge_rule(request.config.migrations.idempotent, fault, &mut faults, &mut notes);
             continue;
         }
-        faults.append(&mut tried.faults);
-        notes.append(&mut tried.notes);
-        return outcome.map(|replayed| Replayed { faults, notes, ..replayed });
+        if tried.unkept {
+            states = &none;
+            continue;
+        }
+        let Tried { faults, notes, trail, .. } = tried;
+        return outcome.map(|replayed| Replayed { faults, notes, trail, ..replayed });
     }
 }
 
@@ -57,41 +80,98 @@ pub(super) struct Tried {
     pub notes: Vec<String>,
     /// Files that are known to break the rule: they are not tried again on test data.
     pub settled: BTreeSet<String>,
-    /// Files that did not run in one transaction.
-    pub alone: BTreeSet<String>,
+    /// Files that did not run in one transaction, and why where that was found out.
+    pub alone: BTreeMap<String, Option<String>>,
+    /// Files that were tried on the test data as it is now.
+    pub on_rows: BTreeSet<String>,
+    pub trail: Trail,
     /// A file whose second run left a trace, and what it broke.
     dirty: Option<(String, Error)>,
+    /// The server did not stop when its state was to be kept.
+    unkept: bool,
 }
 
-async fn replay_and_try(
-    request: &Request<'_>,
-    mut side: Side<'_>,
+impl Tried {
+    /// Takes up what was found out when a state was made.
+    fn take_up(&mut self, request: &Request<'_>, start: &Start) {
+        let known = &start.known;
+        let on_rows = known.on_rows == Some(testdata::sum(request));
+        for migration in &request.sources.migrations[..start.len] {
+            let version = migration.version.to_string();
+            if let Some(why) = known.alone.get(&version) {
+                self.alone.insert(migration.path.clone(), why.clone());
+                if let Some(why) = why {
+                    request.cache.put(Kind::Rehearsal, &migration.checksum, why);
+                }
+            }
+            if known.settled.contains(&version) {
+                self.settled.insert(migration.path.clone());
+            }
+            if on_rows && !known.untried.contains(&version) {
+                self.on_rows.insert(migration.path.clone());
+            }
+        }
+        self.notes.extend(known.notes.iter().cloned());
+        self.trail.start = Some((start.len, known.steady));
+    }
+
+    /// What is to be known of a state after so many migrations.
+    fn known(&self, request: &Request<'_>, len: usize) -> Known {
+        let prefix = &request.sources.migrations[..len];
+        let version = |m: &Migration| m.version.to_string();
+        let alone = |m: &Migration| Some((version(m), self.alone.get(&m.path)?.clone()));
+        Known {
+            alone: prefix.iter().filter_map(alone).collect(),
+            settled: prefix.iter().filter(|m| self.settled.contains(&m.path)).map(version).collect(),
+            untried: prefix.iter().filter(|m| !states::is_new(request, m)).map(version).collect(),
+            notes: self.notes.clone(),
+            on_rows: None,
+            steady: false,
+        }
+    }
+}
+
+/// A server with the longest kept prefix of the migrations, or with none.
+async fn begin<'s>(
+    request: &Request<'s>,
+    plan: &ThrowawayPlan,
+    states: &States,
+    tried: &mut Tried,
+) -> Result<Side<'s>> {
+    let mut most = request.sources.migrations.len();
+    while let Some(start) = states.longest(request, most) {
+        most = start.len.saturating_sub(1);
+        let Some((side, start)) = start.begin(request, plan, request.sink).await else { continue };
+        tried.take_up(request, &start);
+        tried.trail.kept.push(start.into_kept());
+        return Ok(side);
+    }
+    let side = plan.start(request.sink).await?;
+    side.worker.execute(history::SCHEMA).await?;
+    Ok(side)
+}
+
+async fn replay_and_try<'s>(
+    request: &Request<'s>,
+    plan: &ThrowawayPlan,
+    states: &States,
+    mut side: Side<'s>,
     untried: &BTreeSet<String>,
     tried: &mut Tried,
 ) -> Result<Replayed> {
-    let rule = request.config.migrations.idempotent;
-    side.worker.execute(history::SCHEMA).await?;
-    for migration in &request.sources.migrations {
-        let ran = side.worker.migrate(migration, Reason::New).await?;
-        if ran != Ran::Transaction {
-            tried.alone.insert(migration.path.clone());
+    let start = tried.trail.start.map_or(0, |(len, _)| len);
+    let cuts = states.cuts(request, start);
+    let mut since = Instant::now();
+    for (at, migration) in request.sources.migrations.iter().enumerate().skip(start) {
+        run_and_try(request, &mut side, migration, untried, tried).await?;
+        if cuts.contains(&(at + 1)) && tried.faults.is_empty() && since.elapsed() >= WORTH_KEEPING {
+            let known = tried.known(request, at + 1);
+            let kept = states.keep(plan, side, at + 1, &known, request.sink).await;
+            let (next, kept) = kept.inspect_err(|_| tried.unkept = true)?;
+            side = next;
+            tried.trail.kept.extend(kept);
+            since = Instant::now();
         }
-        if let Ran::StatementsFound(why) = &ran {
-            request.cache.put(Kind::Rehearsal, &migration.checksum, why);
-        }
-        let opted_out = !matches!(migration.settings.idempotent, Idempotent::Expected);
-        if rule == Severity::Off || opted_out || untried.contains(&migration.path) {
-            continue;
-        }
-        let (changed, dirty) = second_run(&side, migration, &ran).await?;
-        let Some(changed) = changed else { continue };
-        let fault = not_idempotent(migration, &changed);
-        if dirty {
-            tried.dirty = Some((migration.path.clone(), fault));
-            return Err(Error::failed("the replay begins anew"));
-        }
-        judge_rule(rule, fault, &mut tried.faults, &mut tried.notes);
-        tried.settled.insert(migration.path.clone());
     }
     run_files(request, &mut side, tried).await?;
     let roles = read_roles(&side).await?;
@@ -103,11 +183,44 @@ async fn replay_and_try(
     let (catalog, (unseen, faults)) = read?;
     tried.faults.extend(faults);
     let major = side.major;
-    let replayed = Replayed { dump: dump?, roles, catalog, unseen, major, faults: Vec::new(), notes: Vec::new() };
+    let (faults, notes, trail) = (Vec::new(), Vec::new(), Trail::default());
+    let replayed = Replayed { dump: dump?, roles, catalog, unseen, major, faults, notes, trail };
     checks(request, &side, "on a new installation", &mut tried.faults).await?;
     testdata::load_and_try(request, &mut side, tried).await?;
     side.end().await;
     Ok(replayed)
+}
+
+/// Runs one migration, and a new one twice.
+async fn run_and_try(
+    request: &Request<'_>,
+    side: &mut Side<'_>,
+    migration: &Migration,
+    untried: &BTreeSet<String>,
+    tried: &mut Tried,
+) -> Result<()> {
+    let rule = request.config.migrations.idempotent;
+    let ran = side.worker.migrate(migration, Reason::New).await?;
+    if ran != Ran::Transaction {
+        tried.alone.insert(migration.path.clone(), ran.found());
+    }
+    if let Ran::StatementsFound(why) = &ran {
+        request.cache.put(Kind::Rehearsal, &migration.checksum, why);
+    }
+    let opted_out = !matches!(migration.settings.idempotent, Idempotent::Expected);
+    if rule == Severity::Off || opted_out || untried.contains(&migration.path) || !states::is_new(request, migration) {
+        return Ok(());
+    }
+    let (changed, dirty) = second_run(side, migration, &ran).await?;
+    let Some(changed) = changed else { return Ok(()) };
+    let fault = not_idempotent(migration, &changed);
+    if dirty {
+        tried.dirty = Some((migration.path.clone(), fault));
+        return Err(Error::failed("the replay begins anew"));
+    }
+    judge_rule(rule, fault, &mut tried.faults, &mut tried.notes);
+    tried.settled.insert(migration.path.clone());
+    Ok(())
 }
 
 /// Repeatable files and init data; init once more, to see that it changes nothing.
@@ -172,10 +285,24 @@ pub(super) async fn checks(request: &Request<'_>, side: &Side<'_>, when: &str, f
 }
 
 /// Replays once more without trying anything: what differs from the first replay depends on the clock or on chance.
-pub(super) async fn plain(request: &Request<'_>, plan: &ThrowawayPlan) -> Result<Dump> {
-    let mut side = plan.start(&|_| {}).await?;
-    side.worker.execute(history::SCHEMA).await?;
-    for migration in &request.sources.migrations {
+///
+/// Where the first replay began with a state whose rows came out the same twice, this one does too.
+pub(super) async fn plain(request: &Request<'_>, plan: &ThrowawayPlan, states: &States, trail: &Trail) -> Result<Dump> {
+    let silent: Sink<'_> = &|_| {};
+    let steady = trail.start.filter(|(_, steady)| *steady).and_then(|(len, _)| states.longest(request, len));
+    let begun = match steady.filter(|start| start.known.steady) {
+        Some(start) => start.begin(request, plan, silent).await,
+        None => None,
+    };
+    let (mut side, start) = match begun {
+        Some((side, start)) => (side, start.len),
+        None => {
+            let side = plan.start(silent).await?;
+            side.worker.execute(history::SCHEMA).await?;
+            (side, 0)
+        }
+    };
+    for migration in request.sources.migrations.iter().skip(start) {
         side.worker.migrate(migration, Reason::New).await?;
     }
     for file in &request.sources.repeatable {

@@ -3,7 +3,8 @@
 use crate::engine::catalog;
 use crate::engine::dump::{self, DumpOptions, DumpSource};
 use crate::engine::runner::{Sink, Worker, WorkerOptions};
-use crate::engine::server::{Throwaway, ThrowawayOptions};
+use crate::engine::server::local::StoppedServer;
+use crate::engine::server::{self, Throwaway, ThrowawayOptions};
 use crate::engine::session::{self, ConnectOptions, Session};
 use crate::error::{Error, Result};
 use crate::model::baseline::{Dump, NormaliseOptions, normalise};
@@ -17,8 +18,10 @@ const DATABASE: &str = "app";
 /// How the throwaways of a project are made.
 #[derive(Debug, Clone)]
 pub struct ThrowawayPlan {
-    options: ThrowawayOptions,
+    pub(super) options: ThrowawayOptions,
     exclude: Vec<String>,
+    /// What should be said about the choice of the kind of server.
+    pub(super) notes: Vec<String>,
 }
 
 impl ThrowawayPlan {
@@ -42,12 +45,28 @@ impl ThrowawayPlan {
                 ..ThrowawayOptions::default()
             },
             exclude: config.baseline.exclude.clone(),
+            notes: Vec::new(),
         })
+    }
+
+    /// Settles once which kind of server all sides of a proof use.
+    pub(super) async fn choose(self) -> Result<ThrowawayPlan> {
+        let choice = server::choose(&self.options).await?;
+        Ok(ThrowawayPlan { options: choice.options, notes: choice.notes, ..self })
     }
 
     /// Starts a server with an empty database and connects as the role that runs migrations.
     pub(super) async fn start<'s>(&self, sink: Sink<'s>) -> Result<Side<'s>> {
-        let server = Throwaway::start(&self.options).await?;
+        self.start_with(&self.options, sink).await
+    }
+
+    /// The same on a copy of a stopped data directory.
+    pub(super) async fn start_from<'s>(&self, data: PathBuf, sink: Sink<'s>) -> Result<Side<'s>> {
+        self.start_with(&ThrowawayOptions { from: Some(data), ..self.options.clone() }, sink).await
+    }
+
+    async fn start_with<'s>(&self, options: &ThrowawayOptions, sink: Sink<'s>) -> Result<Side<'s>> {
+        let server = Throwaway::start(options).await?;
         let settings = server.role_address(self.options.role.as_deref()).settings(&self.options.database);
         let session = session::connect(&settings, &ConnectOptions::default()).await?;
         let major = session.server_version_num() / 10_000;
@@ -86,11 +105,6 @@ impl Side<'_> {
         self.worker.session()
     }
 
-    /// What should be said about the choice of the server.
-    pub fn notes(&self) -> Vec<String> {
-        self.server.notes().to_vec()
-    }
-
     /// The normalised dump of the whole database but the schema dbbuild.
     pub async fn dump(&self) -> Result<Dump> {
         let database = self.plan.options.database.clone();
@@ -120,6 +134,12 @@ impl Side<'_> {
     /// The roles whose objects carry no owner: the superuser, and the role that runs migrations.
     pub fn own_roles(&self) -> Vec<String> {
         std::iter::once("postgres".to_owned()).chain(self.plan.options.role.clone()).collect()
+    }
+
+    /// Shuts the server down in order, for a copy of it; `None` where there is nothing to copy.
+    pub async fn stop(self) -> Result<Option<StoppedServer>> {
+        drop(self.worker);
+        self.server.stop().await
     }
 
     /// Ends the server; an error while ending it is no error of the proof.

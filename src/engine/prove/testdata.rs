@@ -2,8 +2,9 @@
 
 use super::replay::{Tried, checks, not_idempotent};
 use super::server::Side;
-use super::{Request, judge_rule, probe, rows};
+use super::{Request, judge_rule, probe, rows, states};
 use crate::error::{Error, Location, Result};
+use crate::model::checksum::{Checksum, Digest};
 use crate::model::config::{Config, Severity};
 use crate::model::migration::{Idempotent, Migration};
 use crate::model::plan::FileKind;
@@ -20,6 +21,17 @@ pub(super) fn lists(config: &Config, sources: &Sources) -> Vec<Vec<String>> {
     lists.extend(sources.testdata.keys().filter(|set| !named.contains(*set)).map(|set| vec![set.clone()]));
     lists.remove(&default);
     lists.into_iter().filter(|list| !list.is_empty()).chain([default]).collect()
+}
+
+/// Names the files that migrations are tried on.
+pub(super) fn sum(request: &Request<'_>) -> Checksum {
+    let mut digest = Digest::new("dbbuild test data 1");
+    let lists = lists(request.config, request.sources);
+    let files = lists.last().into_iter().flatten().filter_map(|set| request.sources.testdata.get(set)).flatten();
+    files.for_each(|file| {
+        digest.field(file.name.as_bytes()).field(file.checksum.as_bytes());
+    });
+    digest.finish()
 }
 
 /// Loads every list into the replayed database.
@@ -119,18 +131,20 @@ async fn try_on_rows(request: &Request<'_>, side: &Side<'_>, tried: &mut Tried) 
         }
     }
     let (alone, together): (Vec<_>, Vec<_>) =
-        request.sources.migrations.iter().partition(|migration| tried.alone.contains(&migration.path));
+        request.sources.migrations.iter().partition(|migration| tried.alone.contains_key(&migration.path));
     for migration in together.into_iter().chain(alone) {
         let expected = matches!(migration.settings.idempotent, Idempotent::Expected);
-        if !expected || tried.settled.contains(&migration.path) || !writes(migration)? {
+        let known = tried.settled.contains(&migration.path) || tried.on_rows.contains(&migration.path);
+        if !expected || known || !states::is_new(request, migration) || !writes(migration)? {
             continue;
         }
-        let changed = match tried.alone.contains(&migration.path) {
+        let changed = match tried.alone.contains_key(&migration.path) {
             true => rows::again_one_by_one(&side.worker, &migration.up).await?,
             false => rows::again_on_rows(&side.worker, &migration.up).await?,
         };
         if let Some(changed) = changed {
             judge_rule(rule, not_idempotent(migration, &changed), &mut tried.faults, &mut tried.notes);
+            tried.settled.insert(migration.path.clone());
         }
     }
     Ok(())

@@ -58,6 +58,14 @@ pub enum Ran {
 }
 
 impl Ran {
+    /// PostgreSQL's words, where it was found out that the migration cannot share a transaction.
+    pub fn found(&self) -> Option<String> {
+        match self {
+            Ran::StatementsFound(why) => Some(why.clone()),
+            Ran::Transaction | Ran::Statements => None,
+        }
+    }
+
     /// What a report says of it, if anything.
     pub fn describe(&self) -> Option<String> {
         match self {

@@ -92,6 +92,10 @@ pub fn throwaway_settings(major: u32) -> BTreeMap<String, String> {
         ("wal_level", "minimal"),
         ("max_wal_senders", "0"),
         ("max_wal_size", "256MB"),
+        // A segment that is not written again need not be there: a stopped server is that much lighter to copy.
+        ("min_wal_size", "2MB"),
+        ("wal_recycle", "off"),
+        ("wal_init_zero", "off"),
         ("checkpoint_timeout", "1h"),
         ("bgwriter_lru_maxpages", "0"),
         ("jit", "off"),

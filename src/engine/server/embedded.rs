@@ -19,7 +19,7 @@ use super::embedded_docker::EmbeddedContainer;
 use super::process;
 use super::programs::{self, Installation};
 use super::state::{StateDir, make_dir};
-use super::{docker_engine, sweep, template};
+use super::{docker_engine, kept, sweep, template};
 use crate::error::{Error, OrFailed, Result};
 
 /// How long a fast shutdown may take.
@@ -325,8 +325,8 @@ fn tree_size(path: &Path) -> u64 {
     sizes.sum()
 }
 
-/// Removes the servers of repositories that are gone, throwaways that a kill left, and templates of programs that were
-/// replaced. Returns what was removed, in sentences.
+/// Removes the servers of repositories that are gone, throwaways that a kill left, kept states, and templates of programs
+/// that were replaced. Returns what was removed, in sentences.
 pub async fn prune() -> Result<Vec<String>> {
     prune_in(&StateDir::open()?).await
 }
@@ -334,6 +334,7 @@ pub async fn prune() -> Result<Vec<String>> {
 pub(super) async fn prune_in(state: &StateDir) -> Result<Vec<String>> {
     let mut done: Vec<String> =
         sweep::sweep(state).iter().map(|path| format!("removed throwaway server {}", path.display())).collect();
+    done.extend(kept::prune(state).iter().map(|path| format!("removed kept state {}", path.display())));
     done.extend(template::prune(state)?.iter().map(|path| format!("removed template {}", path.display())));
     let servers = state.folder("servers")?;
     for entry in fs::read_dir(&servers).or_failed(|| format!("cannot read {}", servers.display()))?.flatten() {

@@ -122,7 +122,8 @@ impl LocalServer {
 
     /// Shuts down in order, so that the data directory can be copied and started from later.
     pub async fn stop(mut self) -> Result<StoppedServer> {
-        let mut child = self.child.take().ok_or_else(|| Error::failed("the throwaway server runs no more"))?;
+        // The child stays where it is until it has ended, so that a stop that breaks off ends it.
+        let child = self.child.as_mut().ok_or_else(|| Error::failed("the throwaway server runs no more"))?;
         if let Ok(pid) = i32::try_from(child.id()) {
             process::signal(pid, Signal::SIGINT);
         }
@@ -131,12 +132,10 @@ impl LocalServer {
             match child.try_wait() {
                 Ok(Some(status)) => break status,
                 Ok(None) if std::time::Instant::now() < end => tokio::time::sleep(Duration::from_millis(2)).await,
-                Ok(None) | Err(_) => {
-                    process::end_child(&mut child, Duration::from_secs(1));
-                    return Err(Error::failed("a throwaway server did not shut down in time"));
-                }
+                Ok(None) | Err(_) => return Err(Error::failed("a throwaway server did not shut down in time")),
             }
         };
+        self.child = None;
         if !status.success() {
             let tail = cluster::log_tail(&self.log_path(), 0);
             return Err(Error::failed(format!("a throwaway server shut down with an error ({status})")).detail(tail));
@@ -170,11 +169,8 @@ impl StoppedServer {
         self.instance.path().join("data")
     }
 
-    /// Keeps a copy under a path that does not exist yet; it appears there at once and whole.
-    pub fn keep(&self, path: &Path) -> Result<()> {
-        let new = path.with_extension(format!("new-{}", std::process::id()));
-        cluster::remove_tree(&new)?;
-        copy_data(&self.data_dir(), &new, None)?;
-        std::fs::rename(&new, path).or_failed(|| format!("cannot rename {}", new.display()))
+    /// Where throwaways are made.
+    pub(super) fn base(&self) -> PathBuf {
+        self.instance.path().parent().map(Path::to_path_buf).unwrap_or_default()
     }
 }

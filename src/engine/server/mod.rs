@@ -2,7 +2,8 @@
 //!
 //! - [`programs`] finds PostgreSQL on this machine, [`state`] the folders that outlive a run, [`process`] the processes.
 //! - [`cluster`] makes, configures and starts a data directory; [`template`] keeps fresh ones to copy.
-//! - [`throwaway`] is the server of a proof, from [`local`] programs or from [`docker`]; [`sweep`] removes what a kill left.
+//! - [`throwaway`] is the server of a proof, from [`local`] programs or from [`docker`]; [`sweep`] removes what a kill left;
+//!   [`kept`] holds stopped ones to start from.
 //! - [`embedded`] is the server that stays, one for each repository without an address of its own.
 //!
 //! What runs in these servers is not known here, and only throwaways are ever removed.
@@ -13,6 +14,7 @@ pub mod docker;
 pub mod docker_engine;
 pub mod embedded;
 mod embedded_docker;
+pub mod kept;
 pub mod local;
 pub mod process;
 pub mod programs;
@@ -23,7 +25,7 @@ pub mod throwaway;
 
 pub use address::{HostOrSocketDir, ServerAddress};
 pub use embedded::{Embedded, EmbeddedOptions, EmbeddedStatus};
-pub use throwaway::{Throwaway, ThrowawayKind, ThrowawayOptions};
+pub use throwaway::{Choice, Throwaway, ThrowawayKind, ThrowawayOptions, choose};
 
 #[cfg(test)]
 mod tests;

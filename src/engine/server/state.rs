@@ -253,6 +253,13 @@ pub fn free_bytes(path: &Path) -> u64 {
     nix::sys::statvfs::statvfs(path).map(|s| s.blocks_available() as u64 * s.fragment_size() as u64).unwrap_or(0)
 }
 
+/// The size of the file system that a path lies on; 0 where it cannot be found out.
+pub fn total_bytes(path: &Path) -> u64 {
+    // The fields are of different width on different systems.
+    #[allow(clippy::unnecessary_cast)]
+    nix::sys::statvfs::statvfs(path).map(|s| s.blocks() as u64 * s.fragment_size() as u64).unwrap_or(0)
+}
+
 #[cfg(target_os = "linux")]
 fn in_memory(path: &Path) -> bool {
     use nix::sys::statfs::{TMPFS_MAGIC, statfs};

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::cluster::remove_tree;
+use super::kept;
 use super::process;
 use super::state::StateDir;
 use crate::error::{OrFailed, Result};
@@ -99,6 +100,8 @@ pub fn sweep(state: &StateDir) -> Vec<PathBuf> {
                 remove_tree(&path).is_ok()
             } else if let Some(instance) = name.strip_prefix(SOCKET) {
                 old(&path) && !lives(instance) && remove_tree(&path).is_ok()
+            } else if kept::is_store(&name) {
+                kept::sweep_store(&path)
             } else {
                 false
             };

@@ -95,9 +95,20 @@ pub fn prune(state: &StateDir) -> Result<Vec<PathBuf>> {
 }
 
 /// Path, size, inode and time of a program: an upgrade in place changes them.
-fn identity(program: &Path) -> Result<String> {
+pub fn identity(program: &Path) -> Result<String> {
     let meta = fs::metadata(program).or_failed(|| format!("cannot read {}", program.display()))?;
     Ok(format!("{}\n{} {} {}.{}\n", program.display(), meta.size(), meta.ino(), meta.mtime(), meta.mtime_nsec()))
+}
+
+/// When the extensions and libraries beside these programs were last changed: what `CREATE EXTENSION` makes depends on it.
+pub fn extensions(programs: &Installation) -> String {
+    let major = programs.version.major;
+    let beside = |below: &str| programs.bin.parent().map(|folder| folder.join(below)).unwrap_or_default();
+    let debian = PathBuf::from(format!("/usr/share/postgresql/{major}/extension"));
+    let folders = ["share/extension", "share/postgresql/extension", "lib", "lib/postgresql"].map(beside);
+    let time =
+        |folder: &PathBuf| fs::metadata(folder).ok().map(|meta| format!("{}.{}", meta.mtime(), meta.mtime_nsec()));
+    folders.iter().chain([&debian]).map(|folder| time(folder).unwrap_or_default()).collect::<Vec<_>>().join(" ")
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {

@@ -1,6 +1,7 @@
 //! Real servers of the programs and the engine on this machine.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -13,6 +14,7 @@ use super::sweep::{InstanceDir, sweep};
 use super::*;
 use crate::engine::dump::{DumpOptions, DumpProgram, DumpSource, pg_dump};
 use crate::engine::tests::skip;
+use crate::model::checksum::Checksum;
 
 /// What a throwaway of local programs is made with; `None` where there are none.
 fn local() -> Option<ThrowawayOptions> {
@@ -117,13 +119,34 @@ async fn a_stopped_server_is_started_from() {
     let client = server.address().connect("shop").await.unwrap();
     client.batch_execute("CREATE TABLE t AS SELECT 42 AS n").await.unwrap();
     drop(client);
+    let temp = tempfile::tempdir().unwrap();
+    fs::set_permissions(temp.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let state = StateDir::at(temp.path().join("s")).unwrap();
+    let key = Checksum::of_text("a state");
+    assert!(kept::find(&state, &key).is_none());
     let stopped = server.stop().await.unwrap().unwrap();
-    let kept = tempfile::tempdir().unwrap();
-    stopped.keep(&kept.path().join("kept")).unwrap();
-    drop(stopped);
-    let from = ThrowawayOptions { from: Some(kept.path().join("kept")), ..options };
-    let again = Throwaway::start(&from).await.unwrap();
+    let state_of = |kept: &kept::Kept| ThrowawayOptions { from: Some(kept.data_dir()), ..options.clone() };
+    let first = kept::keep(&state, stopped, &key, "a note\nof two lines").unwrap();
+    let again = Throwaway::start(&state_of(&first)).await.unwrap();
     assert_eq!(value(again.address(), "shop", "SELECT n::text FROM t").await, "42");
+    // The same once more comes back, since it is there already.
+    let stopped = kept::keep(&state, again.stop().await.unwrap().unwrap(), &key, "").unwrap_err();
+    assert!(stopped.data_dir().join("PG_VERSION").exists());
+    assert!(kept::prune(&state).is_empty(), "it is in use");
+    first.annotate("another");
+    drop(first);
+    assert_eq!(kept::find(&state, &key).unwrap().note(), "another");
+    // A file that was written to makes it as good as none.
+    let data = kept::find(&state, &key).unwrap().data_dir();
+    fs::write(data.join("PG_VERSION"), "15\n").unwrap();
+    assert!(kept::find(&state, &key).is_none() && !data.exists());
+    let other = kept::keep(&state, stopped, &Checksum::of_text("another state"), "").unwrap();
+    let data = other.data_dir();
+    drop(other);
+    // A store goes with its state directory.
+    drop(temp);
+    sweep(&StateDir::open().unwrap());
+    assert!(!data.exists());
 }
 
 #[tokio::test]

@@ -66,48 +66,63 @@ enum Server {
     Docker(Box<DockerServer>),
 }
 
-impl Throwaway {
-    /// Starts a server with the database and role that the options name, ready for connections.
-    pub async fn start(options: &ThrowawayOptions) -> Result<Throwaway> {
-        let mut notes = Vec::new();
-        let server = match options.kind {
-            _ if options.from.is_some() => Server::Local(Box::new(LocalServer::start(options).await?)),
-            ThrowawayKind::Local => Server::Local(Box::new(LocalServer::start(options).await?)),
-            ThrowawayKind::Docker => Server::Docker(Box::new(DockerServer::start(options).await?)),
-            ThrowawayKind::Auto => Throwaway::start_auto(options, &mut notes).await?,
-        };
-        Ok(Throwaway { server, notes })
-    }
+/// What `auto` stands for on this machine.
+pub struct Choice {
+    /// The options with their kind settled, and the image where that is Docker.
+    pub options: ThrowawayOptions,
+    /// What should be said once about the choice.
+    pub notes: Vec<String>,
+}
 
-    /// Which kind `auto` stands for is decided by what can be asked quickly; a start that then fails is an error, since
-    /// another kind would likely hide what is wrong with the settings.
-    async fn start_auto(options: &ThrowawayOptions, notes: &mut Vec<String>) -> Result<Server> {
-        if options.image.is_some() {
-            let refusal = match docker::usable(options).await {
-                Ok(()) => return Ok(Server::Docker(Box::new(DockerServer::start(options).await?))),
-                Err(error) => error,
-            };
-            match programs::find(options.bin_dir.as_deref(), options.major) {
-                Ok(found) => notes.push(format!(
+/// Settles which kind of server the options mean.
+///
+/// Which kind `auto` stands for is decided by what can be asked quickly; a start that then fails is an error, since
+/// another kind would likely hide what is wrong with the settings.
+pub async fn choose(options: &ThrowawayOptions) -> Result<Choice> {
+    let chosen = |kind, notes| Choice { options: ThrowawayOptions { kind, ..options.clone() }, notes };
+    if options.from.is_some() {
+        return Ok(chosen(ThrowawayKind::Local, Vec::new()));
+    }
+    if options.kind != ThrowawayKind::Auto {
+        return Ok(chosen(options.kind, Vec::new()));
+    }
+    let local = programs::find(options.bin_dir.as_deref(), options.major);
+    if options.image.is_some() {
+        let Err(refusal) = docker::usable(options).await else {
+            return Ok(chosen(ThrowawayKind::Docker, Vec::new()));
+        };
+        return match local {
+            Ok(found) => Ok(chosen(
+                ThrowawayKind::Local,
+                vec![format!(
                     "throwaway servers run from the local programs of PostgreSQL {} ({}): {refusal}",
                     found.version,
                     found.bin.display()
-                )),
-                Err(error) => return Err(Error::all([refusal, error]).unwrap_or_else(|| Error::failed("no server"))),
-            }
-            return Ok(Server::Local(Box::new(LocalServer::start(options).await?)));
-        }
-        let refusal = match programs::find(options.bin_dir.as_deref(), options.major) {
-            Ok(_) => return Ok(Server::Local(Box::new(LocalServer::start(options).await?))),
-            Err(error) => error,
+                )],
+            )),
+            Err(error) => Err(Error::all([refusal, error]).unwrap_or_else(|| Error::failed("no server"))),
         };
-        let Some(major) = options.major else { return Err(refusal) };
-        let with_image = ThrowawayOptions { image: Some(format!("postgres:{major}")), ..options.clone() };
-        if docker::usable(&with_image).await.is_err() {
-            return Err(refusal.help(format!("or start Docker, which then runs the image postgres:{major}")));
-        }
-        notes.push(format!("throwaway servers run in Docker (postgres:{major}): {refusal}"));
-        Ok(Server::Docker(Box::new(DockerServer::start(&with_image).await?)))
+    }
+    let Err(refusal) = local else { return Ok(chosen(ThrowawayKind::Local, Vec::new())) };
+    let Some(major) = options.major else { return Err(refusal) };
+    let with_image =
+        ThrowawayOptions { kind: ThrowawayKind::Docker, image: Some(format!("postgres:{major}")), ..options.clone() };
+    if docker::usable(&with_image).await.is_err() {
+        return Err(refusal.help(format!("or start Docker, which then runs the image postgres:{major}")));
+    }
+    let notes = vec![format!("throwaway servers run in Docker (postgres:{major}): {refusal}")];
+    Ok(Choice { options: with_image, notes })
+}
+
+impl Throwaway {
+    /// Starts a server with the database and role that the options name, ready for connections.
+    pub async fn start(options: &ThrowawayOptions) -> Result<Throwaway> {
+        let choice = choose(options).await?;
+        let server = match choice.options.kind {
+            ThrowawayKind::Docker => Server::Docker(Box::new(DockerServer::start(&choice.options).await?)),
+            _ => Server::Local(Box::new(LocalServer::start(&choice.options).await?)),
+        };
+        Ok(Throwaway { server, notes: choice.notes })
     }
 
     /// What should be said once about the choice of the kind.

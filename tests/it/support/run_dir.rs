@@ -17,6 +17,9 @@ for pid in $pids; do
     tries=0
     while kill -0 "$pid" && [ $tries -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
 done
+for owner in /dev/shm/dbbuild-*/kept-*/owner /tmp/dbbuild-*/kept-*/owner; do
+    case "$(cat "$owner")" in "$1"/*) rm -rf "${owner%/owner}" ;; esac
+done
 rm -rf "$1"
 "#;
 
