@@ -89,7 +89,7 @@
 //! - `src/engine/cache.rs`: what was proved once, below git's common directory.
 //! - `src/engine/drift.rs`: what a database has that its sources do not make.
 //! - `src/engine/sizes.rs`: estimated sizes of tables.
-//! - `src/engine/hooks.rs`: installing the scripts of `hooks/` beside existing ones.
+//! - `src/engine/hooks/`: installing the scripts of `hooks/` beside existing ones; other programs that run hooks.
 //!
 //! The user, in [`cli`] (`src/cli/mod.rs`):
 //!

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// See the module's page.
+#[derive(Clone)]
 pub struct Context {
     /// Options of every command.
     pub globals: Globals,

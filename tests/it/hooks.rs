@@ -165,3 +165,60 @@ fn a_merge_tells_what_is_pending() {
     world.dbbuild(&[]).ok();
     world.git(&["merge", "-q", "side"]).ok().says_not("pending");
 }
+
+#[test]
+fn nothing_is_written_where_others_find_it() {
+    let world = World::new();
+    world.write("dbbuild.toml", CONFIG).write("db/migrations/1_a.sql", ONE);
+    let shared = world.home().join("hooks");
+    world.git(&["config", "--global", "core.hooksPath", shared.to_str().unwrap()]).ok();
+    let told = world.dbbuild(&["hooks", "install"]);
+    told.fails(1).says("6 hooks left to you").says("where other repositories find their hooks too");
+    assert!(!shared.exists() && !world.path(".git/hooks/pre-commit").exists());
+    fs::create_dir(&shared).unwrap();
+    fs::write(shared.join("pre-commit"), "#!/bin/sh\ndbbuild hook pre-commit \"$@\" || exit\n").unwrap();
+    fs::set_permissions(shared.join("pre-commit"), fs::Permissions::from_mode(0o755)).unwrap();
+    world.dbbuild(&["hooks", "status"]).ok().says("pre-commit: another script, which calls dbbuild");
+    world.commit("stale").fails(1).says("db/baseline.sql is missing");
+    world.dbbuild(&["init", "--hooks"]).ok().says("5 hooks left to you");
+
+    // Scripts of the work tree are committed: what is missing is written and said, what is there is left.
+    executable(&world, ".githooks/pre-commit", "#!/bin/sh\necho lint\n");
+    world.git(&["config", "core.hooksPath", ".githooks"]).ok();
+    let told = world.dbbuild(&["hooks", "install"]);
+    told.fails(1).says("1 hook left to you: pre-commit").says(".githooks/pre-commit:").says("commit what was written");
+    assert_eq!(world.read(".githooks/pre-commit"), "#!/bin/sh\necho lint\n");
+    assert!(world.path(".githooks/pre-push").exists() && !world.path(".githooks/pre-commit.local").exists());
+    executable(&world, ".githooks/pre-commit", "#!/bin/sh\necho lint\ndbbuild hook pre-commit \"$@\" || exit\n");
+    world.dbbuild(&["hooks", "install"]).ok().says("installed already: pre-merge-commit");
+    world.commit("stale").fails(1).says("lint").says("db/baseline.sql is missing");
+}
+
+#[test]
+fn a_project_below_the_top_is_judged_and_a_branch_without_one_is_not() {
+    let world = World::new();
+    world.write("shop/dbbuild.toml", CONFIG).write("blog/dbbuild.toml", CONFIG).write("notes.txt", "one\n");
+    world.git(&["add", "notes.txt"]).ok();
+    world.git(&["commit", "-q", "-m", "before"]).ok();
+    world.dbbuild(&["-C", "shop", "hooks", "install"]).ok().says("the hooks judge the project in shop");
+    world.dbbuild(&["-C", "blog", "hooks", "install"]).ok().says("the hooks judge the project in blog");
+    world.dbbuild(&["-C", "shop", "hooks", "install"]).ok().says_not("judge");
+    world.write("shop/db/migrations/1_a.sql", ONE);
+    world.commit("shop").fails(1).says("db/baseline.sql is missing");
+    fs::remove_dir_all(world.path("shop/db")).unwrap();
+    world.write("blog/db/migrations/1_a.sql", ONE);
+    world.git(&["add", "--all"]).ok();
+    let mut command = world.command("git");
+    command.current_dir(world.path("shop")).args(["commit", "-q", "-m", "blog"]);
+    world.run(&mut command).fails(1).says("db/baseline.sql is missing");
+
+    fs::remove_file(world.path("shop/dbbuild.toml")).unwrap();
+    fs::remove_dir_all(world.path("blog")).unwrap();
+    world.commit("no project any more").ok();
+    world.git(&["checkout", "-q", "-b", "side"]).ok().says_not("error");
+    world.dbbuild(&["-C", "db-less", "hook", "pre-commit"]).fails(2);
+    world.write("dbbuild.toml", CONFIG).write("db/migrations/1_a.sql", ONE);
+    world.commit("one at the top").fails(1).says("db/baseline.sql is missing");
+    world.dbbuild(&["hooks", "uninstall"]).ok().says("pre-push removed");
+    world.git(&["config", "--get-all", "dbbuild.project"]).fails(1);
+}

@@ -21,6 +21,7 @@ mod machine;
 mod new;
 mod proof;
 mod push;
+mod runners;
 mod sample;
 mod states;
 mod support;

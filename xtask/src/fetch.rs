@@ -87,7 +87,7 @@ fn wheel(package: &str) -> Result<PathBuf> {
 }
 
 /// A Python that has pip.
-fn python() -> Result<&'static str> {
+pub fn python() -> Result<&'static str> {
     let has_pip = |python: &&str| workspace::output(Command::new(python).args(["-m", "pip", "--version"])).is_ok();
     ["python3", "/usr/bin/python3", "python"]
         .into_iter()

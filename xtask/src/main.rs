@@ -4,11 +4,13 @@
 //! tidy/     what a compiler does not check: layers, form of files, code map, README
 //! test.rs   all tests, with everything they need fetched first
 //! fetch.rs  PostgreSQL of several major versions, kept below target/
+//! runners.rs  programs that run git hooks, kept below target/
 //! bench/    dbbuild against its peers, as ratios in one run
 //! ```
 
 mod bench;
 mod fetch;
+mod runners;
 mod test;
 mod tidy;
 mod workspace;

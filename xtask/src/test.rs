@@ -3,6 +3,7 @@
 //! | variable | meaning |
 //! | --- | --- |
 //! | `DBBUILD_TEST_PG15` … `PG18` | folder of that major version's programs |
+//! | `DBBUILD_TEST_HUSKY`, `…_LEFTHOOK`, `…_PRE_COMMIT` | that program, which runs git hooks |
 //! | `DBBUILD_TEST_DOCKER` | an engine answers and the image is there |
 //! | `DBBUILD_NO_SKIP` | a test that lacks something fails instead of skipping |
 //! | `DBBUILD_SKIP_LOG` | file to which a test adds a line when it skips |
@@ -14,7 +15,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::{fetch, workspace};
+use crate::{fetch, runners, workspace};
 
 /// The options of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -46,6 +47,13 @@ pub fn run(options: &Options) -> Result<bool> {
                 variables.push((format!("DBBUILD_TEST_PG{major}"), bin.display().to_string()));
             }
             Err(error) => missing.push(format!("PostgreSQL {major}: {error:#}")),
+        }
+    }
+    for (variable, fetch) in runners::ALL {
+        let given = std::env::var_os(variable).map(std::path::PathBuf::from);
+        match given.map_or_else(fetch, Ok) {
+            Ok(program) => variables.push((variable.to_owned(), program.display().to_string())),
+            Err(error) => missing.push(format!("{variable}: {error:#}")),
         }
     }
     match docker() {

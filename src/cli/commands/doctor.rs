@@ -3,7 +3,7 @@
 use crate::cli::output::{Health, count};
 use crate::cli::{Context, Done};
 use crate::engine::git::Git;
-use crate::engine::hooks::{self, HookState};
+use crate::engine::hooks::{self, Place};
 use crate::engine::project::Project;
 use crate::engine::server::{docker, programs};
 use crate::engine::session::{self, ConnectOptions};
@@ -120,17 +120,23 @@ async fn servers(project: &Project) -> Vec<Finding> {
 }
 
 fn hooks(project: &Project) -> Option<Finding> {
-    let git = project.git.as_ref()?;
-    let missing: Vec<&str> = hooks::status(git)
-        .iter()
-        .filter(|hook| !matches!(hook.state, HookState::Installed | HookState::Calls))
-        .map(|hook| hook.name)
-        .collect();
-    Some(if missing.is_empty() {
-        Finding::ok("hooks", "installed")
+    project.git.as_ref()?;
+    let place = match Place::find(&project.root) {
+        Ok(place) => place,
+        Err(e) => return Some(Finding::problem("hooks", &e)),
+    };
+    let found = hooks::status(&place);
+    let missing: Vec<&str> = found.iter().filter(|hook| !hook.works()).map(|hook| hook.name).collect();
+    if missing.is_empty() {
+        return Some(Finding::ok("hooks", "installed"));
+    }
+    let by_hand = found.iter().any(|hook| hook.addition(&place, "dbbuild").is_some());
+    let remedy = if by_hand {
+        "run `dbbuild hooks install`, which says what to add where"
     } else {
-        Finding::warning("hooks", format!("not installed: {}", missing.join(", ")), "run `dbbuild hooks install`")
-    })
+        "run `dbbuild hooks install`"
+    };
+    Some(Finding::warning("hooks", format!("not installed: {}", missing.join(", ")), remedy))
 }
 
 async fn database(context: &Context, project: &Project) -> Vec<Finding> {

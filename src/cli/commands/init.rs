@@ -1,10 +1,12 @@
 //! `dbbuild init`: configuration, folders with one example each, git's files and the hooks. Never overwrites.
 
+use super::hooks;
 use super::new::version;
 use crate::cli::{Context, Done, output};
+use crate::engine::files;
 use crate::engine::git::Git;
+use crate::engine::hooks::Place;
 use crate::engine::server::{docker, programs};
-use crate::engine::{files, hooks};
 use crate::error::{OrFailed, Result};
 use crate::model::config::{Config, FILE_NAME, Paths};
 use crate::model::template::{self, GIT_IGNORE, InitOptions, git_attributes};
@@ -40,22 +42,18 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let out = &context.output;
     let paths = configured_paths(&root)?;
     let mut said = Vec::new();
-    let mut git = Git::open(&root)?;
-    if git.is_none() {
+    if Git::open(&root)?.is_none() {
         git2::Repository::init(&root)
             .map_err(|e| crate::error::Error::failed("cannot make a git repository").cause(e.message()))?;
         said.push("made a git repository".to_owned());
-        git = Git::open(&root)?;
     }
     let attributes = git_attributes(&paths);
     write_files(&root, &options(&root, &args, paths).await?, &mut said)?;
     for (name, lines) in [(".gitattributes", attributes.as_str()), (".gitignore", GIT_IGNORE)] {
         append(&root, name, lines, &mut said)?;
     }
-    if let Some(git) = &git
-        && !args.no_hooks
-    {
-        offer_hooks(context, git, args.hooks, &mut said)?;
+    if !args.no_hooks {
+        offer_hooks(context, &root, args.hooks, &mut said)?;
     }
     if said.is_empty() {
         out.line("everything is there already: nothing was changed");
@@ -128,16 +126,18 @@ fn append(root: &Path, name: &str, lines: &str, said: &mut Vec<String>) -> Resul
     Ok(())
 }
 
-fn offer_hooks(context: &Context, git: &Git, wanted: bool, said: &mut Vec<String>) -> Result<()> {
-    let missing = hooks::status(git)
-        .iter()
-        .any(|hook| !matches!(hook.state, hooks::HookState::Installed | hooks::HookState::Calls));
-    if !missing {
+fn offer_hooks(context: &Context, root: &Path, wanted: bool, said: &mut Vec<String>) -> Result<()> {
+    let place = Place::find(root)?;
+    if hooks::installed(&place) {
         return Ok(());
     }
     let question = "Install the git hooks that check each commit?";
     if wanted || context.globals.yes || (output::is_interactive() && output::confirm(question)) {
-        said.extend(hooks::install(git)?);
+        let (done, left) = hooks::install(&place, root)?;
+        said.extend(done);
+        if let Some(left) = left {
+            context.output.note(&format!("{left}; `dbbuild hooks install` says what to add"));
+        }
     } else {
         context.output.note("the git hooks are not installed; `dbbuild hooks install` does that");
     }

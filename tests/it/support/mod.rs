@@ -11,5 +11,5 @@ mod world;
 pub use outcome::{Outcome, redact, run};
 pub use running::{Held, Running, until};
 pub use server::{Db, Server, as_server_user, free_port, matrix, server};
-pub use skip::{docker, histories, skip};
+pub use skip::{docker, histories, runner, skip};
 pub use world::World;

@@ -36,3 +36,12 @@ pub fn histories() -> Option<PathBuf> {
     assert!(folder.is_dir(), "DBBUILD_HISTORIES names {}, which is no folder", folder.display());
     Some(folder)
 }
+
+/// A program that runs git hooks, by the variable that names it; a test that gets `None` returns.
+pub fn runner(variable: &str) -> Option<PathBuf> {
+    let program = env::var_os(variable).map(PathBuf::from);
+    if program.is_none() {
+        skip(&format!("{variable} (run `cargo xtask test`)"));
+    }
+    program
+}

@@ -7,7 +7,8 @@ mod pre_commit;
 mod pre_push;
 
 use crate::cli::{Context, Done};
-use crate::error::Result;
+use crate::engine::hooks;
+use crate::error::{Error, Result};
 
 /// Arguments of `hook`.
 #[derive(Debug, clap::Args)]
@@ -47,10 +48,15 @@ enum Hook {
 /// # Errors
 /// The index cannot be read.
 pub fn shortcut(context: &Context, args: &Args) -> Result<Option<Done>> {
-    match args.hook {
-        Hook::PreCommit(_) | Hook::PreMergeCommit(_) => pre_commit::shortcut(context),
-        _ => Ok(None),
+    if !matches!(args.hook, Hook::PreCommit(_) | Hook::PreMergeCommit(_)) {
+        return Ok(None);
     }
+    for context in contexts(context) {
+        if pre_commit::shortcut(&context)?.is_none() {
+            return Ok(None);
+        }
+    }
+    Ok(Some(Done::Well))
 }
 
 /// Runs the hook.
@@ -58,11 +64,41 @@ pub fn shortcut(context: &Context, args: &Args) -> Result<Option<Done>> {
 /// # Errors
 /// What is staged must not be committed, or what is pushed must not be.
 pub async fn run(context: &Context, args: Args) -> Result<Done> {
-    match args.hook {
-        Hook::PreCommit(_) | Hook::PreMergeCommit(_) => pre_commit::run(context).await,
-        Hook::PrePush(given) => pre_push::run(context, &given.words).await,
-        Hook::PostMerge(_) => post_merge::run(context).await,
-        Hook::PostCheckout(given) => post_checkout::run(context, &given.words).await,
-        Hook::PostRewrite(_) => post_rewrite::run(context).await,
+    let push = match &args.hook {
+        Hook::PrePush(given) => Some(pre_push::Push::read(&given.words)?),
+        _ => None,
+    };
+    let mut faults = Vec::new();
+    for context in contexts(context) {
+        let done = match &args.hook {
+            Hook::PreCommit(_) | Hook::PreMergeCommit(_) => pre_commit::run(&context).await,
+            Hook::PrePush(_) => match &push {
+                Some(push) => pre_push::run(&context, push).await,
+                None => Ok(Done::Well),
+            },
+            Hook::PostMerge(_) => post_merge::run(&context).await,
+            Hook::PostCheckout(given) => post_checkout::run(&context, &checkout_words(&given.words)).await,
+            Hook::PostRewrite(_) => post_rewrite::run(&context).await,
+        };
+        faults.extend(done.err());
     }
+    Error::all(faults).map_or(Ok(Done::Well), Err)
+}
+
+/// One for each project of the repository. git runs hooks at the top of the work tree; a project need not be there.
+fn contexts(context: &Context) -> Vec<Context> {
+    if context.globals.directory.is_some() || context.globals.config.is_some() {
+        return vec![context.clone()];
+    }
+    let at = |folder| Context { folder, ..context.clone() };
+    hooks::projects(&context.folder).into_iter().map(at).collect()
+}
+
+/// The pre-commit framework passes nothing on, and tells in variables what git gave.
+fn checkout_words(given: &[String]) -> Vec<String> {
+    if !given.is_empty() {
+        return given.to_vec();
+    }
+    let variables = ["PRE_COMMIT_FROM_REF", "PRE_COMMIT_TO_REF", "PRE_COMMIT_CHECKOUT_TYPE"];
+    variables.iter().filter_map(|name| std::env::var(name).ok()).collect()
 }

@@ -15,29 +15,47 @@ struct Tip {
     id: String,
 }
 
-/// git gives the remote's name and address, and on stdin a line for each ref that changes.
+/// What git says about a push.
+pub(super) struct Push {
+    /// The remote's name, or its address where it has none.
+    remote: String,
+    tips: Vec<Tip>,
+}
+
+impl Push {
+    /// git gives the remote's name and address, and on stdin a line for each ref that changes.
+    ///
+    /// # Errors
+    /// stdin cannot be read.
+    pub(super) fn read(given: &[String]) -> Result<Push> {
+        let input =
+            std::io::read_to_string(std::io::stdin()).or_failed(|| "cannot read what git says about the push")?;
+        let mut tips = tips(&input);
+        if tips.is_empty() {
+            tips.extend(framework_tip());
+        }
+        let remote = given.first().cloned().or_else(|| variable("PRE_COMMIT_REMOTE_NAME"));
+        Ok(Push { remote: remote.unwrap_or_default(), tips })
+    }
+}
+
+/// Judges each tip.
 ///
 /// # Errors
 /// Something that is pushed is not proved.
-pub(super) async fn run(context: &Context, given: &[String]) -> Result<Done> {
-    let input = std::io::read_to_string(std::io::stdin()).or_failed(|| "cannot read what git says about the push")?;
-    let mut tips = tips(&input);
-    if tips.is_empty() {
-        tips.extend(framework_tip());
-    }
-    if tips.is_empty() {
+pub(super) async fn run(context: &Context, push: &Push) -> Result<Done> {
+    if push.tips.is_empty() {
         return Ok(Done::Well);
     }
     let project = context.project()?;
     let git = Program::elsewhere(&project.root);
-    let remote = given.first().map(String::as_str).unwrap_or_default();
     let mut faults = Vec::new();
-    for tip in tips {
-        if !holds_project(&project, &tip)? || is_there_already(&git, remote, &tip) {
+    for tip in &push.tips {
+        if !holds_project(&project, tip)? || is_there_already(&git, &push.remote, tip) {
             continue;
         }
         if let Err(fault) = pre_commit::judge(context, &project, &Source::Rev(tip.id.clone())).await {
-            let short: String = tip.id.chars().take(10).collect();
+            let short = git.text(&["rev-parse", "--short=10", &tip.id]).unwrap_or_else(|_| tip.id.clone());
             let refusal = Error::failed(format!("refused to push {} at {short}", tip.name)).help(format!(
                 "nothing was pushed. Mend it in a commit of its own, or amend; `dbbuild verify --rev {short}` judges it again."
             ));
@@ -48,12 +66,12 @@ pub(super) async fn run(context: &Context, given: &[String]) -> Result<Done> {
 }
 
 /// `<local ref> <local object> <remote ref> <remote object>`, a line each; zeros as local object delete. Each object is
-/// named once.
+/// named once. A local ref may be any revision, with spaces in it.
 fn tips(input: &str) -> Vec<Tip> {
     let mut tips: Vec<Tip> = Vec::new();
     for line in input.lines() {
-        let mut words = line.split(' ');
-        let (Some(name), Some(id)) = (words.next(), words.next()) else { continue };
+        let mut words = line.rsplitn(4, ' ').skip(2);
+        let (Some(id), Some(name)) = (words.next(), words.next()) else { continue };
         let deletes = id.bytes().all(|b| b == b'0');
         if !deletes && !tips.iter().any(|tip| tip.id == id) {
             tips.push(Tip { name: name.to_owned(), id: id.to_owned() });
@@ -62,10 +80,13 @@ fn tips(input: &str) -> Vec<Tip> {
     tips
 }
 
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 /// The pre-commit framework reads stdin itself and tells in variables what is pushed; where the whole history is new, it
 /// gives only the branch.
 fn framework_tip() -> Option<Tip> {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let branch = variable("PRE_COMMIT_LOCAL_BRANCH");
     let id = variable("PRE_COMMIT_TO_REF").or_else(|| branch.clone())?;
     Some(Tip { name: branch.unwrap_or_else(|| id.clone()), id })
@@ -101,10 +122,10 @@ mod tests {
         let (one, two, zero) = ("1".repeat(40), "2".repeat(40), "0".repeat(40));
         let input = format!(
             "refs/heads/a {one} refs/heads/a {zero}\nrefs/heads/b {one} refs/heads/b {two}\n\
-             (delete) {zero} refs/heads/c {two}\nHEAD~2 {two} refs/heads/d {zero}\n"
+             (delete) {zero} refs/heads/c {two}\nHEAD^{{/a b}} {two} refs/heads/d {zero}\n"
         );
         let found: Vec<_> = tips(&input).into_iter().map(|tip| (tip.name, tip.id)).collect();
-        assert_eq!(found, [("refs/heads/a".to_owned(), one), ("HEAD~2".to_owned(), two)]);
+        assert_eq!(found, [("refs/heads/a".to_owned(), one), ("HEAD^{/a b}".to_owned(), two)]);
         assert!(tips("").is_empty());
     }
 }

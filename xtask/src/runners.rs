@@ -1,0 +1,63 @@
+//! Programs that run git hooks (husky, lefthook, the pre-commit framework), which the tests live beside: fetched by npm and
+//! pip in pinned versions, kept below `target/`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{fetch, workspace};
+
+/// What npm brings, and what pip does.
+const NPM: [&str; 2] = ["husky@9.1.7", "lefthook@2.2.2"];
+const PIP: &str = "pre-commit==4.7.0";
+
+/// The variables by which the tests find each program, with how to get it.
+pub const ALL: [(&str, Fetch); 3] = [
+    ("DBBUILD_TEST_HUSKY", || Ok(npm()?.join("node_modules/husky/bin.js"))),
+    ("DBBUILD_TEST_LEFTHOOK", || lefthook(&npm()?)),
+    ("DBBUILD_TEST_PRE_COMMIT", || Ok(pip()?.join("bin/pre-commit"))),
+];
+
+/// Fetches a program, unless it is there, and gives its path.
+pub type Fetch = fn() -> Result<PathBuf>;
+
+fn npm() -> Result<PathBuf> {
+    kept(&NPM.join(",").replace('@', "-"), |place| {
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"]).arg(place);
+        workspace::output(npm.args(NPM)).context("fetching it wants npm (Debian: apt-get install npm)").map(drop)
+    })
+}
+
+/// The package is a starter in JavaScript; the program itself comes in one for each system.
+fn lefthook(folder: &Path) -> Result<PathBuf> {
+    let modules = folder.join("node_modules").read_dir().context("npm brought nothing")?;
+    let mut programs = modules.filter_map(|entry| Some(entry.ok()?.path().join("bin/lefthook")));
+    programs.find(|program| program.is_file()).context("npm brought no lefthook for this system")
+}
+
+fn pip() -> Result<PathBuf> {
+    kept(&PIP.replace("==", "-"), |place| {
+        let venv = Command::new(fetch::python()?).args(["-m", "venv"]).arg(place).output()?;
+        ensure!(venv.status.success(), "fetching it wants venv (Debian: apt-get install python3-venv)");
+        workspace::output(Command::new(place.join("bin/python")).args(["-m", "pip", "install", "--quiet", PIP]))
+            .map(drop)
+    })
+}
+
+/// A folder below `target/` that is filled once. It is filled in place, since what is installed may name it; a mark says
+/// that it is whole.
+fn kept(name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    let place = workspace::target_dir()?.join("xtask/runners").join(name);
+    let mark = place.join(".whole");
+    if !mark.is_file() {
+        println!("fetching {name}");
+        // What an interrupted run left.
+        let _ = std::fs::remove_dir_all(&place);
+        std::fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
+        fill(&place)?;
+        std::fs::write(&mark, "").with_context(|| format!("cannot write {}", mark.display()))?;
+    }
+    Ok(place)
+}
