@@ -22,8 +22,9 @@
 //! ```text
 //! a run:     Args → Config; Source → Snapshot → Sources; Session → Found (facts, History)
 //!            → Plan → Cleared → runner → Report → output
-//! a proof:   Sources → replay in a throwaway ┐
-//!            baseline → load in another one  ┴→ dumps, catalogs → settled, compared → verdict → cache
+//! a proof:   Sources → replay in a throwaway       ┐
+//!            baseline → load in another one        ┼→ dumps, catalogs → settled, compared → verdict → cache
+//!            upstream's baseline → upgrade in more ┘
 //! ```
 //!
 //! One runner serves build, apply, seed, bootstrap and the replay of a proof. `plan` prints the very plan that a run
@@ -84,7 +85,7 @@
 //! - `src/engine/server/`: embedded and throwaway servers, of local programs or Docker; kept states; their removal.
 //! - `src/engine/dump.rs`: running `pg_dump`.
 //! - `src/engine/catalog/`: reading catalogs, and what a transaction has touched.
-//! - `src/engine/prove/`: the proof: replay, load, compare, idempotence, test data.
+//! - `src/engine/prove/`: the proof: replay, load, upgrade from upstream, compare, idempotence, test data.
 //! - `src/engine/verdict.rs`: a judgement from end to end: files, what they are measured against, the verdict that is kept.
 //! - `src/engine/cache.rs`: what was proved once, below git's common directory.
 //! - `src/engine/drift.rs`: what a database has that its sources do not make.

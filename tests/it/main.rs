@@ -26,4 +26,5 @@ mod sample;
 mod states;
 mod support;
 mod tour;
+mod upstream_proof;
 mod verify;

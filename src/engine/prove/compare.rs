@@ -2,11 +2,13 @@
 
 use super::load::{self, Loaded};
 use super::replay::{self, Replayed};
+use super::unseen::Unseen;
 use super::{Made, Settled, judge_rule};
 use crate::engine::runner::Event;
 use crate::error::{Error, Location, Result};
 use crate::model::baseline::{
-    Baseline, ColumnName, Dump, Volatility, differences, differing_rows, keep_committed, unified_diff, volatility,
+    Baseline, ColumnName, Dump, RoleNeed, Volatility, differences, differing_rows, keep_committed, unified_diff,
+    volatility,
 };
 use std::sync::Arc;
 
@@ -49,7 +51,7 @@ pub(super) async fn with_committed(
         if !volatile.is_empty() {
             // What a regeneration would write: the committed values wherever only volatile ones differ.
             let kept = keep_committed(&committed.dump, &replayed.dump, &second);
-            let settled = settle(made, replayed, made.render(&kept, &replayed.roles, &volatile)).await?;
+            let settled = settle(made, replayed.into(), made.render(&kept, &replayed.roles, &volatile)).await?;
             if settled.text == text {
                 return Ok(settled);
             }
@@ -57,7 +59,7 @@ pub(super) async fn with_committed(
             return Err(stale(made, &committed, &text, &settled.text, rows.into_iter().collect()));
         }
     }
-    let settled = settle(made, replayed, candidate).await?;
+    let settled = settle(made, replayed.into(), candidate).await?;
     if settled.text == text {
         return Ok(settled);
     }
@@ -69,10 +71,10 @@ pub(super) async fn generate(made: &Made<'_>, replayed: &Replayed, notes: &mut V
     let has_rows = replayed.dump.blocks().any(|block| !block.rows.is_empty());
     let first = made.render(&replayed.dump, &replayed.roles, &[]);
     if !has_rows {
-        return Ok(Settled { steady: true, ..settle(made, replayed, first).await? });
+        return Ok(Settled { steady: true, ..settle(made, replayed.into(), first).await? });
     }
     let (settled, second) = tokio::join!(
-        settle(made, replayed, first),
+        settle(made, replayed.into(), first),
         replay::plain(made.request, made.plan, made.states, &replayed.trail)
     );
     let (settled, second) = (settled?, second?);
@@ -84,7 +86,7 @@ pub(super) async fn generate(made: &Made<'_>, replayed: &Replayed, notes: &mut V
         Some(committed) => keep_committed(&committed, &replayed.dump, &second),
         None => replayed.dump.clone(),
     };
-    settle(made, replayed, made.render(&kept, &replayed.roles, &volatile)).await
+    settle(made, replayed.into(), made.render(&kept, &replayed.roles, &volatile)).await
 }
 
 /// The dump of the committed baseline, where it can be read: its volatile values are kept.
@@ -93,15 +95,28 @@ fn committed_dump(made: &Made<'_>) -> Option<Dump> {
     Some(Baseline::parse(std::str::from_utf8(bytes).ok()?, made.request.baseline_path).ok()?.dump)
 }
 
+/// What else than its dump a database shows.
+#[derive(Clone, Copy)]
+pub(super) struct Beside<'a> {
+    pub roles: &'a [RoleNeed],
+    pub unseen: &'a Unseen,
+}
+
+impl<'a> From<&'a Replayed> for Beside<'a> {
+    fn from(replayed: &'a Replayed) -> Beside<'a> {
+        Beside { roles: &replayed.roles, unseen: &replayed.unseen }
+    }
+}
+
 /// Loads and dumps until nothing changes any more.
-async fn settle(made: &Made<'_>, replayed: &Replayed, first: Arc<str>) -> Result<Settled> {
-    let mut text = first;
+pub(super) async fn settle(made: &Made<'_>, beside: Beside<'_>, first: Arc<str>) -> Result<Settled> {
+    let mut text = Arc::clone(&first);
     for _ in 0..LOADS {
         let header = Baseline::parse(&text, made.request.baseline_path)?;
         let loaded = load::load(made.plan, made.request, Arc::clone(&text)).await?;
-        let again = made.render(&loaded.dump, &replayed.roles, &header.volatile);
+        let again = made.render(&loaded.dump, beside.roles, &header.volatile);
         if again == text {
-            let (faults, notes) = replayed.unseen.compare(&loaded.unseen);
+            let (faults, notes) = beside.unseen.compare(&loaded.unseen);
             notes.into_iter().for_each(|note| (made.request.sink)(Event::Note(note)));
             return match Error::all(faults) {
                 Some(fault) => Err(fault),
@@ -112,11 +127,7 @@ async fn settle(made: &Made<'_>, replayed: &Replayed, first: Arc<str>) -> Result
     }
     Err(Error::failed(format!("the dump does not settle in {LOADS} loads"))
         .help("loading and dumping it changes it every time; please report the object that the diff below names.")
-        .detail(unified_diff(("one", &first_of(made, replayed)), ("next", &text), DIFF_LINES)))
-}
-
-fn first_of(made: &Made<'_>, replayed: &Replayed) -> Arc<str> {
-    made.render(&replayed.dump, &replayed.roles, &[])
+        .detail(unified_diff(("one", &first), ("next", &text), DIFF_LINES)))
 }
 
 fn unseen(replayed: &Replayed, loaded: &Loaded) -> Result<Vec<String>> {
@@ -130,10 +141,14 @@ fn rows_differ(one: &Dump, other: &Dump) -> bool {
 
 /// Volatile values are an error, a warning, or nobody's business; where no error, they are to be listed.
 fn report_volatile(made: &Made<'_>, found: &Volatility, notes: &mut Vec<String>) -> Result<Vec<ColumnName>> {
-    let mut names: Vec<String> = found.columns.iter().map(ToString::to_string).collect();
+    let listed: Vec<ColumnName> = found.columns.iter().cloned().collect();
+    // Those of published migrations can be cured no more.
+    let published = published_volatile(made);
+    let mut names: Vec<String> =
+        found.columns.iter().filter(|column| !published.contains(column)).map(ToString::to_string).collect();
     names.extend(found.unstable_tables.iter().map(|table| format!("{table} (even the number of rows differs)")));
     if names.is_empty() {
-        return Ok(Vec::new());
+        return Ok(listed);
     }
     let fault = Error::failed(format!("two replays write different values to {}", names.join(", "))).help(
         "rows that migrations or init write must not depend on the clock, on chance or on a UUID: write the values out, \
@@ -143,8 +158,15 @@ fn report_volatile(made: &Made<'_>, found: &Volatility, notes: &mut Vec<String>)
     judge_rule(made.request.config.migrations.volatile, fault, &mut faults, notes);
     match Error::all(faults) {
         Some(fault) => Err(fault),
-        None => Ok(found.columns.iter().cloned().collect()),
+        None => Ok(listed),
     }
+}
+
+/// The volatile columns that upstream's baseline lists.
+fn published_volatile(made: &Made<'_>) -> Vec<ColumnName> {
+    let text = made.request.base.and_then(|base| base.sources.baseline.as_ref());
+    let text = text.and_then(|bytes| std::str::from_utf8(bytes).ok());
+    text.and_then(|text| Baseline::parse(text, "").ok()).map(|baseline| baseline.volatile).unwrap_or_default()
 }
 
 /// The error that names what differs, object by object, then the diff, then the command.
@@ -153,27 +175,63 @@ fn stale(made: &Made<'_>, committed: &Baseline, old: &str, new: &str, rows: Vec<
     let Ok(fresh) = Baseline::parse(new, path) else {
         return Error::difference(format!("{path} is stale"));
     };
-    let mut objects: Vec<String> =
-        differences(&committed.roles, &fresh.roles).iter().map(ToString::to_string).collect();
-    objects.extend(differences(&committed.dump, &fresh.dump).iter().map(ToString::to_string));
+    let mut objects = objects(committed, &fresh);
     objects.extend(rows.iter().map(|table| format!("its rows of {table} are not those of the sources")));
     let history = committed.history != fresh.history;
-    let what = match (objects.first(), objects.len()) {
-        (Some(first), 1) => first.clone(),
-        (Some(first), n) => format!("{first}, and {} more", n - 1),
-        (None, _) if history => "its version rows are not those of the migrations".to_owned(),
-        (None, _) => "its header is not that of these sources".to_owned(),
-    };
-    let mut error = Error::difference(format!("{path} is stale: {what}")).at(Location::file(path));
-    if objects.len() > 1 {
-        let left = objects.len().saturating_sub(OBJECTS);
-        objects.truncate(OBJECTS);
-        if left > 0 {
-            objects.push(format!("and {left} more"));
-        }
-        error = error.detail(objects.join("\n"));
-    }
-    error
+    let what = sentence(&objects).unwrap_or_else(|| match history {
+        true => "its version rows are not those of the migrations".to_owned(),
+        false => "its header is not that of these sources".to_owned(),
+    });
+    let error = Error::difference(format!("{path} is stale: {what}")).at(Location::file(path));
+    listed(error, objects)
         .detail(unified_diff((&format!("a/{path}"), old), (&format!("b/{path}"), new), DIFF_LINES))
         .help("run `dbbuild baseline` and stage the result, or `dbbuild verify --fix`, which does both for the index.")
+}
+
+/// What a database that was made from upstream's baseline lacks or has too much, beside one made from this baseline.
+pub(super) fn otherwise(made: &Made<'_>, base: &str, wanted: &str, found: &str) -> Error {
+    let path = made.request.baseline_path;
+    let (Ok(one), Ok(other)) = (Baseline::parse(wanted, path), Baseline::parse(found, path)) else {
+        return Error::difference(format!(
+            "the new migrations make of a database of {base} another one than {path} does"
+        ));
+    };
+    let objects = objects(&other, &one);
+    let what = sentence(&objects).unwrap_or_else(|| "the header differs".to_owned());
+    let error = Error::difference(format!(
+        "the new migrations make of a database of {base} another one than {path} does: {what}"
+    ));
+    listed(error, objects)
+        .detail(unified_diff((&format!("{base} and the new migrations"), found), (path, wanted), DIFF_LINES))
+        .help(
+            "deployed databases go this way: write a new migration that does on them what the history does from nothing, \
+             and look whether a published migration, or upstream's baseline, was edited.",
+        )
+}
+
+/// What one baseline says otherwise than another, object by object.
+fn objects(old: &Baseline, new: &Baseline) -> Vec<String> {
+    let roles = differences(&old.roles, &new.roles);
+    roles.iter().chain(&differences(&old.dump, &new.dump)).map(ToString::to_string).collect()
+}
+
+fn sentence(objects: &[String]) -> Option<String> {
+    match objects {
+        [] => None,
+        [only] => Some(only.clone()),
+        [first, rest @ ..] => Some(format!("{first}, and {} more", rest.len())),
+    }
+}
+
+/// Adds the objects that the sentence left out.
+fn listed(error: Error, mut objects: Vec<String>) -> Error {
+    if objects.len() < 2 {
+        return error;
+    }
+    let left = objects.len().saturating_sub(OBJECTS);
+    objects.truncate(OBJECTS);
+    if left > 0 {
+        objects.push(format!("and {left} more"));
+    }
+    error.detail(objects.join("\n"))
 }

@@ -1,7 +1,7 @@
 //! The proof: baseline and sources describe the same database, shown by running both in throwaway servers.
 //!
-//! [`prove`] replays the sources from nothing, loads the baseline beside it, and compares the settled dumps, the rows,
-//! and what no dump shows. `verify` compares with the committed baseline, `baseline` writes the one that comes out.
+//! [`prove`] replays the sources from nothing, loads the baseline beside it, runs the new migrations on upstream's baseline
+//! in a third server, and compares the settled dumps, the rows, and what no dump shows. `verify` compares with the committed baseline, `baseline` writes the one that comes out.
 
 mod compare;
 mod load;
@@ -12,6 +12,7 @@ mod server;
 mod states;
 mod testdata;
 mod unseen;
+mod upgrade;
 
 pub use server::{ThrowawayPlan, database_name};
 use states::States;
@@ -64,6 +65,8 @@ pub struct Proof {
     pub baseline: Arc<str>,
     /// What a person should know.
     pub notes: Vec<String>,
+    /// Whether all of it is proved: a baseline that mends upstream's is made before the way from that one is proved.
+    pub complete: bool,
 }
 
 /// The inputs of the baseline beside the files: part of its digest.
@@ -97,12 +100,16 @@ pub async fn prove(request: &Request<'_>) -> Result<Proof> {
     let plan = ThrowawayPlan::from_config(request.config)?.choose().await?;
     let states = States::of(request, &plan);
     let committed = committed(request)?;
-    let (replayed, loaded) = tokio::join!(replay::full(request, &plan, &states), async {
-        match &committed {
-            Some(text) => Some(load::load(&plan, request, Arc::clone(text)).await),
-            None => None,
-        }
-    });
+    let (replayed, loaded, upgraded) = tokio::join!(
+        replay::full(request, &plan, &states),
+        async {
+            match &committed {
+                Some(text) => Some(load::load(&plan, request, Arc::clone(text)).await),
+                None => None,
+            }
+        },
+        upgrade::full(request, &plan, &states),
+    );
     let mut replayed = replayed?;
     let made = Made { request, plan: &plan, states: &states, major: replayed.major };
     let mut notes = plan.notes.clone();
@@ -119,13 +126,27 @@ pub async fn prove(request: &Request<'_>) -> Result<Proof> {
             None
         }
     };
+    let (mut upgraded, further) = upgraded?.into_parts();
+    notes.extend(further);
+    upgrade::add_faults(&mut faults, upgraded.take_faults());
+    if let Some(settled) = &settled {
+        faults.extend(upgraded.compare(&made, &replayed, settled).await.err());
+    }
     if let Some(fault) = Error::all(faults) {
         return Err(fault);
     }
     let settled = settled.ok_or_else(|| Error::failed("the proof came to no end"))?;
-    remember(request, &replayed.catalog, &settled);
+    remember(request, [Some(&replayed.catalog), Some(&settled.catalog), upgraded.catalog()]);
     states::confirm(&replayed.trail.kept, Some(testdata::sum(request)), settled.steady);
-    Ok(Proof { baseline: settled.text, notes })
+    let mends = request.base.filter(|base| request.goal == Goal::Generate && upgrade::is_same(request, base));
+    let mends = mends.filter(|base| base.sources.baseline.as_ref().is_some_and(|b| **b != *settled.text.as_bytes()));
+    if let Some(base) = mends {
+        notes.push(format!(
+            "the baseline of {} is not the one that its sources make; `dbbuild verify` proves the way from it",
+            base.name
+        ));
+    }
+    Ok(Proof { baseline: settled.text, notes, complete: mends.is_none() })
 }
 
 /// The committed baseline, where the goal is to compare with it.
@@ -174,9 +195,15 @@ impl Made<'_> {
     }
 }
 
-/// Keeps the catalogs that a right database may show: as replayed, and as loaded from the baseline.
-fn remember(request: &Request<'_>, replayed: &Catalog, settled: &Settled) {
-    if let Ok(body) = serde_json::to_string(&[replayed, &settled.catalog]) {
+/// Keeps the catalogs that a right database may show: as replayed, as loaded from the baseline, as upgraded.
+fn remember(request: &Request<'_>, catalogs: [Option<&Catalog>; 3]) {
+    let mut different: Vec<&Catalog> = Vec::new();
+    for catalog in catalogs.into_iter().flatten() {
+        if !different.contains(&catalog) {
+            different.push(catalog);
+        }
+    }
+    if let Ok(body) = serde_json::to_string(&different) {
         request.cache.put(Kind::Catalog, &inputs(request.config, request.sources), &body);
     }
 }

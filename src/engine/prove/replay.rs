@@ -166,14 +166,14 @@ async fn replay_and_try<'s>(
         run_and_try(request, &mut side, migration, untried, tried).await?;
         if cuts.contains(&(at + 1)) && tried.faults.is_empty() && since.elapsed() >= WORTH_KEEPING {
             let known = tried.known(request, at + 1);
-            let kept = states.keep(plan, side, at + 1, &known, request.sink).await;
+            let kept = states.keep_prefix(plan, side, at + 1, &known, request.sink).await;
             let (next, kept) = kept.inspect_err(|_| tried.unkept = true)?;
             side = next;
             tried.trail.kept.extend(kept);
             since = Instant::now();
         }
     }
-    run_files(request, &mut side, tried).await?;
+    run_files(request, &mut side, true, &mut tried.faults).await?;
     let roles = read_roles(&side).await?;
     let read = async {
         let catalog = catalog::read(side.session().client(), &side.own_roles()).await?;
@@ -223,17 +223,23 @@ async fn run_and_try(
     Ok(())
 }
 
-/// Repeatable files and init data; init once more, to see that it changes nothing.
-async fn run_files(request: &Request<'_>, side: &mut Side<'_>, tried: &mut Tried) -> Result<()> {
+/// Repeatable files and init data; with `again` init once more, to see that it changes nothing.
+pub(super) async fn run_files(
+    request: &Request<'_>,
+    side: &mut Side<'_>,
+    again: bool,
+    faults: &mut Vec<Error>,
+) -> Result<()> {
     for file in &request.sources.repeatable {
         side.worker.run_file(FileKind::Repeatable, file).await?;
     }
     for file in &request.sources.init {
         side.worker.run_file(FileKind::Init, file).await?;
-        if request.config.migrations.idempotent != Severity::Off
+        if again
+            && request.config.migrations.idempotent != Severity::Off
             && let Some(changed) = probe::again(&side.worker, &file.script, &side.own_roles()).await?
         {
-            tried.faults.push(
+            faults.push(
                 Error::failed(format!("the init file {} {changed}", file.name))
                     .at(Location::file(&file.path))
                     .help("init data runs on every database again: write `INSERT … ON CONFLICT`."),
@@ -244,7 +250,7 @@ async fn run_files(request: &Request<'_>, side: &mut Side<'_>, tried: &mut Tried
 }
 
 /// Runs a migration once more. Says what it changed, and whether the change is still there.
-async fn second_run(side: &Side<'_>, migration: &Migration, ran: &Ran) -> Result<(Option<String>, bool)> {
+pub(super) async fn second_run(side: &Side<'_>, migration: &Migration, ran: &Ran) -> Result<(Option<String>, bool)> {
     if *ran == Ran::Transaction {
         return Ok((probe::again(&side.worker, &migration.up, &side.own_roles()).await?, false));
     }
@@ -305,20 +311,14 @@ pub(super) async fn plain(request: &Request<'_>, plan: &ThrowawayPlan, states: &
     for migration in request.sources.migrations.iter().skip(start) {
         side.worker.migrate(migration, Reason::New).await?;
     }
-    for file in &request.sources.repeatable {
-        side.worker.run_file(FileKind::Repeatable, file).await?;
-    }
-    for file in &request.sources.init {
-        side.worker.run_file(FileKind::Init, file).await?;
-    }
-    side.worker.raise_sequences().await?;
+    run_files(request, &mut side, false, &mut Vec::new()).await?;
     let dump = side.dump().await;
     side.end().await;
     dump
 }
 
 /// The roles that the migrations made, with their memberships: the cluster was empty before.
-async fn read_roles(side: &Side<'_>) -> Result<Vec<RoleNeed>> {
+pub(super) async fn read_roles(side: &Side<'_>) -> Result<Vec<RoleNeed>> {
     let sql = "SELECT rolname FROM pg_catalog.pg_roles \
                WHERE rolname !~ '^pg_' AND rolname NOT IN ('postgres', CURRENT_USER) ORDER BY 1";
     let mut roles = Vec::new();

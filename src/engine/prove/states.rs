@@ -6,10 +6,11 @@
 use super::Request;
 use super::server::{Side, ThrowawayPlan};
 use crate::engine::history;
+use crate::engine::runner::Sink;
 use crate::engine::server::kept::{self, Kept};
 use crate::engine::server::state::StateDir;
 use crate::engine::server::{programs, template};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::checksum::{Checksum, Digest};
 use crate::model::config::ThrowawayKind;
 use crate::model::migration::Migration;
@@ -115,7 +116,48 @@ impl States {
         [before, all.len()].into_iter().filter(|cut| *cut > from).collect()
     }
 
+    /// The key of a state that is made from other things than a prefix; `None` where none are used.
+    pub fn key_of(&self, purpose: &str, parts: &[&[u8]]) -> Option<Checksum> {
+        self.state.as_ref()?;
+        let mut digest = Digest::new(purpose);
+        self.keys.first().into_iter().for_each(|ground| {
+            digest.field(ground.as_bytes());
+        });
+        parts.iter().for_each(|part| {
+            digest.field(part);
+        });
+        Some(digest.finish())
+    }
+
+    /// A copy of the state under a key; one that does not start goes.
+    pub async fn start<'s>(&self, plan: &ThrowawayPlan, key: Option<&Checksum>, sink: Sink<'s>) -> Option<Side<'s>> {
+        let kept = kept::find(self.state.as_ref()?, key?)?;
+        match plan.start_from(kept.data_dir(), sink).await {
+            Ok(side) => Some(side),
+            Err(_) => {
+                kept.discard();
+                None
+            }
+        }
+    }
+
     /// Keeps the state of a server after so many migrations, and goes on with a copy.
+    ///
+    /// # Errors
+    /// The server does not stop or start.
+    pub async fn keep_prefix<'s>(
+        &self,
+        plan: &ThrowawayPlan,
+        side: Side<'s>,
+        len: usize,
+        known: &Known,
+        sink: Sink<'s>,
+    ) -> Result<(Side<'s>, Option<Kept>)> {
+        let Some(key) = self.keys.get(len) else { return Ok((side, None)) };
+        self.keep(plan, side, key, &note(known), sink).await
+    }
+
+    /// Stops a server, keeps what it made, and goes on with a copy; where it cannot be kept, with what there was.
     ///
     /// # Errors
     /// The server does not stop or start.
@@ -123,12 +165,18 @@ impl States {
         &self,
         plan: &ThrowawayPlan,
         side: Side<'s>,
-        len: usize,
-        known: &Known,
-        sink: crate::engine::runner::Sink<'s>,
+        key: &Checksum,
+        note: &str,
+        sink: Sink<'s>,
     ) -> Result<(Side<'s>, Option<Kept>)> {
-        let (Some(state), Some(key)) = (&self.state, self.keys.get(len)) else { return Ok((side, None)) };
-        keep(state, plan, side, key, &note(known), sink).await
+        let Some(state) = &self.state else { return Ok((side, None)) };
+        let Some(stopped) = side.stop().await? else {
+            return Err(Error::failed("a throwaway server cannot be copied"));
+        };
+        match kept::keep(state, stopped, key, note) {
+            Ok(kept) => Ok((plan.start_from(kept.data_dir(), sink).await?, Some(kept))),
+            Err(stopped) => Ok((plan.start_from(stopped.data_dir(), sink).await?, None)),
+        }
     }
 }
 
@@ -145,22 +193,6 @@ pub(super) fn confirm(kept: &[Kept], on_rows: Option<Checksum>, steady: bool) {
 
 fn note(known: &Known) -> String {
     serde_json::to_string(known).unwrap_or_default()
-}
-
-/// Stops a server, keeps what it made, and goes on with a copy; where it cannot be kept, with what there was.
-pub(super) async fn keep<'s>(
-    state: &StateDir,
-    plan: &ThrowawayPlan,
-    side: Side<'s>,
-    key: &Checksum,
-    note: &str,
-    sink: crate::engine::runner::Sink<'s>,
-) -> Result<(Side<'s>, Option<Kept>)> {
-    let Some(stopped) = side.stop().await? else { return Ok((plan.start(sink).await?, None)) };
-    match kept::keep(state, stopped, key, note) {
-        Ok(kept) => Ok((plan.start_from(kept.data_dir(), sink).await?, Some(kept))),
-        Err(stopped) => Ok((plan.start_from(stopped.data_dir(), sink).await?, None)),
-    }
 }
 
 /// Whether upstream lacks a migration; without an upstream all are new.
@@ -193,7 +225,7 @@ impl Start {
         self,
         request: &Request<'_>,
         plan: &ThrowawayPlan,
-        sink: crate::engine::runner::Sink<'s>,
+        sink: Sink<'s>,
     ) -> Option<(Side<'s>, Start)> {
         let Ok(side) = plan.start_from(self.kept.data_dir(), sink).await else {
             self.kept.discard();

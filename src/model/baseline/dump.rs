@@ -6,6 +6,7 @@
 use super::rows::CopyBlock;
 use super::scan::{self, Piece};
 use crate::error::{Error, Result};
+use std::collections::HashMap;
 
 /// Entries in the order in which they must run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -99,6 +100,24 @@ impl Entry {
 }
 
 impl Dump {
+    /// The same with the positions of sequences as another dump has them.
+    #[must_use]
+    pub fn with_positions_of(mut self, other: &Dump) -> Dump {
+        let is_position = |entry: &&Entry| entry.kind == "SEQUENCE SET";
+        let positions: HashMap<_, _> = other
+            .entries
+            .iter()
+            .filter(is_position)
+            .map(|entry| ((entry.schema.as_deref(), entry.name.as_str()), &entry.parts))
+            .collect();
+        for entry in self.entries.iter_mut().filter(|entry| is_position(&&**entry)) {
+            if let Some(parts) = positions.get(&(entry.schema.as_deref(), entry.name.as_str())) {
+                entry.parts.clone_from(parts);
+            }
+        }
+        self
+    }
+
     /// Writes all entries with their headings; every entry sets and resets what it needs, so that order is free.
     pub(super) fn write(&self, out: &mut String) {
         for entry in &self.entries {
