@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use testcontainers::bollard::models::{HostConfig, PortBinding};
 use testcontainers::core::logs::LogFrame;
@@ -26,8 +26,13 @@ pub use engine::engine_answers;
 /// Not the place that the image declares as a volume: a folder of our own in memory, whichever version the image has.
 const DATA_PARENT: &str = "/dbbuild";
 
-/// How long a command that breaks off waits for a container that was being made, so that it can be removed.
-const BREAK_OFF_LIMIT: Duration = Duration::from_secs(5);
+/// How long a command that breaks off waits for a container that was being made, so that it can be removed; and how often
+/// it looks.
+const BREAK_OFF_LIMIT: Duration = Duration::from_secs(10);
+const BREAK_OFF_PAUSE: Duration = Duration::from_millis(50);
+
+/// Names one start, so that a container can be found before the start tells its id.
+const START_LABEL: &str = "dbbuild.start";
 
 /// The last lines that a container wrote.
 type Log = Arc<Mutex<VecDeque<String>>>;
@@ -72,7 +77,10 @@ impl DockerServer {
         let password = random_token()?;
         let log = Log::default();
         let request = request(options, &image_name, &password, &log)?;
-        let container = Starting::begin(request).end().await.map_err(|error| start_error(&image_name, &error, &log))?;
+        let container = Starting::begin(request, random_token()?)
+            .end()
+            .await
+            .map_err(|error| start_error(&image_name, &error, &log))?;
         let port =
             container.get_host_port_ipv4(5432.tcp()).await.map_err(|error| start_error(&image_name, &error, &log))?;
         let address = ServerAddress {
@@ -155,33 +163,58 @@ impl Drop for DockerServer {
 }
 
 /// The start of a container as a task of its own: broken off half-way it would leave a container that nobody knows.
-struct Starting(Option<JoinHandle<Result<Container, TestcontainersError>>>);
+struct Starting {
+    task: Option<JoinHandle<Result<Container, TestcontainersError>>>,
+    token: String,
+}
 
 impl Starting {
-    fn begin(request: ContainerRequest<GenericImage>) -> Starting {
-        Starting(Some(tokio::spawn(request.start())))
+    fn begin(request: ContainerRequest<GenericImage>, token: String) -> Starting {
+        let request = request.with_label(START_LABEL, &token);
+        Starting { task: Some(tokio::spawn(request.start())), token }
     }
 
     async fn end(mut self) -> Result<Container, TestcontainersError> {
-        let Some(task) = &mut self.0 else { return Err(TestcontainersError::other("it was started already")) };
+        let Some(task) = &mut self.task else { return Err(TestcontainersError::other("it was started already")) };
         let outcome = task.await;
-        self.0 = None;
+        self.task = None;
         outcome.unwrap_or_else(|broken| Err(TestcontainersError::other(broken)))
     }
 }
 
 impl Drop for Starting {
     fn drop(&mut self) {
-        let Some(mut task) = self.0.take() else { return };
-        on_own_thread(async move {
-            match tokio::time::timeout(BREAK_OFF_LIMIT, &mut task).await {
-                Ok(Ok(Ok(container))) => drop(container.rm().await),
-                Ok(_) => {}
-                // Most likely an image that is still being pulled.
-                Err(_) => task.abort(),
-            }
-        });
+        let Some(task) = self.task.take() else { return };
+        on_own_thread(break_off(task, std::mem::take(&mut self.token)));
     }
+}
+
+/// Removes the container of a start as soon as there is one: it exists long before its server is ready. Where none comes,
+/// an image is most likely still being pulled.
+async fn break_off(mut task: JoinHandle<Result<Container, TestcontainersError>>, token: String) {
+    let end = Instant::now() + BREAK_OFF_LIMIT;
+    while Instant::now() < end {
+        if let Ok(outcome) = tokio::time::timeout(BREAK_OFF_PAUSE, &mut task).await {
+            if let Ok(Ok(container)) = outcome {
+                drop(container.rm().await);
+            }
+            return;
+        }
+        if remove_started(&token).await {
+            break;
+        }
+    }
+    task.abort();
+}
+
+async fn remove_started(token: &str) -> bool {
+    let Ok(client) = engine::connect() else { return false };
+    let found = engine::list(&client, &format!("{START_LABEL}={token}")).await.unwrap_or_default();
+    let mut removed = false;
+    for id in found.into_iter().filter_map(|container| container.id) {
+        removed |= engine::remove(&client, &id).await.is_ok();
+    }
+    removed
 }
 
 /// Works on a future to its end inside a destructor. It has a thread and a runtime of its own: run on the caller's, it
