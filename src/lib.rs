@@ -64,6 +64,8 @@
 //! - `src/model/published.rs`: what upstream has, against which a branch is judged.
 //! - `src/model/guard.rs`: may this action run on this database?
 //! - `src/model/review.rs`: what can be said against scripts before anything runs.
+//! - `src/model/reconcile.rs`: what a database has that the tree has not, and the way back.
+//! - `src/model/branch.rs`: the name of a branch's own database.
 //! - `src/model/plan.rs`: what a run executes, in order; `src/model/preview.rs`: the same as people and JSON see it.
 //! - `src/model/baseline/`: the baseline's text: dumps taken apart, normalised, ordered, compared, rendered.
 //! - `src/model/catalog/`: what a database consists of, and what differs between two.
@@ -89,6 +91,7 @@
 //! - `src/engine/verdict.rs`: a judgement from end to end: files, what they are measured against, the verdict that is kept.
 //! - `src/engine/cache.rs`: what was proved once, below git's common directory.
 //! - `src/engine/drift.rs`: what a database has that its sources do not make.
+//! - `src/engine/switch/`: what a switch, a merge or an edit means for the local database; a database for each branch.
 //! - `src/engine/sizes.rs`: estimated sizes of tables.
 //! - `src/engine/hooks/`: installing the scripts of `hooks/` beside existing ones; other programs that run hooks.
 //!

@@ -52,7 +52,7 @@ impl Progress {
                     None => path,
                 });
             }
-            Event::Ran(_, path) | Event::Checked(path) => self.bar.set_message(path),
+            Event::Ran(_, path) | Event::Checked(path) | Event::TakenBack(path) => self.bar.set_message(path),
             Event::Copied(bytes) => {
                 state.bytes += bytes;
                 self.bar.set_message(format!("{} MB copied", state.bytes / 1_000_000));

@@ -16,6 +16,7 @@ pub mod server;
 pub mod session;
 pub mod settle;
 pub mod sizes;
+pub mod switch;
 pub mod target;
 pub mod upgrade;
 pub mod upstream;

@@ -6,7 +6,9 @@ use crate::engine::project::Project;
 use crate::engine::prove::database_name;
 use crate::engine::server::{Embedded, EmbeddedOptions};
 use crate::engine::session::{self, ConnectOptions, ConnectionSettings, Session, environ};
+use crate::engine::switch::branch;
 use crate::error::{Error, Result};
+use crate::model::branch::database;
 use crate::model::config::{Config, EnvAddress};
 use crate::model::guard::{Known, Selected};
 use std::path::PathBuf;
@@ -25,6 +27,12 @@ pub struct Target {
     pub server_id: Option<String>,
     /// The server is the private one of this repository.
     pub embedded: bool,
+    /// The branch whose own database this is; none where it is the configured one.
+    pub branch: Option<String>,
+    /// The configured database's name.
+    pub base: String,
+    /// git's folder of the repository, for the databases of branches.
+    pub repository: String,
     /// The private server was never made, so there is nothing to connect to.
     unmade: bool,
 }
@@ -70,6 +78,17 @@ impl Target {
     /// # Errors
     /// The environment is unknown, or its variable is unset (exit status 2); or the embedded server does not start.
     pub async fn find(project: &Project, env: Option<&str>, url: Option<&str>, start: Start) -> Result<Target> {
+        let target = Target::find_configured(project, env, url, start).await?;
+        if url.is_some() || target.selected.is_protected() {
+            return Ok(target);
+        }
+        Ok(match branch::current(project) {
+            Some(branch) => Target { repository: branch::repository(project), ..target.of_branch(Some(branch)) },
+            None => Target { repository: branch::repository(project), ..target },
+        })
+    }
+
+    async fn find_configured(project: &Project, env: Option<&str>, url: Option<&str>, start: Start) -> Result<Target> {
         let name = env.unwrap_or(&project.config.default_env);
         let environ = environ::read(&project.root, Some(name))?;
         let configured = project.config.environment(name)?.address();
@@ -99,17 +118,30 @@ impl Target {
                         ));
                     }
                     let settings = ConnectionSettings::new("/", 0, "postgres", None, database);
-                    return Ok(Target { selected, settings, server_id: None, embedded: true, unmade: true });
+                    return Ok(Target { embedded: true, unmade: true, ..Target::new(selected, settings) });
                 };
-                let settings = address.settings(&database);
-                Ok(Target { selected, settings, server_id: server.server_id(), embedded: true, unmade: false })
+                let target = Target::new(selected, address.settings(&database));
+                Ok(Target { server_id: server.server_id(), embedded: true, ..target })
             }
         }
     }
 
+    fn new(selected: Selected, settings: ConnectionSettings) -> Target {
+        let base = settings.database().to_owned();
+        let repository = String::new();
+        Target { selected, settings, server_id: None, embedded: false, branch: None, base, repository, unmade: false }
+    }
+
+    /// The database of a branch beside this one, on the same server; the configured one without a branch.
+    #[must_use]
+    pub fn of_branch(&self, branch: Option<String>) -> Target {
+        let name = branch.as_deref().map_or_else(|| self.base.clone(), |branch| database(&self.base, branch));
+        Target { settings: self.settings.with_database(name), branch, ..self.clone() }
+    }
+
     /// A database by its address; the embedded server keeps its identity, however it is reached.
     async fn at(project: &Project, selected: Selected, settings: ConnectionSettings) -> Result<Target> {
-        let mut target = Target { selected, settings, server_id: None, embedded: false, unmade: false };
+        let mut target = Target::new(selected, settings);
         if let [server] = target.settings.servers()
             && let Ok(embedded) = embedded(project)
             && let Ok(Some(address)) = embedded.address().await
@@ -119,6 +151,11 @@ impl Target {
             target.embedded = true;
         }
         Ok(target)
+    }
+
+    /// Whether it is on the private server of this repository, and that was never made.
+    pub fn is_unmade(&self) -> bool {
+        self.unmade
     }
 
     /// "`shop` on db1:5432", or "`shop` on the embedded server", whose socket tells a person nothing.
@@ -180,6 +217,9 @@ impl Target {
                         e.help(format!("make the database {database} yourself, then run the command again."))
                     })?,
                 };
+                if made && self.branch.is_some() {
+                    branch::claim(self).await?;
+                }
                 Ok((self.connect_to_write(config).await?, made))
             }
             other => other.map(|session| (session, false)),
@@ -196,10 +236,18 @@ impl Target {
 
     /// Runs a statement about databases, in one of the server's own.
     async fn maintain(&self, sql: &str) -> Result<()> {
+        self.maintenance().await?.simple(sql).await.map(|_| ())
+    }
+
+    /// A session in a database of the server's own, for statements about databases.
+    ///
+    /// # Errors
+    /// None of them lets this role in.
+    pub async fn maintenance(&self) -> Result<Session> {
         let mut refusal = None;
         for database in ["postgres", "template1"] {
             match session::connect(&self.settings.with_database(database), &ConnectOptions::default()).await {
-                Ok(session) => return session.simple(sql).await.map(|_| ()),
+                Ok(session) => return Ok(session),
                 Err(e) => refusal = Some(e),
             }
         }

@@ -12,6 +12,7 @@ use crate::model::config::Config;
 use crate::model::guard::{self, Action, Cleared, Standing};
 use crate::model::migration::Migration;
 use crate::model::plan::{self, FileKind, History, Plan, PlanOptions, Purpose, Step};
+use crate::model::reconcile::{self, Texts};
 use crate::model::review;
 use crate::model::sources::Sources;
 use std::sync::Arc;
@@ -20,7 +21,10 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Job {
     /// Bring it up to the sources, with test data where the guard allows it.
-    Build,
+    Build {
+        /// Take back first what the tree does not have, and edited migrations.
+        take_back: bool,
+    },
     /// Bring it up to the sources, never with test data.
     Apply,
     /// Make it from the baseline.
@@ -64,11 +68,11 @@ pub struct Outcome {
 ///
 /// # Errors
 /// The sources do not fit what was applied, or there is no sound baseline.
-pub fn plan_for(work: &Work<'_>, target: &Target, found: &Found) -> Result<Plan> {
+pub fn plan_for(work: &Work<'_>, target: &Target, found: &Found, texts: &Texts) -> Result<Plan> {
     let (facts, selected) = (&found.facts, &target.selected);
     let unmarked = !matches!(facts.standing(), Standing::Valid(_)) && facts.empty;
     let testdata = match work.job {
-        Job::Build if guard::judge(Action::TestData, facts, selected).is_ok() => {
+        Job::Build { .. } if guard::judge(Action::TestData, facts, selected).is_ok() => {
             work.config.env.get(&selected.name).map(|env| env.testdata.clone()).unwrap_or_default()
         }
         _ => Vec::new(),
@@ -81,7 +85,11 @@ pub fn plan_for(work: &Work<'_>, target: &Target, found: &Found) -> Result<Plan>
         checks: true,
     };
     match &work.job {
-        Job::Build | Job::Apply => plan::plan(work.sources, &found.history, &options),
+        Job::Build { take_back: true } => {
+            let way = reconcile::way(work.sources, &found.history, texts);
+            plan::plan_back(work.sources, &found.history, &options, &way)
+        }
+        Job::Build { .. } | Job::Apply => plan::plan(work.sources, &found.history, &options),
         Job::Seed(sets) => {
             let mut seed = plan::plan_seed(work.sources, &found.history, &selected.name, sets)?;
             if unmarked {
@@ -96,6 +104,19 @@ pub fn plan_for(work: &Work<'_>, target: &Target, found: &Found) -> Result<Plan>
             plan.history = found.history.fingerprint();
             Ok(plan)
         }
+    }
+}
+
+/// The kept texts that the plan of a job needs.
+///
+/// # Errors
+/// The server said no.
+pub async fn texts_for(work: &Work<'_>, found: &Found, session: &Session) -> Result<Texts> {
+    match work.job {
+        Job::Build { take_back: true } => {
+            history::texts(session, &reconcile::needed(work.sources, &found.history)).await
+        }
+        _ => Ok(Texts::new()),
     }
 }
 
@@ -116,7 +137,8 @@ fn read_baseline(work: &Work<'_>) -> Result<(Arc<str>, History)> {
 /// The guard refuses, or a step fails; the message says what state was left.
 pub async fn run(work: &Work<'_>, target: &Target, session: Session) -> Result<Outcome> {
     let found = target.read(&session).await?;
-    let plan = plan_for(work, target, &found)?;
+    let texts = texts_for(work, &found, &session).await?;
+    let plan = plan_for(work, target, &found, &texts)?;
     let cleared = guard::clear(plan, &found.facts, &target.selected)?;
     review::plan(cleared.plan())?;
     let missing_texts = lacks_texts(&found.history, work.sources);
@@ -133,7 +155,8 @@ pub async fn run(work: &Work<'_>, target: &Target, session: Session) -> Result<O
     lock.outlast_orphans(&session).await?;
     // What was found without the lock may be old by now.
     let found = target.read(&session).await?;
-    let plan = plan_for(work, target, &found)?;
+    let texts = texts_for(work, &found, &session).await?;
+    let plan = plan_for(work, target, &found, &texts)?;
     let cleared = guard::clear(plan, &found.facts, &target.selected)?;
     (work.begin)(cleared.plan().migrations().count());
     let options = RunOptions {

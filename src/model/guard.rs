@@ -88,12 +88,21 @@ pub enum Action {
     Reset,
     /// Drop the database.
     Drop,
+    /// Run kept down parts, so that the database comes to another tree.
+    TakeBack,
 }
 
 impl Action {
     /// All of them, for tables and tests.
-    pub const ALL: [Action; 6] =
-        [Action::Migrate, Action::Bootstrap, Action::TestData, Action::Seed, Action::Reset, Action::Drop];
+    pub const ALL: [Action; 7] = [
+        Action::Migrate,
+        Action::Bootstrap,
+        Action::TestData,
+        Action::Seed,
+        Action::Reset,
+        Action::Drop,
+        Action::TakeBack,
+    ];
 
     fn verb(self) -> &'static str {
         match self {
@@ -102,11 +111,12 @@ impl Action {
             Action::TestData | Action::Seed => "load test data into",
             Action::Reset => "reset",
             Action::Drop => "drop",
+            Action::TakeBack => "take migrations back from",
         }
     }
 
     fn destroys(self) -> bool {
-        matches!(self, Action::Reset | Action::Drop)
+        matches!(self, Action::Reset | Action::Drop | Action::TakeBack)
     }
 }
 
@@ -164,6 +174,10 @@ pub fn judge(action: Action, facts: &TargetFacts, selected: &Selected) -> Result
                 selected.name
             )))
         }
+        // Nothing in an empty database was applied, whatever its version table says.
+        Standing::Unmarked if facts.empty && action == Action::TakeBack => {
+            Err(refuse("it carries no mark".to_owned()).help("`dbbuild reset` builds it anew; nothing was changed."))
+        }
         Standing::Unmarked if facts.empty => judge_marked(action, facts, selected, false, refuse),
         Standing::Unmarked => match action {
             Action::Migrate if facts.has_history && selected.is_protected() && selected.known.is_some() => Ok(()),
@@ -193,7 +207,7 @@ fn judge_marked(
         Action::Migrate => Ok(()),
         Action::Bootstrap if facts.empty && !facts.has_history => Ok(()),
         Action::Bootstrap => Err(not_empty(refuse)),
-        Action::TestData | Action::Seed | Action::Reset | Action::Drop if protected => {
+        Action::TestData | Action::Seed | Action::Reset | Action::Drop | Action::TakeBack if protected => {
             let why = match &selected.known {
                 None => format!("the configuration does not know the environment {}", selected.name),
                 Some(_) if marked_protected => format!("it is marked {}, which is protected", selected.name),
@@ -211,7 +225,22 @@ fn judge_marked(
             _ => Err(refuse(format!("the environment {} has no test data", selected.name))
                 .help(format!("name the sets in dbbuild.toml: `[env.{}] testdata = [\"default\"]`.", selected.name))),
         },
-        Action::Reset | Action::Drop => Ok(()),
+        Action::Reset | Action::Drop | Action::TakeBack => Ok(()),
+    }
+}
+
+/// Judges the wish to copy a database for another branch and to mark the copy: only of an unprotected database that is
+/// what it says.
+///
+/// # Errors
+/// A refusal; nothing was copied.
+pub fn judge_copy(facts: &TargetFacts, selected: &Selected) -> Result<()> {
+    let refuse = |why: &str| Err(Error::failed(format!("refused to copy {}: {why}", facts.description)));
+    match facts.standing() {
+        Standing::Valid(mark) if mark.protected || selected.is_protected() => refuse("it is protected"),
+        Standing::Valid(mark) if mark.environment != selected.name => refuse("it is marked as another environment"),
+        Standing::Valid(_) => Ok(()),
+        Standing::Foreign(..) | Standing::Unmarked => refuse("it carries no mark of its own"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The rules: values and pure functions. No file, network, git, clock, environment variable or terminal is reached from here.
 
 pub mod baseline;
+pub mod branch;
 pub mod catalog;
 pub mod checksum;
 pub mod config;
@@ -11,6 +12,7 @@ pub mod migration;
 pub mod plan;
 pub mod preview;
 pub mod published;
+pub mod reconcile;
 pub mod review;
 pub mod script;
 pub mod snapshot;

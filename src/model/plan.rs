@@ -6,6 +6,7 @@ use crate::error::{Error, Location, Result};
 use crate::model::checksum::Checksum;
 use crate::model::guard::Action;
 use crate::model::migration::Migration;
+use crate::model::reconcile::{TakeBack, Way};
 use crate::model::sources::{ScriptFile, Sources};
 use crate::model::version::Version;
 use std::collections::{BTreeMap, BTreeSet};
@@ -92,6 +93,12 @@ pub enum Reason {
     Requested,
     /// It was interrupted and goes on.
     Resume,
+    /// It was applied here, and no file of the tree has it.
+    Phantom,
+    /// Its file was edited after it was applied here.
+    Edited,
+    /// It came after an edited one and names an object of that one.
+    Later,
 }
 
 impl Reason {
@@ -104,6 +111,9 @@ impl Reason {
             Reason::Always => "always",
             Reason::Requested => "requested",
             Reason::Resume => "resume",
+            Reason::Phantom => "in no file here",
+            Reason::Edited => "edited",
+            Reason::Later => "after an edited one",
         }
     }
 }
@@ -125,6 +135,10 @@ pub enum Step {
         /// Its text.
         text: std::sync::Arc<str>,
     },
+    /// Take a migration back by its kept down part.
+    TakeBack(Box<TakeBack>),
+    /// Write the row of a migration anew: its file was edited without a change to what it runs.
+    Record(Box<Migration>),
     /// Apply a migration.
     Migration {
         /// The file.
@@ -205,6 +219,9 @@ impl Plan {
         if self.purpose != Purpose::Seed && self.steps.iter().any(testdata) {
             actions.push(Action::TestData);
         }
+        if self.steps.iter().any(|step| matches!(step, Step::TakeBack(_) | Step::Record(_))) {
+            actions.push(Action::TakeBack);
+        }
         actions
     }
 
@@ -227,15 +244,32 @@ impl Plan {
 /// # Errors
 /// An applied migration whose file has other content now.
 pub fn plan(sources: &Sources, history: &History, options: &PlanOptions) -> Result<Plan> {
+    plan_after(sources, history, options, &Way::default())
+}
+
+/// The same with migrations taken back first, so that the database comes to what the files say now.
+///
+/// # Errors
+/// An applied migration whose file has other content now, and that the way does not take back.
+pub fn plan_back(sources: &Sources, history: &History, options: &PlanOptions, way: &Way) -> Result<Plan> {
+    let mut plan = plan_after(sources, &way.history_after(history, sources), options, way)?;
+    plan.history = history.fingerprint();
+    Ok(plan)
+}
+
+fn plan_after(sources: &Sources, history: &History, options: &PlanOptions, way: &Way) -> Result<Plan> {
     let applied: BTreeMap<&Version, &Applied> = history.applied.iter().map(|row| (&row.version, row)).collect();
     unchanged(sources, &applied, options)?;
     let mut steps = Vec::new();
     if options.mark {
         steps.push(Step::Mark { environment: options.environment.clone(), protected: options.protected });
     }
+    steps.extend(way.back.iter().map(|back| Step::TakeBack(Box::new(back.clone()))));
+    let recorded = sources.migrations.iter().filter(|migration| way.record.contains(&migration.version));
+    steps.extend(recorded.map(|migration| Step::Record(Box::new(migration.clone()))));
     let newest = history.applied.iter().map(|row| &row.version).max();
     let mut notes = unknown_versions(sources, history);
-    let mut migrates = false;
+    let mut migrates = !way.back.is_empty();
     for migration in &sources.migrations {
         let reason = match applied.get(&migration.version) {
             None => Reason::New,
@@ -248,7 +282,8 @@ pub fn plan(sources: &Sources, history: &History, options: &PlanOptions) -> Resu
         migrates = true;
         steps.push(Step::Migration { migration: Box::new(migration.clone()), reason });
     }
-    plan_files(sources, history, options, migrates, &mut steps);
+    let again = |kind: FileKind, file: &ScriptFile| migrates && (kind != FileKind::TestData || way.fills(&file.script));
+    plan_files(sources, history, options, &again, &mut steps);
     if options.checks {
         steps.extend(sources.checks.iter().map(|file| Step::Check { file: Box::new(file.clone()) }));
     }
@@ -262,12 +297,18 @@ pub fn plan(sources: &Sources, history: &History, options: &PlanOptions) -> Resu
     })
 }
 
-fn plan_files(sources: &Sources, history: &History, options: &PlanOptions, migrates: bool, steps: &mut Vec<Step>) {
+fn plan_files(
+    sources: &Sources,
+    history: &History,
+    options: &PlanOptions,
+    again: &dyn Fn(FileKind, &ScriptFile) -> bool,
+    steps: &mut Vec<Step>,
+) {
     let reason = |kind: FileKind, file: &ScriptFile| match history.files.get(&(kind, file.name.clone())) {
         None => Some(Reason::New),
         Some(seen) if *seen != file.checksum => Some(Reason::Changed),
         Some(_) if file.run_always => Some(Reason::Always),
-        Some(_) if migrates && kind != FileKind::TestData => Some(Reason::AfterMigrations),
+        Some(_) if again(kind, file) => Some(Reason::AfterMigrations),
         Some(_) => None,
     };
     let push = |steps: &mut Vec<Step>, kind: FileKind, file: &ScriptFile| {

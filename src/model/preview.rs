@@ -31,7 +31,7 @@ pub struct LockView {
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StepView {
-    /// `mark`, `baseline`, `migration`, `repeatable`, `init`, `sequences`, `testdata` or `check`.
+    /// `mark`, `baseline`, `take-back`, `record`, `migration`, `repeatable`, `init`, `sequences`, `testdata` or `check`.
     pub kind: &'static str,
     /// The file, if there is one.
     pub path: Option<String>,
@@ -108,6 +108,11 @@ pub fn preview(
                 view.transaction = migration.settings.transaction && view.note.is_none();
             }
             Step::File { reason, .. } => view.reason = Some(reason.as_str()),
+            Step::TakeBack(back) => {
+                view.reason = Some(back.reason.as_str());
+                view.transaction = back.runs_in_transaction();
+            }
+            Step::Record(_) => view.reason = Some("edited without a change to its statements"),
             _ => {}
         }
         steps.push(view);
@@ -147,6 +152,8 @@ fn kind(step: &Step) -> &'static str {
     match step {
         Step::Mark { .. } => "mark",
         Step::Baseline { .. } => "baseline",
+        Step::TakeBack(_) => "take-back",
+        Step::Record(_) => "record",
         Step::Migration { .. } => "migration",
         Step::File { kind, .. } => kind.as_str(),
         Step::Sequences => "sequences",
@@ -157,7 +164,8 @@ fn kind(step: &Step) -> &'static str {
 fn path(step: &Step) -> Option<String> {
     match step {
         Step::Baseline { path, .. } => Some(path.clone()),
-        Step::Migration { migration, .. } => Some(migration.path.clone()),
+        Step::Migration { migration, .. } | Step::Record(migration) => Some(migration.path.clone()),
+        Step::TakeBack(back) => Some(back.label()),
         Step::File { file, .. } | Step::Check { file } => Some(file.path.clone()),
         Step::Mark { .. } | Step::Sequences => None,
     }
@@ -166,6 +174,7 @@ fn path(step: &Step) -> Option<String> {
 fn script(step: &Step) -> Option<&Script> {
     match step {
         Step::Migration { migration, .. } => Some(&migration.up),
+        Step::TakeBack(back) => Some(&back.down),
         Step::File { file, .. } | Step::Check { file } => Some(&file.script),
         _ => None,
     }

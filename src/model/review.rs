@@ -24,7 +24,8 @@ pub fn plan(plan: &Plan) -> Result<()> {
     let faults = plan.steps.iter().filter_map(|step| match step {
         Step::Migration { migration, .. } => script(&migration.up, migration.runs_in_transaction()).err(),
         Step::File { file, .. } => script(&file.script, true).err(),
-        Step::Mark { .. } | Step::Baseline { .. } | Step::Sequences | Step::Check { .. } => None,
+        Step::TakeBack(back) => script(&back.down, back.runs_in_transaction()).err(),
+        Step::Mark { .. } | Step::Baseline { .. } | Step::Record(_) | Step::Sequences | Step::Check { .. } => None,
     });
     Error::all(faults.map(|fault| fault.help("nothing was run."))).map_or(Ok(()), Err)
 }

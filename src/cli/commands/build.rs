@@ -8,6 +8,7 @@ use crate::engine::project::Project;
 use crate::engine::prove::{self, Goal, Request};
 use crate::engine::runner::{Event, Report};
 use crate::engine::session::Session;
+use crate::engine::switch::branch;
 use crate::engine::target::{Start, Target};
 use crate::engine::upgrade::{self, Job, Outcome, Work};
 use crate::engine::verdict::Judgement;
@@ -17,12 +18,17 @@ use crate::model::plan::FileKind;
 use crate::model::published::Base;
 use crate::model::sources::Sources;
 
+mod decide;
+
 /// Arguments of `build`.
 #[derive(Debug, Default, clap::Args)]
 pub struct Args {
     /// Leave the baseline as it is
     #[arg(long)]
     no_baseline: bool,
+    /// Take back migrations that the files do not have, by their kept down parts, and bring edited ones to their new content
+    #[arg(long)]
+    take_back: bool,
 }
 
 /// What became of the baseline.
@@ -45,14 +51,19 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let project = context.project()?;
     let sources = project.sources()?;
     let target = context.target(&project, Start::IfNeeded).await?;
-    let (session, created) = target.open(&project.config).await?;
+    let (session, created, copied) = branch::open(&project, &sources, &target).await?;
+    copied.iter().for_each(|said| context.output.line(said));
+    let wanted = args.take_back || copied.is_some();
+    let decided = decide::decide(context, &project, &sources, &target, session, wanted).await?;
+    let (session, created) = (decided.session, created || decided.rebuilt);
     let progress = context.progress("migrations", sources.migrations.len());
-    let (local, baseline) = tokio::join!(build_local(&project, &sources, &target, session, context), async {
-        if args.no_baseline {
-            return Ok(Baseline::Skipped);
-        }
-        regenerate(&project, &sources, &|event| progress.event(event)).await
-    });
+    let (local, baseline) =
+        tokio::join!(build_local(&project, &sources, &target, session, context, decided.take_back), async {
+            if args.no_baseline {
+                return Ok(Baseline::Skipped);
+            }
+            regenerate(&project, &sources, &|event| progress.event(event)).await
+        });
     progress.end();
     let (outcome, baseline) = match (local, baseline) {
         (Ok(outcome), Ok(baseline)) => (outcome, baseline),
@@ -76,7 +87,14 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     if found.is_empty() {
         return Ok(Done::Well);
     }
-    Err(drift::error(&target.describe(), &project.config.paths.baseline, &found))
+    let error = drift::error(&target.describe(), &project.config.paths.baseline, &found);
+    Err(match decided.phantoms.as_slice() {
+        [] => error,
+        phantoms => error.help(format!(
+            "some of it may be of {}: `dbbuild build --take-back` takes back what has a down part.",
+            phantoms.join(", ")
+        )),
+    })
 }
 
 /// Brings the database up to the files.
@@ -89,6 +107,7 @@ pub async fn build_local(
     target: &Target,
     session: Session,
     context: &Context,
+    take_back: bool,
 ) -> Result<Outcome> {
     let sink = |event: Event| match event {
         Event::Note(text) => context.output.note(&text),
@@ -98,7 +117,7 @@ pub async fn build_local(
     let work = Work {
         config: &project.config,
         sources,
-        job: Job::Build,
+        job: Job::Build { take_back },
         commit: &|| project.commit(),
         check_first: false,
         sink: &sink,
@@ -209,6 +228,8 @@ fn report(
 pub fn describe(out: &crate::cli::output::Output, report: &Report) {
     report.notes.iter().for_each(|note| out.note(note));
     const SHOWN: usize = 20;
+    report.taken_back.iter().for_each(|label| out.line(&format!("took back {label}")));
+    report.recorded.iter().for_each(|path| out.line(&format!("recorded {path}: its statements are those that ran")));
     for (path, how) in report.migrations.iter().take(SHOWN) {
         let how = how.as_ref().map_or_else(String::new, |how| format!(" ({how})"));
         out.line(&format!("applied {path}{how}"));
@@ -238,7 +259,10 @@ pub fn report_json(report: &Report) -> serde_json::Value {
         report.migrations.iter().map(|(path, how)| serde_json::json!({ "path": path, "note": how })).collect();
     let files: Vec<_> =
         report.files.iter().map(|(kind, path)| serde_json::json!({ "kind": kind.as_str(), "path": path })).collect();
-    serde_json::json!({ "migrations": migrations, "files": files, "checks": report.checks, "notes": report.notes })
+    serde_json::json!({
+        "taken_back": report.taken_back, "recorded": report.recorded, "migrations": migrations, "files": files,
+        "checks": report.checks, "notes": report.notes,
+    })
 }
 
 fn json(

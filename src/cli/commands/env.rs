@@ -18,6 +18,8 @@ pub struct Args {
 enum Action {
     /// Show the selected environment and the database's mark
     Show,
+    /// Print the address of the selected database, that of the current branch where each has one; without a password
+    Url,
     /// Mark the database as an environment
     Mark {
         /// The environment
@@ -38,8 +40,21 @@ enum Action {
 pub async fn run(context: &Context, args: Args) -> Result<Done> {
     match args.action {
         Action::Show => show(context).await,
+        Action::Url => url(context).await,
         Action::Mark { name, confirm, unprotect } => mark(context, &name, confirm, unprotect).await,
     }
+}
+
+async fn url(context: &Context) -> Result<Done> {
+    let project = context.project()?;
+    let target = context.target(&project, Start::Never).await?;
+    if target.is_unmade() {
+        return Err(Error::failed(format!("there is no {} yet", target.describe())).help("`dbbuild` makes it."));
+    }
+    let url = target.settings.url_without_password();
+    context.output.answer(&url);
+    context.output.json(&serde_json::json!({ "url": url, "branch": target.branch }));
+    Ok(Done::Well)
 }
 
 async fn show(context: &Context) -> Result<Done> {

@@ -68,7 +68,7 @@ commands! {
     /// Show what is applied, pending, changed, interrupted or unknown
     ///
     /// Writes nothing. "changed" is a migration whose file has other content than what was applied; "unknown" is one
-    /// that was applied here but has no file.
+    /// that was applied here but has no file: a phantom of another branch, which is named.
     Status(status),
     /// Show exactly what a run would execute; writes nothing
     ///

@@ -2,13 +2,18 @@
 
 use crate::cli::{Context, Done};
 use crate::engine::cache::Kind;
+use crate::engine::history::Found;
+use crate::engine::project::Project;
 use crate::engine::sizes;
-use crate::engine::target::Start;
-use crate::engine::upgrade::{Job, Work, plan_for};
+use crate::engine::switch::judge_edits;
+use crate::engine::target::{Start, Target};
+use crate::engine::upgrade::{Job, Work, plan_for, texts_for};
 use crate::error::Result;
-use crate::model::guard;
+use crate::model::guard::{self, Action};
 use crate::model::preview::{self, Preview, StepView};
+use crate::model::reconcile::{self, Texts};
 use crate::model::review;
+use crate::model::sources::Sources;
 use std::collections::BTreeMap;
 
 /// Arguments of `plan`.
@@ -17,6 +22,9 @@ pub struct Args {
     /// Plan a new installation from the baseline
     #[arg(long)]
     bootstrap: bool,
+    /// Show how `dbbuild build --take-back` would take back what the files do not have
+    #[arg(long, conflicts_with = "bootstrap")]
+    take_back: bool,
 }
 
 /// Plans.
@@ -35,7 +43,10 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let job = match (args.bootstrap, protected) {
         (true, _) => Job::Bootstrap,
         (false, true) => Job::Apply,
-        (false, false) => Job::Build,
+        (false, false) => {
+            let wanted = args.take_back || project.config.hooks.auto;
+            Job::Build { take_back: takes_back(&project, &sources, &found, &target, wanted)? }
+        }
     };
     let work = Work {
         config: &project.config,
@@ -46,7 +57,11 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         sink: &|_| {},
         begin: &|_| {},
     };
-    let plan = plan_for(&work, &target, &found)?;
+    let texts = match &session {
+        Some(session) => texts_for(&work, &found, session).await?,
+        None => Texts::new(),
+    };
+    let plan = plan_for(&work, &target, &found, &texts)?;
     review::plan(&plan)?;
     let sizes = match &session {
         Some(session) => sizes::read(session, &preview::tables(&plan)?).await?,
@@ -62,6 +77,16 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         "refusal": cleared.as_ref().err().map(ToString::to_string),
     }));
     cleared.map(|_| Done::Well)
+}
+
+/// Whether a build would take back: edited migrations as soon as somebody agrees, phantoms where that is wanted.
+fn takes_back(project: &Project, sources: &Sources, found: &Found, target: &Target, wanted: bool) -> Result<bool> {
+    let edited: Vec<_> = reconcile::edited(sources, &found.history).into_iter().cloned().collect();
+    if guard::judge(Action::TakeBack, &found.facts, &target.selected).is_err() {
+        return Ok(false);
+    }
+    judge_edits(project, sources, &edited)?;
+    Ok(wanted || !edited.is_empty())
 }
 
 fn show(context: &Context, preview: &Preview, empty: bool) {

@@ -23,6 +23,13 @@ pub struct Args {
 pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let project = context.project()?;
     let target = context.target(&project, Start::IfNeeded).await?;
+    if target.branch.is_some() {
+        // psql would only say that there is no such database.
+        target.connect().await.map_err(|e| match e.code() {
+            Some("3D000") => e.help("this branch has no database yet; `dbbuild` makes it."),
+            _ => e,
+        })?;
+    }
     let pg = &project.config.postgres;
     let program = programs::find(pg.bin_dir.as_deref().map(Path::new), pg.version)
         .map_or_else(|_| PathBuf::from("psql"), |found| found.program("psql"));

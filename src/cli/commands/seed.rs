@@ -2,6 +2,7 @@
 
 use super::build::{describe, report_json};
 use crate::cli::{Context, Done};
+use crate::engine::switch::branch;
 use crate::engine::target::Start;
 use crate::engine::upgrade::{self, Job, Work};
 use crate::error::{Error, Result};
@@ -44,7 +45,8 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         return Err(Error::usage(format!("the environment {} has no test data", target.selected.name))
             .help("name a set: `dbbuild seed default`; or set `testdata` of the environment in dbbuild.toml."));
     }
-    let (session, _) = target.open(&project.config).await?;
+    let (session, _, copied) = branch::open(&project, &sources, &target).await?;
+    copied.iter().for_each(|said| context.output.line(said));
     let outcome = upgrade::run(&work, &target, session).await?;
     describe(&context.output, &outcome.report);
     context.output.line(&format!("{} has the test data {}", target.describe(), sets.join(", ")));

@@ -3,7 +3,8 @@
 use crate::cli::{Context, Done};
 use crate::engine::prove::database_name;
 use crate::engine::server::embedded::prune;
-use crate::engine::target::embedded;
+use crate::engine::switch::branch;
+use crate::engine::target::{Start, embedded};
 use crate::error::{Error, Result};
 
 /// Arguments of `server`.
@@ -24,7 +25,8 @@ enum Action {
     Status,
     /// Print its address
     Url,
-    /// Remove servers of repositories that are gone, kept states, and what killed runs left
+    /// Remove servers of repositories that are gone, databases of branches that are gone, kept states, and what killed runs
+    /// left
     Prune,
 }
 
@@ -35,7 +37,8 @@ enum Action {
 pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let out = &context.output;
     if matches!(args.action, Action::Prune) {
-        let removed = prune().await?;
+        let mut removed = prune().await?;
+        removed.extend(prune_branches(context).await?);
         removed.iter().for_each(|line| out.line(line));
         if removed.is_empty() {
             out.line("nothing to remove");
@@ -87,4 +90,16 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         Action::Prune => {}
     }
     Ok(Done::Well)
+}
+
+/// The databases of branches that are gone, where this folder has a project whose branches have databases of their own.
+async fn prune_branches(context: &Context) -> Result<Vec<String>> {
+    let Ok(project) = context.project() else { return Ok(Vec::new()) };
+    if !project.config.local.per_branch {
+        return Ok(Vec::new());
+    }
+    match context.target(&project, Start::Never).await {
+        Ok(target) if !target.is_unmade() && !target.selected.is_protected() => branch::prune(&project, &target).await,
+        _ => Ok(Vec::new()),
+    }
 }

@@ -1,9 +1,12 @@
 //! `dbbuild status`: what is applied, pending, changed or unknown.
 
 use crate::cli::{Context, Done};
-use crate::engine::target::Start;
+use crate::engine::project::Project;
+use crate::engine::switch::{Refs, branch, on_branches};
+use crate::engine::target::{Start, Target};
 use crate::engine::{prove, upgrade};
 use crate::error::Result;
+use crate::model::branch::DETACHED;
 use crate::model::guard::Standing;
 use crate::model::plan::{Applied, FileKind, History};
 use crate::model::sources::Sources;
@@ -22,6 +25,8 @@ struct Row {
     version: String,
     name: String,
     state: &'static str,
+    /// The branches that have a phantom.
+    branches: Vec<String>,
 }
 
 /// Shows the status.
@@ -33,7 +38,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let sources = project.sources()?;
     let target = context.target(&project, Start::Never).await?;
     let (session, found) = target.look().await?;
-    let rows = rows(&sources, &found.history);
+    let rows = rows(&sources, &found.history, &Refs::of(&project));
     let files = pending_files(&sources, &found.history, &target.selected.name);
     let inputs = prove::inputs(&project.config, &sources);
     let fresh = sources.baseline.as_ref().is_some_and(|text| upgrade::baseline_claims(text, &inputs));
@@ -46,29 +51,64 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let count = |state: &str| rows.iter().filter(|row| row.state == state).count();
     let out = &context.output;
     out.answer(&format!("{} ({mark})", target.describe()));
+    if let Some(branch) = &target.branch {
+        out.answer(&format!("the database of {}", name_branch(branch)));
+    }
     for row in rows.iter().filter(|row| row.state != "applied" || context.globals.verbose) {
-        out.answer(&format!("  {:<12} {}_{}", row.state, row.version, row.name));
+        let of = if row.state == "unknown" {
+            format!(" (phantom: in no file here, {})", on_branches(&row.branches))
+        } else {
+            String::new()
+        };
+        out.answer(&format!("  {:<12} {}_{}{of}", row.state, row.version, row.name));
     }
     for (kind, name) in &files {
         out.answer(&format!("  {:<12} {} {name}", "pending", kind.as_str()));
     }
     out.answer(&format!("{} applied, {} pending", count("applied"), count("pending") + count("interrupted")));
+    let gone = gone_branches(&project, &target, session.is_some()).await?;
+    gone.iter().for_each(|line| out.answer(line));
     let stale = if fresh { "fresh" } else { "stale; run `dbbuild baseline`" };
     out.answer(&format!("{}: {stale}", project.config.paths.baseline));
     let list: Vec<_> = rows
         .iter()
-        .map(|row| serde_json::json!({ "version": row.version, "name": row.name, "state": row.state }))
+        .map(|row| {
+            let (version, name, state, branches) = (&row.version, &row.name, row.state, &row.branches);
+            serde_json::json!({ "version": version, "name": name, "state": state, "branches": branches })
+        })
         .collect();
     let files: Vec<_> =
         files.iter().map(|(kind, name)| serde_json::json!({ "kind": kind.as_str(), "name": name })).collect();
     let differs = rows.iter().any(|row| row.state != "applied") || !files.is_empty();
     out.json(&serde_json::json!({
         "database": target.describe(), "mark": mark, "migrations": list, "files": files, "baseline_fresh": fresh,
+        "branch": target.branch,
     }));
     Ok(if args.exit_code && differs { Done::Differs } else { Done::Well })
 }
 
-fn rows(sources: &Sources, history: &History) -> Vec<Row> {
+/// "branch side", or what stands for a detached HEAD.
+fn name_branch(branch: &str) -> String {
+    if branch == DETACHED { "a detached HEAD".to_owned() } else { format!("branch {branch}") }
+}
+
+/// The databases of branches that are gone, in lines.
+async fn gone_branches(project: &Project, target: &Target, reachable: bool) -> Result<Vec<String>> {
+    if !project.config.local.per_branch || !reachable || target.selected.is_protected() {
+        return Ok(Vec::new());
+    }
+    let owned = branch::owned(project, target).await?;
+    let line = |one: &branch::Owned| {
+        format!(
+            "{} is of {}, which is gone; `dbbuild server prune` drops it",
+            one.target.describe(),
+            name_branch(&one.branch)
+        )
+    };
+    Ok(owned.iter().filter(|one| one.orphaned).map(line).collect())
+}
+
+fn rows(sources: &Sources, history: &History, refs: &Refs) -> Vec<Row> {
     let mut applied: BTreeMap<_, &Applied> = history.applied.iter().map(|row| (&row.version, row)).collect();
     let mut rows = Vec::new();
     for migration in &sources.migrations {
@@ -78,10 +118,12 @@ fn rows(sources: &Sources, history: &History) -> Vec<Row> {
             Some(row) if row.checksum != migration.checksum => "changed",
             Some(_) => "applied",
         };
-        rows.push(Row { version: migration.version.to_string(), name: migration.name.clone(), state });
+        let (version, name) = (migration.version.to_string(), migration.name.clone());
+        rows.push(Row { version, name, state, branches: Vec::new() });
     }
     for row in applied.values() {
-        rows.push(Row { version: row.version.to_string(), name: row.name.clone(), state: "unknown" });
+        let (version, name) = (row.version.to_string(), row.name.clone());
+        rows.push(Row { version, name, state: "unknown", branches: refs.holders(row) });
     }
     rows
 }

@@ -12,8 +12,10 @@ use crate::model::checksum::Checksum;
 use crate::model::guard::{Binding, Mark, TargetFacts};
 use crate::model::migration::Migration;
 use crate::model::plan::{Applied, FileKind, History};
+use crate::model::reconcile::{Kept, Texts};
 use crate::model::sources::{ScriptFile, Sources};
 use crate::model::version::Version;
+use std::sync::Arc;
 
 /// The DDL of the schema `dbbuild`; the same text stands in every baseline.
 pub const SCHEMA: &str = include_str!("schema.sql");
@@ -129,6 +131,38 @@ pub async fn read(session: &Session) -> Result<History> {
         history.files.insert((kind, text(1)), Checksum::from_hex(&text(2))?);
     }
     Ok(history)
+}
+
+/// Reads the texts that are kept of some versions.
+///
+/// # Errors
+/// The server said no.
+pub async fn texts(session: &Session, versions: &[Version]) -> Result<Texts> {
+    if versions.is_empty() {
+        return Ok(Texts::new());
+    }
+    let list: Vec<String> = versions.iter().map(|version| format!("'{version}'")).collect();
+    let sql = format!("SELECT version, up_sql, down_sql FROM dbbuild.migration WHERE version IN ({})", list.join(", "));
+    let mut texts = Texts::new();
+    for row in session.query_rows(&sql).await? {
+        let text = |i: usize| row.get(i).cloned().flatten();
+        let Some(version) = text(0) else { continue };
+        texts.insert(Version::parse(&version)?, Kept { up: text(1).map(Arc::from), down: text(2).map(Arc::from) });
+    }
+    Ok(texts)
+}
+
+/// Keeps anybody else from taking the same migration back.
+pub fn lock_row(version: &Version) -> String {
+    format!("SELECT FROM dbbuild.migration WHERE version = '{version}' FOR UPDATE")
+}
+
+/// Removes the row of a migration that was taken back, and its journal; fails (22012) where the row is gone already.
+pub fn remove_migration(row: &Applied) -> String {
+    format!(
+        "WITH journal AS (DELETE FROM dbbuild.statement WHERE version = '{0}'),          own AS (DELETE FROM dbbuild.migration WHERE version = '{0}' AND checksum = '{1}' RETURNING 1)          SELECT 1 / pg_catalog.count(*) FROM own",
+        row.version, row.checksum
+    )
 }
 
 /// How many migrations are applied.

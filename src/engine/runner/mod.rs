@@ -3,6 +3,7 @@
 //! One runner serves build, apply, bootstrap and every replay in a throwaway. It plans nothing, asks nobody and prints
 //! nothing; what happens is told through [`Sink`].
 
+mod back;
 mod check;
 mod entry;
 mod journal;
@@ -33,6 +34,8 @@ use std::time::Duration;
 pub enum Event {
     /// A migration is about to run.
     Begin(String),
+    /// A migration was taken back.
+    TakenBack(String),
     /// A migration is committed; the words say in which way, where that is worth saying.
     Migrated(String, Option<String>),
     /// A repeatable, init or test-data file is committed.
@@ -53,6 +56,10 @@ pub type Sink<'a> = &'a (dyn Fn(Event) + Send + Sync);
 /// What a run did.
 #[derive(Debug, Default, Clone)]
 pub struct Report {
+    /// Migrations that were taken back, as `VERSION_name`, in the order in which that was done.
+    pub taken_back: Vec<String>,
+    /// Paths of migrations whose rows alone were written anew.
+    pub recorded: Vec<String>,
     /// Paths of migrations that were applied, with how, where that is worth saying.
     pub migrations: Vec<(String, Option<String>)>,
     /// Paths of other files that ran.
@@ -156,6 +163,16 @@ async fn run_step(
             worker.execute(&history::write_mark(&mark)).await
         }
         Step::Baseline { path, text } => load_baseline(worker, path, text).await,
+        Step::TakeBack(back) => {
+            worker.take_back(back).await?;
+            report.taken_back.push(back.label());
+            Ok(())
+        }
+        Step::Record(migration) => {
+            worker.execute(&history::resume_migration(migration, worker.author())).await?;
+            report.recorded.push(migration.path.clone());
+            Ok(())
+        }
         Step::Migration { migration, reason } => {
             let ran = worker.migrate(migration, *reason).await?;
             report.migrations.push((migration.path.clone(), ran.describe()));
@@ -201,6 +218,10 @@ async fn unchanged_since(cleared: &Cleared, session: &Session) -> Result<()> {
 pub const REPLAN: &str = "DBB01";
 
 fn left_behind(error: Error, report: &Report, total: usize) -> Error {
+    let error = match report.taken_back.as_slice() {
+        [] => error,
+        done => error.help(format!("taken back before it, and so not applied now: {}.", done.join(", "))),
+    };
     if total == 0 {
         return error;
     }

@@ -327,7 +327,7 @@ impl<'a> Worker<'a> {
     }
 
     /// New settings of the database or role show in a new session only.
-    async fn renew(&mut self, script: &Script) -> Result<()> {
+    pub(super) async fn renew(&mut self, script: &Script) -> Result<()> {
         if message::changes_login_settings(script) {
             self.session = session::connect(self.session.settings(), &ConnectOptions::default()).await?;
         }

@@ -41,8 +41,12 @@ pub struct Config {
     pub migrations: MigrationRules,
     /// What git knows as published.
     pub git: GitConfig,
+    /// What the hooks do.
+    pub hooks: HooksConfig,
     /// Locks and waiting.
     pub lock: LockConfig,
+    /// Local databases.
+    pub local: LocalConfig,
     /// How the baseline is made.
     pub baseline: BaselineConfig,
     /// The environments by name.
@@ -57,7 +61,9 @@ impl Default for Config {
             paths: Paths::default(),
             migrations: MigrationRules::default(),
             git: GitConfig::default(),
+            hooks: HooksConfig::default(),
             lock: LockConfig::default(),
+            local: LocalConfig::default(),
             baseline: BaselineConfig::default(),
             env: default_envs(),
         }
@@ -218,6 +224,22 @@ impl Default for GitConfig {
     fn default() -> Self {
         GitConfig { upstream: "origin/HEAD".to_owned() }
     }
+}
+
+/// `[hooks]`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HooksConfig {
+    /// Bring the local database to the tree, instead of telling what sets it apart.
+    pub auto: bool,
+}
+
+/// `[local]`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LocalConfig {
+    /// Each branch has a database of its own.
+    pub per_branch: bool,
 }
 
 /// `[lock]`

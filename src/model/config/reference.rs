@@ -82,6 +82,17 @@ static KEYS: &[KeyDoc] = &[
         "What to do about a value that differs between two replays (clock, random, UUID): \"error\", \"warn\" or \"off\".",
     ),
     key("git.upstream", "\"origin/HEAD\"", "The revision whose migrations are published and so may not change."),
+    key(
+        "hooks.auto",
+        "false",
+        "Whether the hooks after a checkout, merge or rebase, and `dbbuild`, bring the local database to the tree: apply what \
+         is missing, and take back what other branches added. Otherwise they tell.",
+    ),
+    key(
+        "local.per_branch",
+        "false",
+        "Whether each branch has a local database of its own, copied from the branch one came from.",
+    ),
     key("lock.wait", "\"1min\"", "How long to wait for another dbbuild on the same database; \"0\" gives up at once."),
     key(
         "lock.timeout",

@@ -124,7 +124,7 @@ impl Case {
 }
 
 fn destroys(action: Action) -> bool {
-    action == Action::Reset || action == Action::Drop
+    matches!(action, Action::Reset | Action::Drop | Action::TakeBack)
 }
 
 fn loads_test_data(action: Action) -> bool {
@@ -134,7 +134,7 @@ fn loads_test_data(action: Action) -> bool {
 /// A sentence and whether it forbids an action.
 type Prohibition = (&'static str, fn(Action, &Case) -> bool);
 
-const PROHIBITIONS: [Prohibition; 8] = [
+const PROHIBITIONS: [Prohibition; 9] = [
     ("a mark that names another environment than the selected one refuses everything", |_, case| {
         case.mark_is_valid() && case.mark.is_some_and(|mark| mark.environment != SELECTED)
     }),
@@ -162,6 +162,9 @@ const PROHIBITIONS: [Prohibition; 8] = [
             (loads_test_data(action) || destroys(action)) && (case.mark_is_protected() || !case.selection_is_free())
         },
     ),
+    ("migrations are taken back only in a database that carries its own mark", |action, case| {
+        action == Action::TakeBack && case.mark.is_none()
+    }),
     ("test data runs only if the configuration allows it, too", |action, case| {
         loads_test_data(action) && !matches!(case.known, Some((_, true)))
     }),
@@ -200,11 +203,11 @@ fn every_combination_gets_the_verdict_of_the_product_description() {
             judged += 1;
         }
     }
-    // 6 actions × 17 marks × 5 selections × 2 × 2: whoever shortens the table has to say so here.
-    assert_eq!(judged, 2040);
+    // 7 actions × 17 marks × 5 selections × 2 × 2: whoever shortens the table has to say so here.
+    assert_eq!(judged, 2380);
     // Counted by hand from the sentences, so that a prohibition that forbids too much or too little shows as well:
     // unmarked + valid + foreign for each action, in the order of `Action::ALL`.
-    assert_eq!(allowed, [12 + 40 + 24, 5 + 10 + 12, 2 + 4 + 12, 2 + 4 + 12, 4 + 8, 4 + 8]);
+    assert_eq!(allowed, [12 + 40 + 24, 5 + 10 + 12, 2 + 4 + 12, 2 + 4 + 12, 4 + 8, 4 + 8, 8]);
 }
 
 #[test]
@@ -309,7 +312,8 @@ fn refusals_say_what_was_found_and_what_to_do() {
     }
     // The sentence begins with what was wanted.
     let case = Case { mark: None, known: None, empty: false, has_history: false };
-    let verbs = ["migrate", "bootstrap", "load test data into", "load test data into", "reset", "drop"];
+    let seed = "load test data into";
+    let verbs = ["migrate", "bootstrap", seed, seed, "reset", "drop", "take migrations back from"];
     for (action, verb) in Action::ALL.into_iter().zip(verbs) {
         let error = judge(action, &case.facts(), &case.selected()).unwrap_err();
         assert!(error.message().starts_with(&format!("refused to {verb} {DESCRIPTION}: ")), "{error}");
@@ -470,4 +474,39 @@ fn a_run_marks_no_more_than_a_person_could_without_a_confirmation() {
     // Allowed but for the mark. On databases that are not empty: 2 unmarked ones and 20 with a valid mark; on empty ones
     // whose protection would end: 4 that migrate and 2 that bootstrap.
     assert_eq!(refused, 2 + 20 + 4 + 2);
+}
+
+#[test]
+fn only_an_unprotected_database_with_a_mark_of_its_own_is_copied() {
+    let mut allowed = 0;
+    for case in Case::all() {
+        let own = case.mark.is_some_and(|mark| mark.place == Place::Here && mark.environment == SELECTED);
+        let expected = own && !case.mark_is_protected() && case.selection_is_free();
+        let verdict = judge_copy(&case.facts(), &case.selected());
+        assert_eq!(verdict.is_ok(), expected, "{case:?}: {verdict:?}");
+        allowed += usize::from(expected);
+    }
+    // One mark, two selections, empty or not, with history or not.
+    assert_eq!(allowed, 2 * 2 * 2);
+}
+
+#[test]
+fn a_plan_that_takes_back_is_judged_as_one() {
+    let row = crate::model::plan::Applied {
+        version: crate::model::version::Version::parse("1").unwrap(),
+        name: "a".to_owned(),
+        checksum: Checksum::of_text("A;"),
+        complete: true,
+        has_text: true,
+    };
+    let down = Script::of_file("a", "DROP TABLE a;");
+    let back = crate::model::reconcile::TakeBack { row, down, reason: Reason::Phantom, tables: Default::default() };
+    let mut cleared = 0;
+    for case in Case::all() {
+        let plan = plan_of(Purpose::Migrate, vec![Step::TakeBack(Box::new(back.clone()))]);
+        let verdict = clear(plan, &case.facts(), &case.selected());
+        assert_eq!(verdict.is_ok(), judge(Action::TakeBack, &case.facts(), &case.selected()).is_ok(), "{case:?}");
+        cleared += usize::from(verdict.is_ok());
+    }
+    assert_eq!(cleared, 8);
 }

@@ -107,6 +107,8 @@ fn after(plan: &Plan, mut history: History) -> History {
             Step::File { kind, file, .. } => {
                 history.files.insert((*kind, file.name.clone()), file.checksum);
             }
+            Step::TakeBack(back) => history.applied.retain(|row| row.version != back.row.version),
+            Step::Record(_) => unreachable!("nothing here is edited beside its statements"),
             Step::Mark { .. } | Step::Baseline { .. } | Step::Sequences | Step::Check { .. } => {}
         }
     }
@@ -119,6 +121,8 @@ fn words(plan: &Plan) -> Vec<String> {
         Step::Mark { environment, protected: true } => format!("mark {environment} protected"),
         Step::Mark { environment, protected: false } => format!("mark {environment}"),
         Step::Baseline { path, text } => format!("baseline {path} {text}"),
+        Step::TakeBack(back) => format!("take back {}", back.label()),
+        Step::Record(migration) => format!("record {}", migration.label()),
         Step::Migration { migration, reason } => format!("{} {}", migration.label(), reason.as_str()),
         Step::File { kind, file, reason } => format!("{} {} {}", kind.as_str(), file.name, reason.as_str()),
         Step::Sequences => "sequences".to_owned(),

@@ -76,9 +76,9 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
                 Some(push) => pre_push::run(&context, push).await,
                 None => Ok(Done::Well),
             },
-            Hook::PostMerge(_) => post_merge::run(&context).await,
+            Hook::PostMerge(_) => post_merge::run(&context, Moment::Merge).await,
             Hook::PostCheckout(given) => post_checkout::run(&context, &checkout_words(&given.words)).await,
-            Hook::PostRewrite(_) => post_rewrite::run(&context).await,
+            Hook::PostRewrite(given) => post_rewrite::run(&context, &given.words).await,
         };
         faults.extend(done.err());
     }

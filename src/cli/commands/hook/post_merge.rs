@@ -1,38 +1,31 @@
-//! `post-merge`: tells what a merge or pull brought for the local database.
+//! `post-merge`, `post-checkout` and `post-rewrite`: what the new tree means for the local database.
 
-use crate::cli::{Context, Done, output};
-use crate::engine::history;
-use crate::engine::target::{Start, Target};
+use crate::cli::commands::build::describe;
+use crate::cli::{Context, Done};
+use crate::engine::runner::Event;
+use crate::engine::switch::{Moment, follow};
 use crate::error::Result;
-use crate::model::plan::{self, PlanOptions};
 
-/// Tells what is pending. A server that does not run is not started for it, and nothing here stops git.
+/// Tells, or with `hooks.auto` does. A server that does not run is not started for it, and nothing here stops git.
 ///
 /// # Errors
-/// The files or the database cannot be read.
-pub(super) async fn run(context: &Context) -> Result<Done> {
+/// The files or the database cannot be read, or a script fails; git has done its work by then.
+pub(super) async fn run(context: &Context, moment: Moment<'_>) -> Result<Done> {
     let project = context.project()?;
-    let sources = project.sources()?;
-    let Ok(target) = Target::find(&project, None, None, Start::Never).await else { return Ok(Done::Well) };
-    let Ok(session) = target.connect().await else { return Ok(Done::Well) };
-    let found = history::find(&session, &target.describe(), target.server_id.as_deref()).await?;
-    let options = PlanOptions {
-        environment: target.selected.name.clone(),
-        protected: target.selected.is_protected(),
-        mark: false,
-        testdata: Vec::new(),
-        checks: false,
+    let sink = |event: Event| {
+        if let Event::Note(text) = event {
+            context.output.note(&text);
+        }
     };
-    let planned = plan::plan(&sources, &found.history, &options)?;
-    let count = planned.migrations().count();
-    if count > 0 {
-        context.output.note(&format!(
-            "{} pending on {}; run `dbbuild`",
-            output::count(count, "migration"),
-            target.describe()
-        ));
-    } else if !planned.is_empty() {
-        context.output.note(&format!("{} is behind the files; run `dbbuild`", target.describe()));
+    let followed = follow(&project, moment, &context.program(), &sink).await;
+    let followed =
+        followed.map_err(|e| e.help("git has done its work; only the local database was not brought to the tree."))?;
+    followed.notes.iter().for_each(|note| context.output.note(note));
+    if let Some((database, outcome)) = followed.done {
+        describe(&context.output, &outcome.report);
+        if outcome.changed {
+            context.output.line(&format!("{database} is as the files say now"));
+        }
     }
     Ok(Done::Well)
 }

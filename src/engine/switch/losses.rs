@@ -1,0 +1,179 @@
+//! What would be lost: found by running the down parts in a transaction that is rolled back, since the text of a down part
+//! does not say which rows go with what it drops.
+
+use crate::engine::runner::{Sink, Worker, WorkerOptions};
+use crate::engine::session::Session;
+use crate::engine::target::Target;
+use crate::engine::{history::Author, session};
+use crate::error::{Error, Result};
+use crate::model::config::Config;
+use crate::model::reconcile::Way;
+use std::collections::BTreeMap;
+
+/// Rows are counted up to here: beyond it the exact number helps nobody.
+const COUNTED: usize = 100_000;
+/// Lines that are shown.
+const SHOWN: usize = 12;
+
+/// The user's tables by OID; a table that is written anew has another file.
+const TABLES: &str = "SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname), \
+    pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid) \
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+    WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'dbbuild') \
+      AND n.nspname !~ '^pg_(toast|temp)'";
+
+/// Their columns.
+const COLUMNS: &str = "SELECT a.attrelid, a.attnum, pg_catalog.quote_ident(a.attname) FROM pg_catalog.pg_attribute a \
+    JOIN pg_catalog.pg_class c ON c.oid = a.attrelid WHERE c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped \
+      AND c.oid >= 16384";
+
+/// What goes with a take-back or a rebuild.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Losses {
+    lost: Vec<String>,
+    /// What cannot be told beforehand.
+    unknown: Vec<String>,
+}
+
+impl Losses {
+    /// Nothing but what comes again.
+    pub fn is_empty(&self) -> bool {
+        self.lost.is_empty() && self.unknown.is_empty()
+    }
+
+    /// One line for each thing, with the rest counted.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self.lost.iter().take(SHOWN).cloned().collect();
+        if self.lost.len() > SHOWN {
+            lines.push(format!("and {} more", self.lost.len() - SHOWN));
+        }
+        lines.extend(self.unknown.iter().cloned());
+        lines
+    }
+}
+
+/// A look at tables and columns.
+struct Look {
+    /// Name and rows deleted so far in this transaction, by OID.
+    tables: BTreeMap<String, (String, u64)>,
+    /// Name by table's OID and number.
+    columns: BTreeMap<(String, String), String>,
+}
+
+/// Runs the down parts of a way in a transaction, looks what is gone, and rolls back.
+///
+/// # Errors
+/// A down part fails, as it would in earnest; or the server cannot be reached. Nothing was changed.
+pub async fn rehearse(target: &Target, config: &Config, way: &Way, sink: Sink<'_>) -> Result<Losses> {
+    let mut losses = Losses::default();
+    if way.back.is_empty() {
+        return Ok(losses);
+    }
+    let session = session::connect(&target.settings, &session::ConnectOptions::default()).await?;
+    let options = WorkerOptions { lock_timeout: config.lock.timeout, author: Author::default(), lock: None, sink };
+    let worker = Worker::new(session, options).await?;
+    let session = worker.session();
+    session.simple(&format!("BEGIN; SET LOCAL lock_timeout = {}", config.lock.timeout.as_millis())).await?;
+    let before = look(session).await?;
+    for back in &way.back {
+        if !back.runs_in_transaction() {
+            losses.unknown.push(format!("what else {} made, whose down part runs in no transaction", back.label()));
+            break;
+        }
+        let body = back.down.body()?;
+        if let Err(failure) = worker.run_inside(&back.down, &body).await? {
+            worker.clean_up().await?;
+            return Err(failure_of(&back.label(), &failure));
+        }
+        worker.reset().await?;
+    }
+    let after = look(session).await?;
+    worker.clean_up().await?;
+    losses.lost = compare(session, &before, &after).await?;
+    worker.into_session().close().await;
+    Ok(losses)
+}
+
+fn failure_of(label: &str, failure: &Error) -> Error {
+    let mut error = Error::failed(format!("{label} cannot be taken back by its down part"));
+    if let Some(place) = failure.location() {
+        error = error.at(place.clone());
+    }
+    for cause in failure.causes() {
+        error = error.cause(cause);
+    }
+    for detail in failure.details() {
+        error = error.detail(detail);
+    }
+    error
+        .sqlstate(failure.code().unwrap_or_default())
+        .help("remove what stands in the way, or let `dbbuild reset` build the database anew; nothing was changed.")
+}
+
+async fn look(session: &Session) -> Result<Look> {
+    let text = |row: &[Option<String>], i: usize| row.get(i).cloned().flatten().unwrap_or_default();
+    let tables = session.query_rows(TABLES).await?;
+    let tables = tables.iter().map(|row| (text(row, 0), (text(row, 1), text(row, 2).parse().unwrap_or(0)))).collect();
+    let columns = session.query_rows(COLUMNS).await?;
+    let columns = columns.iter().map(|row| ((text(row, 0), text(row, 1)), text(row, 2))).collect();
+    Ok(Look { tables, columns })
+}
+
+/// What is in the first look and not in the second, counted now that all of it stands again.
+async fn compare(session: &Session, before: &Look, after: &Look) -> Result<Vec<String>> {
+    let mut lost = Vec::new();
+    for (oid, (name, deleted)) in &before.tables {
+        let Some((_, now)) = after.tables.get(oid) else {
+            let rows = count(session, &format!("SELECT FROM ONLY {name}")).await?;
+            if rows > 0 {
+                lost.push(format!("table {name} with {}", many(rows, "row")));
+            }
+            continue;
+        };
+        if now > deleted {
+            lost.push(format!("{} of {name}", many((now - deleted) as usize, "row")));
+        }
+    }
+    for ((oid, number), column) in &before.columns {
+        let (Some((table, _)), true) = (before.tables.get(oid), after.tables.contains_key(oid)) else { continue };
+        if after.columns.contains_key(&(oid.clone(), number.clone())) {
+            continue;
+        }
+        let values = count(session, &format!("SELECT FROM ONLY {table} WHERE {column} IS NOT NULL")).await?;
+        if values > 0 {
+            lost.push(format!("column {table}.{column} with {}", many(values, "value")));
+        }
+    }
+    Ok(lost)
+}
+
+/// All tables that hold rows: what a rebuild loses.
+///
+/// # Errors
+/// The server said no.
+pub async fn contents(session: &Session) -> Result<Losses> {
+    let tables = look(session).await?.tables;
+    let mut lost = Vec::new();
+    for (name, _) in tables.values() {
+        let rows = count(session, &format!("SELECT FROM ONLY {name}")).await?;
+        if rows > 0 {
+            lost.push(format!("table {name} with {}", many(rows, "row")));
+        }
+    }
+    lost.sort();
+    Ok(Losses { lost, unknown: Vec::new() })
+}
+
+async fn count(session: &Session, query: &str) -> Result<usize> {
+    let sql = format!("SELECT pg_catalog.count(*) FROM ({query} LIMIT {}) counted", COUNTED + 1);
+    let rows = session.query_rows(&sql).await?;
+    Ok(rows.into_iter().flatten().next().flatten().and_then(|n| n.parse().ok()).unwrap_or(0))
+}
+
+fn many(n: usize, noun: &str) -> String {
+    match n {
+        1 => format!("1 {noun}"),
+        n if n > COUNTED => format!("more than {COUNTED} {noun}s"),
+        n => format!("{n} {noun}s"),
+    }
+}

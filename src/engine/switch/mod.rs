@@ -1,0 +1,174 @@
+//! What a branch switch, a merge or an edit means for the local database.
+//!
+//! [`Survey`] says how a database stands to the tree: phantom and edited migrations, the way back, and what that would lose.
+//! [`follow`] is what the hooks after a checkout, merge or rewrite do; [`branch`] is a database for each branch. The rules
+//! are [`crate::model::reconcile`]'s, running them is the runner's.
+
+pub mod branch;
+mod follow;
+mod losses;
+mod refs;
+
+pub use follow::{Followed, Moment, follow};
+pub use losses::{Losses, contents, rehearse};
+pub use refs::{Refs, on_branches};
+
+use crate::engine::git::Source;
+use crate::engine::history::{self, Found};
+use crate::engine::project::Project;
+use crate::engine::session::Session;
+use crate::engine::target::Target;
+use crate::engine::upstream;
+use crate::error::{Error, Location, Result};
+use crate::model::guard::{self, Action};
+use crate::model::plan::{Applied, Reason, short};
+use crate::model::reconcile::{self, Stuck, Way};
+use crate::model::sources::Sources;
+
+/// How a database stands to the tree.
+#[derive(Debug, Clone, Default)]
+pub struct Survey {
+    /// Applied here, in no file of the tree; the last applied first.
+    pub phantoms: Vec<Phantom>,
+    /// Applied with other content than the files have.
+    pub edited: Vec<Applied>,
+    /// How it comes back to the tree.
+    pub way: Way,
+}
+
+/// A migration that is applied here and in no file of the tree.
+#[derive(Debug, Clone)]
+pub struct Phantom {
+    /// Its row.
+    pub row: Applied,
+    /// The branches that have it.
+    pub branches: Vec<String>,
+}
+
+impl Phantom {
+    /// "2_b (of branch side)".
+    pub fn describe(&self) -> String {
+        format!("{}_{} ({})", self.row.version, self.row.name, on_branches(&self.branches))
+    }
+}
+
+impl Survey {
+    /// Whether the database has nothing but what the tree has.
+    pub fn is_clean(&self) -> bool {
+        self.phantoms.is_empty() && self.edited.is_empty()
+    }
+
+    /// What cannot be taken back, in clauses; only what blocks the way of an edit, where anything does.
+    pub fn stuck(&self) -> Vec<String> {
+        let blocked = self.way.is_blocked();
+        let clause = |stuck: &Stuck| format!("{}_{}: {}", stuck.row.version, stuck.row.name, stuck.why);
+        self.way.stuck.iter().filter(|stuck| !blocked || stuck.reason != Reason::Phantom).map(clause).collect()
+    }
+}
+
+/// Looks how a database stands to the tree. Where the guard lets nothing be taken back there is no way back either; the plan
+/// then says what it says of any database.
+///
+/// # Errors
+/// The version table cannot be read, or git fails.
+pub async fn survey(
+    project: &Project,
+    sources: &Sources,
+    target: &Target,
+    session: &Session,
+    found: &Found,
+) -> Result<Survey> {
+    let phantoms = reconcile::phantoms(sources, &found.history);
+    let edited = reconcile::edited(sources, &found.history);
+    if phantoms.is_empty() && edited.is_empty() {
+        return Ok(Survey::default());
+    }
+    let refs = Refs::of(project);
+    let phantom = |row: &&Applied| Phantom { row: (*row).clone(), branches: refs.holders(row) };
+    let mut survey = Survey {
+        phantoms: phantoms.iter().map(phantom).collect(),
+        edited: edited.into_iter().cloned().collect(),
+        way: Way::default(),
+    };
+    if guard::judge(Action::TakeBack, &found.facts, &target.selected).is_ok() {
+        let texts = history::texts(session, &reconcile::needed(sources, &found.history)).await?;
+        survey.way = reconcile::way(sources, &found.history, &texts);
+    }
+    Ok(survey)
+}
+
+/// Edited migrations must not be published: what others have applied cannot be edited. A file that is as upstream has it
+/// edits nothing, whatever this database has.
+///
+/// # Errors
+/// One is published, with the commit that changed it; or what is published cannot be told.
+pub fn judge_edits(project: &Project, sources: &Sources, edited: &[Applied]) -> Result<()> {
+    if edited.is_empty() {
+        return Ok(());
+    }
+    let Some(base) = upstream::base(project, &Source::WorkTree, None)? else { return Ok(()) };
+    let faults = edited.iter().filter_map(|row| {
+        let file = sources.migrations.iter().find(|migration| migration.version == row.version)?;
+        let published = base.sources.migrations.iter().find(|migration| migration.version == row.version)?;
+        (published.checksum != file.checksum).then(|| {
+            Error::failed(format!(
+                "{}_{} was applied to this database with other content (sha256 {} then, {} now), and is published",
+                row.version,
+                row.name,
+                short(&row.checksum),
+                short(&file.checksum)
+            ))
+            .at(Location::file(&file.path))
+            .cause(format!("{} has it with other content; {}", base.name, changed_by(project, &file.path)))
+            .help(
+                "a published migration is never edited: take the edit back and write a new migration. Nothing was run.",
+            )
+        })
+    });
+    Error::all(faults).map_or(Ok(()), Err)
+}
+
+/// Who changed a file, as a clause.
+fn changed_by(project: &Project, path: &str) -> String {
+    if Refs::of(project).is_modified(path) {
+        return "the edit here is not committed".to_owned();
+    }
+    let change = project.git.as_ref().and_then(|git| git.last_change(path));
+    change.map_or_else(|| "no commit changed it".to_owned(), |change| format!("it was changed by commit {change}"))
+}
+
+/// The error for edited migrations where nobody said that they may be taken back. `losses` says what that would cost.
+pub fn undecided(sources: &Sources, survey: &Survey, losses: &Losses) -> Error {
+    let error = edited_error(sources, survey, "");
+    let error = match losses.lines() {
+        lines if lines.is_empty() => error,
+        lines => error.cause("taking it back loses what follows").detail(lines.join("\n")),
+    };
+    error.help(
+        "`dbbuild build --take-back` takes it back by its kept down part and applies the new content; `dbbuild reset` builds \
+         the database anew. Nothing was run.",
+    )
+}
+
+/// "2_b was applied to this database with other content", at its file.
+fn edited_error(sources: &Sources, survey: &Survey, more: &str) -> Error {
+    let rows: Vec<&Applied> = survey.edited.iter().filter(|row| !survey.way.record.contains(&row.version)).collect();
+    let names: Vec<String> = rows.iter().map(|row| format!("{}_{}", row.version, row.name)).collect();
+    let first = rows.first().and_then(|row| sources.migrations.iter().find(|file| file.version == row.version));
+    let error = Error::failed(format!("{} was applied to this database with other content{more}", names.join(", ")));
+    match first {
+        Some(file) => error.at(Location::file(&file.path)),
+        None => error,
+    }
+}
+
+/// The error for edited migrations that cannot be taken back.
+pub fn no_way_back(sources: &Sources, survey: &Survey, contents: &Losses) -> Error {
+    edited_error(sources, survey, ", and cannot be taken back")
+        .cause(survey.stuck().join("; "))
+        .detail(contents.lines().join("\n"))
+        .help(
+            "`dbbuild reset`, or `dbbuild build --yes`, builds the database anew from the files and test data, and loses these \
+             rows; or take the edit back. Nothing was run.",
+        )
+}
