@@ -8,6 +8,7 @@ mod pre_push;
 
 use crate::cli::{Context, Done};
 use crate::engine::hooks;
+use crate::engine::switch::Moment;
 use crate::error::{Error, Result};
 
 /// Arguments of `hook`.
