@@ -1,6 +1,6 @@
 //! Files of the user's tree: read into a [`Snapshot`], and replaced atomically.
 
-use crate::engine::git::Listed;
+use crate::engine::git::{Listed, ObjectFormat};
 use crate::error::{Error, OrFailed, Result};
 use crate::model::snapshot::{FileEntry, Snapshot};
 use std::fs;
@@ -104,8 +104,8 @@ fn visit(root: &Path, path: &str, snapshot: &mut Snapshot) -> Result<()> {
 /// The names and git object ids of what [`read`] read, as [`crate::engine::git::Git::list`] gives them for the index.
 ///
 /// # Errors
-/// None in practice; libgit2's hashing has an error type.
-pub fn listed(snapshot: &Snapshot) -> Result<Vec<Listed>> {
+/// None in practice; see [`ObjectFormat::blob`].
+pub fn listed(snapshot: &Snapshot, format: ObjectFormat) -> Result<Vec<Listed>> {
     snapshot
         .iter()
         .map(|(path, entry)| {
@@ -115,8 +115,7 @@ pub fn listed(snapshot: &Snapshot) -> Result<Vec<Listed>> {
                 FileEntry::Symlink { target } => (0o120_000, target.as_bytes()),
                 FileEntry::Submodule => (0o160_000, &[]),
             };
-            let id = git2::Oid::hash_object(git2::ObjectType::Blob, bytes).or_failed(|| "cannot hash a file")?;
-            Ok(Listed { path: path.to_owned(), mode, id })
+            Ok(Listed { path: path.to_owned(), mode, id: format.blob(bytes)? })
         })
         .collect()
 }

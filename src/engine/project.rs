@@ -2,7 +2,7 @@
 
 use crate::engine::cache::Cache;
 use crate::engine::files;
-use crate::engine::git::{Git, Listed, Source};
+use crate::engine::git::{Git, Listed, ObjectFormat, Source};
 use crate::error::{Error, OrFailed, Result};
 use crate::model::checksum::Checksum;
 use crate::model::config::{Config, FILE_NAME, Paths};
@@ -89,7 +89,8 @@ impl Project {
             let mut all = paths(&config);
             all.push(self.config_name.clone());
             let snapshot = files::read(&self.root, &all)?;
-            return Ok(Tree { config, listed: files::listed(&snapshot)?, snapshot: Some(snapshot) });
+            let format = self.git.as_ref().map_or(ObjectFormat::Sha1, Git::format);
+            return Ok(Tree { config, listed: files::listed(&snapshot, format)?, snapshot: Some(snapshot) });
         }
         let git = self.git()?;
         let config = self.config_at(git, source)?;
@@ -141,9 +142,18 @@ impl Project {
     /// # Errors
     /// The index or HEAD cannot be read.
     pub fn staged(&self) -> Result<bool> {
-        let mut all = paths(&self.config);
+        let git = self.git()?;
+        // Where the index has HEAD's configuration that one says what matters, whatever stands in the work tree; where it
+        // has another, it differs.
+        let committed = match git.head().map(|head| self.config_of(git, &Source::Rev(head))) {
+            Some(Ok(config)) => config,
+            // One that cannot be understood is judged, as a commit may be about to mend it.
+            Some(Err(_)) => return Ok(true),
+            None => None,
+        };
+        let mut all = paths(committed.as_ref().unwrap_or(&self.config));
         all.push(self.config_name.clone());
-        self.git()?.staged(&all)
+        git.staged(&all)
     }
 
     /// The commit that is checked out, with a `+` where the sources on disk differ from it.

@@ -2,7 +2,6 @@
 
 use super::Git;
 use crate::error::{Error, Result};
-use git2::{ErrorCode, ObjectType, Oid};
 
 /// The parents of a commit, as far as this repository has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,12 +18,12 @@ impl Git {
     /// # Errors
     /// The repository cannot be read.
     pub fn commit(&self, rev: &str) -> Result<Option<String>> {
-        match self.repository.revparse_single(rev).and_then(|object| object.peel(ObjectType::Commit)) {
-            Ok(commit) => Ok(Some(commit.id().to_string())),
-            Err(e) if matches!(e.code(), ErrorCode::NotFound | ErrorCode::UnbornBranch | ErrorCode::Peel) => Ok(None),
-            Err(e) if matches!(e.code(), ErrorCode::InvalidSpec) => Ok(None),
-            Err(e) => Err(Error::failed(format!("cannot find commit {rev}")).cause(e.message())),
-        }
+        self.ask(|backend| backend.commit(rev))
+    }
+
+    /// The commit that is checked out, as 40 or 64 hexadecimal digits; none before the first.
+    pub fn head(&self) -> Option<String> {
+        self.commit("HEAD").ok()?
     }
 
     /// The parents that the next commit will have: HEAD, and the other sides of a merge that is under way.
@@ -42,7 +41,7 @@ impl Git {
     /// # Errors
     /// git's note of it cannot be read.
     pub fn merge_heads(&self) -> Result<Vec<String>> {
-        match std::fs::read_to_string(self.repository.path().join("MERGE_HEAD")) {
+        match std::fs::read_to_string(self.place.git_dir.join("MERGE_HEAD")) {
             Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(e) => Err(Error::failed("cannot read MERGE_HEAD").cause(e)),
@@ -55,17 +54,11 @@ impl Git {
     /// # Errors
     /// The history cannot be read.
     pub fn merge_base(&self, one: &str, others: &[String]) -> Result<Option<String>> {
-        let failed = |e: git2::Error| Error::failed("cannot read the history of commits").cause(e.message());
-        let ids = std::iter::once(one).chain(others.iter().map(String::as_str)).map(Oid::from_str);
-        let ids = ids.collect::<std::result::Result<Vec<_>, _>>().map_err(failed)?;
-        if ids.len() < 2 {
+        if others.is_empty() {
             return Ok(None);
         }
-        match self.repository.merge_base_many(&ids) {
-            Ok(id) => Ok(Some(id.to_string())),
-            Err(e) if e.code() == ErrorCode::NotFound => Ok(None),
-            Err(e) => Err(failed(e)),
-        }
+        let commits: Vec<&str> = std::iter::once(one).chain(others.iter().map(String::as_str)).collect();
+        self.ask(|backend| backend.merge_base(&commits))
     }
 
     /// The parents of a commit.
@@ -76,9 +69,7 @@ impl Git {
         if self.shallow_ends().iter().any(|end| end == commit) {
             return Ok(Parents::Shallow);
         }
-        let failed = |e: git2::Error| Error::failed(format!("cannot read commit {commit}")).cause(e.message());
-        let found = Oid::from_str(commit).and_then(|id| self.repository.find_commit(id)).map_err(failed)?;
-        Ok(Parents::Known(found.parent_ids().map(|id| id.to_string()).collect()))
+        self.ask(|backend| backend.parents(commit)).map(Parents::Known)
     }
 
     /// Whether history was cut off when it was fetched.
@@ -97,9 +88,7 @@ impl Git {
     /// # Errors
     /// git's configuration cannot be read.
     pub fn remotes(&self) -> Result<Vec<String>> {
-        let names = self.repository.remotes();
-        let names = names.map_err(|e| Error::failed("cannot read git's configuration").cause(e.message()))?;
-        Ok(names.iter().flatten().flatten().map(str::to_owned).collect())
+        self.ask(|backend| backend.remotes())
     }
 
     /// Whether anything was ever fetched from or pushed to a remote.
@@ -107,8 +96,24 @@ impl Git {
     /// # Errors
     /// The references cannot be read.
     pub fn knows_branches_of(&self, remote: &str) -> Result<bool> {
-        let found = self.repository.references_glob(&format!("refs/remotes/{remote}/*"));
-        let mut found = found.map_err(|e| Error::failed("cannot read references").cause(e.message()))?;
-        Ok(found.names().next().is_some())
+        self.ask(|backend| backend.has_refs(&format!("refs/remotes/{remote}/")))
+    }
+
+    /// The newest commit that changed a file, for messages: "1a2b3c4 Add email (Ann)".
+    pub fn last_change(&self, path: &str) -> Option<String> {
+        self.log_line(&["-1", "HEAD"], path)
+    }
+
+    /// The commit that brought a file into the history of a revision, for messages.
+    pub fn first_commit(&self, rev: &str, path: &str) -> Option<String> {
+        self.log_line(&["--diff-filter=A", "--no-renames", rev], path)
+    }
+
+    /// The last line of a log of one file. A message is as good without it as it can be, so faults count for nothing.
+    fn log_line(&self, options: &[&str], path: &str) -> Option<String> {
+        let spec = format!(":(top,literal){}{path}", self.prefix);
+        let words = [&["log", "--no-color", "--no-show-signature", "--format=%h %s (%an, %as)"], options].concat();
+        let text = self.program.program.text(&[words, vec!["--", &spec]].concat()).ok()?;
+        text.lines().last().map(str::to_owned)
     }
 }

@@ -24,17 +24,31 @@ pub struct Program {
     folder: PathBuf,
     /// Leave git's variables of a hook as they are: the child is to see the very index that is being committed.
     inherit: bool,
+    /// Variables for the child alone.
+    variables: Vec<(&'static str, PathBuf)>,
 }
 
 impl Program {
     /// In a folder of a repository, whatever repository a hook's variables name.
     pub fn elsewhere(folder: &Path) -> Program {
-        Program { folder: folder.to_path_buf(), inherit: false }
+        Program { folder: folder.to_path_buf(), inherit: false, variables: Vec::new() }
     }
 
     /// In the repository and with the index that git's variables name, as inside a hook.
     pub fn here(folder: &Path) -> Program {
-        Program { folder: folder.to_path_buf(), inherit: true }
+        Program { folder: folder.to_path_buf(), inherit: true, variables: Vec::new() }
+    }
+
+    /// The same, reading only what is here: a partial clone does not ask its remote for what it lacks.
+    #[must_use]
+    pub fn without_fetching(mut self) -> Program {
+        self.variables.push(("GIT_NO_LAZY_FETCH", PathBuf::from("1")));
+        self
+    }
+
+    /// Whether there is such a program at all.
+    pub fn is_there(&self) -> bool {
+        self.output(&["--version"], None).is_ok()
     }
 
     fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
@@ -45,6 +59,7 @@ impl Program {
                 command.env_remove(name);
             }
         }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.args(["-c", "core.quotePath=false", "-c", "core.fsmonitor=false"]).args(arguments);
         command
     }
