@@ -160,9 +160,11 @@ impl ProgramBackend {
     }
 }
 
-/// `git diff-index` of the index against a tree, at paths that are taken as they are.
+/// `git diff-index` of the index against a tree, at paths that are taken as they are. Of a sparse index it shows folders
+/// outside the checkout as one entry, or not at all (git 2.47): without a sparse checkout git expands them first.
 fn diff_index(options: &[&str], tree: &str, paths: &[String]) -> Vec<String> {
-    let mut words = vec!["--no-replace-objects", "diff-index", "--cached"];
+    let mut words = vec!["-c", "core.sparseCheckout=false", "-c", "advice.sparseIndexExpanded=false"];
+    words.extend(["--no-replace-objects", "diff-index", "--cached"]);
     words.extend(["--ita-invisible-in-index", "--ignore-submodules=none", "--no-ext-diff", "--no-textconv"]);
     words.extend(options);
     words.extend([tree, "--"]);
