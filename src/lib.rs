@@ -69,6 +69,7 @@
 //! - `src/model/plan.rs`: what a run executes, in order; `src/model/preview.rs`: the same as people and JSON see it.
 //! - `src/model/baseline/`: the baseline's text: dumps taken apart, normalised, ordered, compared, rendered.
 //! - `src/model/catalog/`: what a database consists of, and what differs between two.
+//! - `src/model/changelog.rs`: what changed between two baselines, as people read it.
 //! - `src/model/template/`: the texts of `dbbuild init` and `dbbuild new`.
 //!
 //! The edges, in [`engine`] (`src/engine/mod.rs`):
@@ -93,6 +94,7 @@
 //! - `src/engine/drift.rs`: what a database has that its sources do not make.
 //! - `src/engine/switch/`: what a switch, a merge or an edit means for the local database; a database for each branch.
 //! - `src/engine/sizes.rs`: estimated sizes of tables.
+//! - `src/engine/past.rs`: the commits that changed the baseline, and what each made of an object.
 //! - `src/engine/hooks/`: installing the scripts of `hooks/` beside existing ones; other programs that run hooks.
 //!
 //! The user, in [`cli`] (`src/cli/mod.rs`):

@@ -3,6 +3,7 @@
 pub mod baseline;
 pub mod branch;
 pub mod catalog;
+pub mod changelog;
 pub mod checksum;
 pub mod config;
 pub mod conninfo;

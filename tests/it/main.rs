@@ -20,6 +20,7 @@ mod kill;
 mod lock;
 mod machine;
 mod new;
+mod past;
 mod proof;
 mod push;
 mod runners;

@@ -4,10 +4,12 @@ pub mod apply;
 pub mod baseline;
 pub mod bootstrap;
 pub mod build;
+pub mod changelog;
 pub mod completions;
 pub mod doctor;
 pub mod drop;
 pub mod env;
+pub mod history;
 pub mod hook;
 pub mod hooks;
 pub mod init;
@@ -120,6 +122,15 @@ commands! {
     Psql(psql),
     /// Show what was applied, when, by whom
     Log(log),
+    /// Follow a table, column, function or any object through the history of baselines
+    ///
+    /// Shows, newest first, which commit, author, date and file made it what it is. OBJECT is written as people write it:
+    /// orders, shop.orders, orders.total, function shop.total(int), index orders_by_date. Starts no server.
+    History(history),
+    /// Print what changed in the database between two commits
+    ///
+    /// Object by object, as Markdown; with --json as one value. FROM may be a commit from before the baseline existed.
+    Changelog(changelog),
     /// Check git, configuration, PostgreSQL, Docker, hooks and database
     ///
     /// Each line is ok, a warning or a problem with its remedy. Exit status 1 where there is a problem.

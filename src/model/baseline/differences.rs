@@ -142,8 +142,13 @@ fn place(entry: &Entry) -> (Object, String) {
     ((word.to_ascii_lowercase(), qualified(entry, name)), aspect.to_owned())
 }
 
-/// `COMMENT` and `ACL` entries name their object as `TABLE invoice` or `COLUMN invoice.id`.
 fn commented(entry: &Entry) -> Object {
+    let (kind, name) = commented_parts(entry);
+    (kind, qualified(entry, name))
+}
+
+/// `COMMENT` and `ACL` entries name their object as `TABLE invoice` or `COLUMN invoice.id`: the kind in words, the rest.
+pub(super) fn commented_parts(entry: &Entry) -> (String, &str) {
     const KINDS: [&str; 14] = [
         "MATERIALIZED VIEW",
         "FOREIGN TABLE",
@@ -166,7 +171,7 @@ fn commented(entry: &Entry) -> Object {
         .or_else(|| entry.name.split_once(' ').map(|(kind, _)| kind))
         .unwrap_or_default();
     let name = entry.name[kind.len()..].trim_start();
-    (kind.to_ascii_lowercase(), qualified(entry, name))
+    (kind.to_ascii_lowercase(), name)
 }
 
 fn qualified(entry: &Entry, name: &str) -> String {

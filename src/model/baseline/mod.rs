@@ -5,6 +5,7 @@
 
 mod differences;
 mod dump;
+mod facts;
 mod header;
 mod names;
 mod normalise;
@@ -13,15 +14,20 @@ mod roles;
 mod rows;
 mod scan;
 mod secrets;
+mod sections;
 mod volatile;
+mod wanted;
 
 pub use differences::{Change, Difference, differences, unified_diff};
 pub use dump::{Dump, Entry, Part};
+pub use facts::{Facts, ObjectChange, ObjectName};
 pub use header::{Baseline, BaselineParts, inputs_of, render};
 pub use normalise::{NormaliseOptions, normalise};
 pub use roles::RoleNeed;
 pub use rows::CopyBlock;
+pub use sections::entries_with;
 pub use volatile::{Volatility, differing_rows, equal_modulo_volatile, keep_committed, volatile_columns, volatility};
+pub use wanted::Wanted;
 
 use std::fmt;
 

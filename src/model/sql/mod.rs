@@ -5,6 +5,7 @@
 
 mod classify;
 mod lock;
+mod mention;
 mod object;
 mod password;
 mod scan;
@@ -16,6 +17,7 @@ use std::ops::Range;
 
 pub use classify::{NonTransactional, StatementKind, adds_enum_value, classify};
 pub use lock::lock_mode;
+pub use mention::{Mention, mention};
 pub use object::{ObjectRef, main_object};
 pub use password::literal_password;
 pub use scan::{Fault, ScanError};
