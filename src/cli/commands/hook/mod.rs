@@ -78,8 +78,8 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
                 None => Ok(Done::Well),
             },
             Hook::PostMerge(_) => post_merge::run(&context, Moment::Merge).await,
-            Hook::PostCheckout(given) => post_checkout::run(&context, &checkout_words(&given.words)).await,
-            Hook::PostRewrite(given) => post_rewrite::run(&context, &given.words).await,
+            Hook::PostCheckout(given) => post_checkout::run(&context, &words(given, &CHECKOUT)).await,
+            Hook::PostRewrite(given) => post_rewrite::run(&context, &words(given, &REWRITE)).await,
         };
         faults.extend(done.err());
     }
@@ -95,11 +95,15 @@ fn contexts(context: &Context) -> Vec<Context> {
     hooks::projects(&context.folder).into_iter().map(at).collect()
 }
 
-/// The pre-commit framework passes nothing on, and tells in variables what git gave.
-fn checkout_words(given: &[String]) -> Vec<String> {
-    if !given.is_empty() {
-        return given.to_vec();
+/// What git gave a post-checkout hook, in the pre-commit framework's words.
+const CHECKOUT: [&str; 3] = ["PRE_COMMIT_FROM_REF", "PRE_COMMIT_TO_REF", "PRE_COMMIT_CHECKOUT_TYPE"];
+/// What git gave a post-rewrite hook.
+const REWRITE: [&str; 1] = ["PRE_COMMIT_REWRITE_COMMAND"];
+
+/// The pre-commit framework passes no arguments on, and tells in variables what git gave.
+fn words(given: &Given, variables: &[&str]) -> Vec<String> {
+    if !given.words.is_empty() {
+        return given.words.clone();
     }
-    let variables = ["PRE_COMMIT_FROM_REF", "PRE_COMMIT_TO_REF", "PRE_COMMIT_CHECKOUT_TYPE"];
     variables.iter().filter_map(|name| std::env::var(name).ok()).collect()
 }
