@@ -12,7 +12,7 @@ use crate::model::config::Config;
 use crate::model::guard::{self, Action, Cleared, Standing};
 use crate::model::migration::Migration;
 use crate::model::plan::{self, FileKind, History, Plan, PlanOptions, Purpose, Step};
-use crate::model::reconcile::{self, Texts};
+use crate::model::reconcile::{self, Absent, Texts};
 use crate::model::review;
 use crate::model::sources::Sources;
 use std::sync::Arc;
@@ -22,8 +22,8 @@ use std::sync::Arc;
 pub enum Job {
     /// Bring it up to the sources, with test data where the guard allows it.
     Build {
-        /// Take back first what the tree does not have, and edited migrations.
-        take_back: bool,
+        /// Take back first what the tree does not have, and edited migrations; with the texts of absent repeatable files.
+        take_back: Option<Absent>,
     },
     /// Bring it up to the sources, never with test data.
     Apply,
@@ -85,8 +85,8 @@ pub fn plan_for(work: &Work<'_>, target: &Target, found: &Found, texts: &Texts) 
         checks: true,
     };
     match &work.job {
-        Job::Build { take_back: true } => {
-            let way = reconcile::way(work.sources, &found.history, texts);
+        Job::Build { take_back: Some(absent) } => {
+            let way = reconcile::way(work.sources, &found.history, texts, absent);
             plan::plan_back(work.sources, &found.history, &options, &way)
         }
         Job::Build { .. } | Job::Apply => plan::plan(work.sources, &found.history, &options),
@@ -112,8 +112,8 @@ pub fn plan_for(work: &Work<'_>, target: &Target, found: &Found, texts: &Texts) 
 /// # Errors
 /// The server said no.
 pub async fn texts_for(work: &Work<'_>, found: &Found, session: &Session) -> Result<Texts> {
-    match work.job {
-        Job::Build { take_back: true } => {
+    match &work.job {
+        Job::Build { take_back: Some(_) } => {
             history::texts(session, &reconcile::needed(work.sources, &found.history)).await
         }
         _ => Ok(Texts::new()),

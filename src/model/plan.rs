@@ -6,7 +6,7 @@ use crate::error::{Error, Location, Result};
 use crate::model::checksum::Checksum;
 use crate::model::guard::Action;
 use crate::model::migration::Migration;
-use crate::model::reconcile::{TakeBack, Way};
+use crate::model::reconcile::{Remove, TakeBack, Way};
 use crate::model::sources::{ScriptFile, Sources};
 use crate::model::version::Version;
 use std::collections::{BTreeMap, BTreeSet};
@@ -135,6 +135,8 @@ pub enum Step {
         /// Its text.
         text: std::sync::Arc<str>,
     },
+    /// Drop what repeatable files made that the tree does not have, and their rows; together, since one may use the other.
+    Remove(Vec<Remove>),
     /// Take a migration back by its kept down part.
     TakeBack(Box<TakeBack>),
     /// Write the row of a migration anew: its file was edited without a change to what it runs.
@@ -219,7 +221,7 @@ impl Plan {
         if self.purpose != Purpose::Seed && self.steps.iter().any(testdata) {
             actions.push(Action::TestData);
         }
-        if self.steps.iter().any(|step| matches!(step, Step::TakeBack(_) | Step::Record(_))) {
+        if self.steps.iter().any(|step| matches!(step, Step::TakeBack(_) | Step::Record(_) | Step::Remove(_))) {
             actions.push(Action::TakeBack);
         }
         actions
@@ -264,12 +266,15 @@ fn plan_after(sources: &Sources, history: &History, options: &PlanOptions, way: 
     if options.mark {
         steps.push(Step::Mark { environment: options.environment.clone(), protected: options.protected });
     }
+    if !way.remove.is_empty() {
+        steps.push(Step::Remove(way.remove.clone()));
+    }
     steps.extend(way.back.iter().map(|back| Step::TakeBack(Box::new(back.clone()))));
     let recorded = sources.migrations.iter().filter(|migration| way.record.contains(&migration.version));
     steps.extend(recorded.map(|migration| Step::Record(Box::new(migration.clone()))));
     let newest = history.applied.iter().map(|row| &row.version).max();
     let mut notes = unknown_versions(sources, history);
-    let mut migrates = !way.back.is_empty();
+    let mut migrates = !(way.back.is_empty() && way.remove.is_empty());
     for migration in &sources.migrations {
         let reason = match applied.get(&migration.version) {
             None => Reason::New,

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::model::migration::Migration;
-use crate::model::plan::{Plan, Step, short};
+use crate::model::plan::{Plan, Reason, Step, short};
 use crate::model::script::Script;
 use crate::model::sql::{self, StatementKind};
 use serde::Serialize;
@@ -31,7 +31,7 @@ pub struct LockView {
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StepView {
-    /// `mark`, `baseline`, `take-back`, `record`, `migration`, `repeatable`, `init`, `sequences`, `testdata` or `check`.
+    /// `mark`, `baseline`, `remove`, `take-back`, `record`, `migration`, `repeatable`, `init`, `sequences`, `testdata` or `check`.
     pub kind: &'static str,
     /// The file, if there is one.
     pub path: Option<String>,
@@ -112,6 +112,10 @@ pub fn preview(
                 view.reason = Some(back.reason.as_str());
                 view.transaction = back.runs_in_transaction();
             }
+            Step::Remove(files) => {
+                view.reason = Some(Reason::Phantom.as_str());
+                view.statements = files.iter().map(|file| file.objects.len()).sum();
+            }
             Step::Record(_) => view.reason = Some("edited without a change to its statements"),
             _ => {}
         }
@@ -152,6 +156,7 @@ fn kind(step: &Step) -> &'static str {
     match step {
         Step::Mark { .. } => "mark",
         Step::Baseline { .. } => "baseline",
+        Step::Remove(_) => "remove",
         Step::TakeBack(_) => "take-back",
         Step::Record(_) => "record",
         Step::Migration { .. } => "migration",
@@ -166,6 +171,7 @@ fn path(step: &Step) -> Option<String> {
         Step::Baseline { path, .. } => Some(path.clone()),
         Step::Migration { migration, .. } | Step::Record(migration) => Some(migration.path.clone()),
         Step::TakeBack(back) => Some(back.label()),
+        Step::Remove(files) => Some(files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>().join(", ")),
         Step::File { file, .. } | Step::Check { file } => Some(file.path.clone()),
         Step::Mark { .. } | Step::Sequences => None,
     }

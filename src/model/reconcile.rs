@@ -4,8 +4,12 @@
 //! in no file of the tree, and *edited* ones, applied with other content. Pure: which rows there are and what texts are
 //! kept is read elsewhere, and whether any of it may be done is the guard's to say.
 
+mod files;
+
+pub use files::{Absent, Made, Remove, absent, removals};
+
 use crate::model::checksum::Checksum;
-use crate::model::plan::{Applied, History, Reason};
+use crate::model::plan::{Applied, FileKind, History, Reason};
 use crate::model::script::Script;
 use crate::model::sources::Sources;
 use crate::model::sql;
@@ -36,6 +40,8 @@ pub struct TakeBack {
     pub reason: Reason,
     /// The tables that its up part made: what loads rows into them is to run again.
     pub tables: BTreeSet<String>,
+    /// Views of repeatable files, by file: where they stand in the way they go, and their files make them again.
+    pub views: Vec<(String, Made)>,
 }
 
 impl TakeBack {
@@ -65,6 +71,8 @@ pub struct Stuck {
 /// How a database comes back to the tree.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Way {
+    /// Repeatable files that the tree does not have.
+    pub remove: Vec<Remove>,
     /// The last applied first.
     pub back: Vec<TakeBack>,
     /// Versions of files that were edited without a change to what they run: only their rows are written anew.
@@ -76,7 +84,7 @@ pub struct Way {
 impl Way {
     /// Nothing sets the database apart, or nothing can be done about it.
     pub fn is_empty(&self) -> bool {
-        self.back.is_empty() && self.record.is_empty()
+        self.back.is_empty() && self.record.is_empty() && self.remove.is_empty()
     }
 
     /// Whether an edited migration cannot be brought to its new content this way. What is in no file stands in nobody's way.
@@ -89,6 +97,9 @@ impl Way {
         let gone: BTreeSet<&Version> = self.back.iter().map(|back| &back.row.version).collect();
         let mut after = history.clone();
         after.applied.retain(|row| !gone.contains(&row.version));
+        for removed in &self.remove {
+            after.files.remove(&(FileKind::Repeatable, removed.name.clone()));
+        }
         for row in after.applied.iter_mut().filter(|row| self.record.contains(&row.version)) {
             if let Some(checksum) = checksum_of(sources, &row.version) {
                 row.checksum = checksum;
@@ -134,8 +145,9 @@ pub fn needed(sources: &Sources, history: &History) -> Vec<Version> {
 
 /// Finds the way back to the tree. Phantoms go; edited migrations go and come again with their new content, and with them
 /// those of later versions that name an object of theirs, since the order in which they run then matters.
-pub fn way(sources: &Sources, history: &History, texts: &Texts) -> Way {
-    let mut way = Way::default();
+pub fn way(sources: &Sources, history: &History, texts: &Texts, absent: &Absent) -> Way {
+    let mut way = Way { remove: removals(sources, absent), ..Way::default() };
+    let views = files::views(sources);
     let mut reasons: BTreeMap<&Version, Reason> = BTreeMap::new();
     for row in phantoms(sources, history) {
         reasons.insert(&row.version, Reason::Phantom);
@@ -156,7 +168,7 @@ pub fn way(sources: &Sources, history: &History, texts: &Texts) -> Way {
     for row in history.applied.iter().rev() {
         let Some(reason) = reasons.get(&row.version).copied() else { continue };
         match take_back(row, texts.get(&row.version), reason) {
-            Ok(back) => way.back.push(back),
+            Ok(back) => way.back.push(TakeBack { views: views.clone(), ..back }),
             Err(why) => way.stuck.push(Stuck { row: row.clone(), reason, why }),
         }
     }
@@ -213,7 +225,7 @@ fn take_back(row: &Applied, kept: Option<&Kept>, reason: Reason) -> Result<TakeB
         return Err("its down part holds no statement");
     }
     let tables = kept.and_then(|kept| kept.up.as_deref()).map(made_tables).unwrap_or_default();
-    Ok(TakeBack { row: row.clone(), down, reason, tables })
+    Ok(TakeBack { row: row.clone(), down, reason, tables, views: Vec::new() })
 }
 
 /// Whether two texts run the same statements; comments around them do not count.

@@ -25,7 +25,12 @@ pub fn plan(plan: &Plan) -> Result<()> {
         Step::Migration { migration, .. } => script(&migration.up, migration.runs_in_transaction()).err(),
         Step::File { file, .. } => script(&file.script, true).err(),
         Step::TakeBack(back) => script(&back.down, back.runs_in_transaction()).err(),
-        Step::Mark { .. } | Step::Baseline { .. } | Step::Record(_) | Step::Sequences | Step::Check { .. } => None,
+        Step::Mark { .. }
+        | Step::Baseline { .. }
+        | Step::Record(_)
+        | Step::Remove(_)
+        | Step::Sequences
+        | Step::Check { .. } => None,
     });
     Error::all(faults.map(|fault| fault.help("nothing was run."))).map_or(Ok(()), Err)
 }

@@ -182,6 +182,46 @@ fn what_runs_in_no_transaction_is_taken_back_by_statement() {
     assert_eq!(db.psql("SELECT count(*) FROM dbbuild.statement"), "0");
 }
 
+#[test]
+fn views_of_repeatable_files_stand_in_nobodys_way() {
+    let Some(server) = server(15) else { return };
+    let db = server.fresh_database();
+    let view = |columns: &str| format!("DROP VIEW IF EXISTS all_a;\nCREATE VIEW all_a AS SELECT {columns} FROM a;\n");
+    let world = project(&db, "");
+    world.write("db/repeatable/all_a.sql", view("id"));
+    world.dbbuild(&[]).ok();
+    commit(&world, "view");
+    world.git(&["checkout", "-q", "-b", "side"]).ok();
+    world.write("db/migrations/2_b.sql", TWO).write("db/repeatable/all_a.sql", view("id, note"));
+    world.write("db/repeatable/notes.sql", "CREATE OR REPLACE VIEW notes AS SELECT note FROM a;\n");
+    world.write(
+        "db/repeatable/on_notes.sql",
+        "-- dbbuild:after notes.sql\nCREATE OR REPLACE VIEW on_notes AS SELECT * FROM notes;\n",
+    );
+    world.dbbuild(&["build", "--no-baseline"]).ok();
+    commit(&world, "two");
+    let told = world.git(&["checkout", "-q", "main"]);
+    told.ok().says("the repeatable file notes.sql").says("2_b (of branch side)");
+    world
+        .dbbuild(&["plan", "--take-back"])
+        .ok()
+        .says("remove notes.sql, on_notes.sql (in no file here, 2 statements)")
+        .says("take-back 2_b");
+
+    // With status 0 the database is the baseline's again.
+    let built = world.dbbuild(&["build", "--take-back"]);
+    built
+        .ok()
+        .says("dropped what the repeatable file notes.sql made")
+        .says("took back 2_b")
+        .says("ran 1 repeatable file");
+    assert_eq!(db.psql("SELECT string_agg(name, ' ') FROM dbbuild.file WHERE kind = 'repeatable'"), "all_a.sql");
+    assert_eq!((has(&db, "all_a"), has(&db, "notes"), has(&db, "on_notes")), (true, false, false));
+    world.git(&["checkout", "-q", "side"]).ok();
+    world.dbbuild(&["build", "--no-baseline"]).ok().says("ran 3 repeatable files");
+    assert!(has(&db, "on_notes"));
+}
+
 /// The name of the current branch's database, from its address.
 fn current(world: &World) -> String {
     let url = world.dbbuild(&["env", "url"]).ok().stdout.clone();

@@ -16,6 +16,7 @@ use crate::engine::{drift, files, upstream};
 use crate::error::{Error, Result};
 use crate::model::plan::FileKind;
 use crate::model::published::Base;
+use crate::model::reconcile::Absent;
 use crate::model::sources::Sources;
 
 mod decide;
@@ -107,7 +108,7 @@ pub async fn build_local(
     target: &Target,
     session: Session,
     context: &Context,
-    take_back: bool,
+    take_back: Option<Absent>,
 ) -> Result<Outcome> {
     let sink = |event: Event| match event {
         Event::Note(text) => context.output.note(&text),
@@ -228,6 +229,7 @@ fn report(
 pub fn describe(out: &crate::cli::output::Output, report: &Report) {
     report.notes.iter().for_each(|note| out.note(note));
     const SHOWN: usize = 20;
+    report.removed.iter().for_each(|name| out.line(&format!("dropped what the repeatable file {name} made")));
     report.taken_back.iter().for_each(|label| out.line(&format!("took back {label}")));
     report.recorded.iter().for_each(|path| out.line(&format!("recorded {path}: its statements are those that ran")));
     for (path, how) in report.migrations.iter().take(SHOWN) {
@@ -260,7 +262,7 @@ pub fn report_json(report: &Report) -> serde_json::Value {
     let files: Vec<_> =
         report.files.iter().map(|(kind, path)| serde_json::json!({ "kind": kind.as_str(), "path": path })).collect();
     serde_json::json!({
-        "taken_back": report.taken_back, "recorded": report.recorded, "migrations": migrations, "files": files,
+        "removed": report.removed, "taken_back": report.taken_back, "recorded": report.recorded, "migrations": migrations, "files": files,
         "checks": report.checks, "notes": report.notes,
     })
 }

@@ -4,14 +4,15 @@ use crate::cli::{Context, Done};
 use crate::engine::cache::Kind;
 use crate::engine::history::Found;
 use crate::engine::project::Project;
+use crate::engine::session::Session;
 use crate::engine::sizes;
-use crate::engine::switch::judge_edits;
+use crate::engine::switch;
 use crate::engine::target::{Start, Target};
 use crate::engine::upgrade::{Job, Work, plan_for, texts_for};
 use crate::error::Result;
 use crate::model::guard::{self, Action};
 use crate::model::preview::{self, Preview, StepView};
-use crate::model::reconcile::{self, Texts};
+use crate::model::reconcile::{Absent, Texts};
 use crate::model::review;
 use crate::model::sources::Sources;
 use std::collections::BTreeMap;
@@ -45,7 +46,8 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         (false, true) => Job::Apply,
         (false, false) => {
             let wanted = args.take_back || project.config.hooks.auto;
-            Job::Build { take_back: takes_back(&project, &sources, &found, &target, wanted)? }
+            let looked = (session.as_ref(), &found);
+            Job::Build { take_back: takes_back(&project, &sources, &target, looked, wanted).await? }
         }
     };
     let work = Work {
@@ -79,14 +81,21 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     cleared.map(|_| Done::Well)
 }
 
-/// Whether a build would take back: edited migrations as soon as somebody agrees, phantoms where that is wanted.
-fn takes_back(project: &Project, sources: &Sources, found: &Found, target: &Target, wanted: bool) -> Result<bool> {
-    let edited: Vec<_> = reconcile::edited(sources, &found.history).into_iter().cloned().collect();
+/// What a build would take back: edited migrations as soon as somebody agrees, what is in no file where that is wanted.
+async fn takes_back(
+    project: &Project,
+    sources: &Sources,
+    target: &Target,
+    looked: (Option<&Session>, &Found),
+    wanted: bool,
+) -> Result<Option<Absent>> {
+    let (Some(session), found) = looked else { return Ok(None) };
     if guard::judge(Action::TakeBack, &found.facts, &target.selected).is_err() {
-        return Ok(false);
+        return Ok(None);
     }
-    judge_edits(project, sources, &edited)?;
-    Ok(wanted || !edited.is_empty())
+    let survey = switch::survey(project, sources, target, session, found).await?;
+    switch::judge_edits(project, sources, &survey.edited)?;
+    Ok((wanted || !survey.edited.is_empty()).then_some(survey.absent))
 }
 
 fn show(context: &Context, preview: &Preview, empty: bool) {

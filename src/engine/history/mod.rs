@@ -165,6 +165,11 @@ pub fn remove_migration(row: &Applied) -> String {
     )
 }
 
+/// Forgets that a file ran.
+pub fn remove_file(kind: FileKind, name: &str) -> String {
+    format!("DELETE FROM dbbuild.file WHERE kind = '{}' AND name = {}", kind.as_str(), literal(name))
+}
+
 /// How many migrations are applied.
 ///
 /// # Errors

@@ -15,6 +15,7 @@ mod settle;
 mod watch;
 mod worker;
 
+pub use back::{DEPENDENTS, drop_all, drop_views};
 pub use check::{CheckFailure, run_check};
 pub use load::load_baseline;
 pub use message::Unit;
@@ -58,6 +59,8 @@ pub type Sink<'a> = &'a (dyn Fn(Event) + Send + Sync);
 pub struct Report {
     /// Migrations that were taken back, as `VERSION_name`, in the order in which that was done.
     pub taken_back: Vec<String>,
+    /// Names of repeatable files whose objects were dropped.
+    pub removed: Vec<String>,
     /// Paths of migrations whose rows alone were written anew.
     pub recorded: Vec<String>,
     /// Paths of migrations that were applied, with how, where that is worth saying.
@@ -163,6 +166,11 @@ async fn run_step(
             worker.execute(&history::write_mark(&mark)).await
         }
         Step::Baseline { path, text } => load_baseline(worker, path, text).await,
+        Step::Remove(files) => {
+            worker.remove_files(files).await?;
+            report.removed.extend(files.iter().map(|file| file.name.clone()));
+            Ok(())
+        }
         Step::TakeBack(back) => {
             worker.take_back(back).await?;
             report.taken_back.push(back.label());

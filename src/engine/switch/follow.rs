@@ -106,8 +106,9 @@ fn tell(
     let mut notes = Vec::new();
     let database = target.describe();
     let list = |names: Vec<String>| names.join(", ");
-    if !survey.phantoms.is_empty() {
-        let names = list(survey.phantoms.iter().map(super::Phantom::describe).collect());
+    let strange = survey.strange();
+    if !strange.is_empty() {
+        let names = list(strange);
         notes.push(format!(
             "applied on {database}, but in no file here: {names}; `{program} build --take-back` takes back what has a down part"
         ));
@@ -152,15 +153,16 @@ async fn bring(
     let take_back = match rehearse(target, &project.config, &survey.way, sink).await {
         Ok(losses) => {
             notes.extend(loss_note(&losses));
-            true
+            Some(survey.absent.clone())
         }
         // What is missing can still be applied.
         Err(e) if survey.edited.is_empty() => {
             notes.push(format!("nothing was taken back: {e}; `dbbuild reset` builds anew"));
-            false
+            None
         }
         Err(e) => return Err(e),
     };
+    let took = take_back.is_some();
     let work = Work {
         config: &project.config,
         sources,
@@ -172,7 +174,7 @@ async fn bring(
     };
     let outcome = upgrade::run(&work, target, session).await?;
     let known = prove::remembered(&project.cache, &prove::inputs(&project.config, sources)).is_some();
-    if known && survey.phantoms.len() == outcome.report.taken_back.len() {
+    if known && took && survey.way.stuck.is_empty() {
         let found = drift::find(project, sources, target, &outcome.session).await?;
         if !found.is_empty() {
             return Err(drift::error(&target.describe(), &project.config.paths.baseline, &found));

@@ -1,13 +1,13 @@
 //! What would be lost: found by running the down parts in a transaction that is rolled back, since the text of a down part
 //! does not say which rows go with what it drops.
 
-use crate::engine::runner::{Sink, Worker, WorkerOptions};
+use crate::engine::runner::{DEPENDENTS, Sink, Worker, WorkerOptions, drop_all, drop_views};
 use crate::engine::session::Session;
 use crate::engine::target::Target;
 use crate::engine::{history::Author, session};
 use crate::error::{Error, Result};
 use crate::model::config::Config;
-use crate::model::reconcile::Way;
+use crate::model::reconcile::{Made, Way};
 use std::collections::BTreeMap;
 
 /// Rows are counted up to here: beyond it the exact number helps nobody.
@@ -67,6 +67,7 @@ struct Look {
 pub async fn rehearse(target: &Target, config: &Config, way: &Way, sink: Sink<'_>) -> Result<Losses> {
     let mut losses = Losses::default();
     if way.back.is_empty() {
+        // What a repeatable file made holds no rows of its own.
         return Ok(losses);
     }
     let session = session::connect(&target.settings, &session::ConnectOptions::default()).await?;
@@ -75,13 +76,22 @@ pub async fn rehearse(target: &Target, config: &Config, way: &Way, sink: Sink<'_
     let session = worker.session();
     session.simple(&format!("BEGIN; SET LOCAL lock_timeout = {}", config.lock.timeout.as_millis())).await?;
     let before = look(session).await?;
+    let objects: Vec<Made> = way.remove.iter().flat_map(|file| file.objects.clone()).collect();
+    session.simple(&drop_all(&objects, false, &[])).await?;
     for back in &way.back {
         if !back.runs_in_transaction() {
             losses.unknown.push(format!("what else {} made, whose down part runs in no transaction", back.label()));
             break;
         }
         let body = back.down.body()?;
-        if let Err(failure) = worker.run_inside(&back.down, &body).await? {
+        session.simple("SAVEPOINT before_down").await?;
+        let mut outcome = worker.run_inside(&back.down, &body).await?;
+        if matches!(&outcome, Err(failure) if failure.code() == Some(DEPENDENTS)) {
+            session.simple("ROLLBACK TO SAVEPOINT before_down").await?;
+            session.simple(&drop_views(back)).await?;
+            outcome = worker.run_inside(&back.down, &body).await?;
+        }
+        if let Err(failure) = outcome {
             worker.clean_up().await?;
             return Err(failure_of(&back.label(), &failure));
         }

@@ -21,8 +21,8 @@ use crate::engine::target::Target;
 use crate::engine::upstream;
 use crate::error::{Error, Location, Result};
 use crate::model::guard::{self, Action};
-use crate::model::plan::{Applied, Reason, short};
-use crate::model::reconcile::{self, Stuck, Way};
+use crate::model::plan::{Applied, FileKind, History, Reason, short};
+use crate::model::reconcile::{self, Absent, Stuck, Way};
 use crate::model::sources::Sources;
 
 /// How a database stands to the tree.
@@ -32,6 +32,8 @@ pub struct Survey {
     pub phantoms: Vec<Phantom>,
     /// Applied with other content than the files have.
     pub edited: Vec<Applied>,
+    /// The texts of repeatable files that the tree does not have, and whose objects are still there.
+    pub absent: Absent,
     /// How it comes back to the tree.
     pub way: Way,
 }
@@ -55,7 +57,13 @@ impl Phantom {
 impl Survey {
     /// Whether the database has nothing but what the tree has.
     pub fn is_clean(&self) -> bool {
-        self.phantoms.is_empty() && self.edited.is_empty()
+        self.phantoms.is_empty() && self.edited.is_empty() && self.absent.is_empty()
+    }
+
+    /// What the tree does not have, in words.
+    pub fn strange(&self) -> Vec<String> {
+        let files = self.absent.keys().map(|name| format!("the repeatable file {name}"));
+        self.phantoms.iter().map(Phantom::describe).chain(files).collect()
     }
 
     /// What cannot be taken back, in clauses; only what blocks the way of an edit, where anything does.
@@ -80,7 +88,8 @@ pub async fn survey(
 ) -> Result<Survey> {
     let phantoms = reconcile::phantoms(sources, &found.history);
     let edited = reconcile::edited(sources, &found.history);
-    if phantoms.is_empty() && edited.is_empty() {
+    let absent = absent_files(project, sources, session, &found.history).await?;
+    if phantoms.is_empty() && edited.is_empty() && absent.is_empty() {
         return Ok(Survey::default());
     }
     let refs = Refs::of(project);
@@ -88,13 +97,41 @@ pub async fn survey(
     let mut survey = Survey {
         phantoms: phantoms.iter().map(phantom).collect(),
         edited: edited.into_iter().cloned().collect(),
+        absent,
         way: Way::default(),
     };
     if guard::judge(Action::TakeBack, &found.facts, &target.selected).is_ok() {
         let texts = history::texts(session, &reconcile::needed(sources, &found.history)).await?;
-        survey.way = reconcile::way(sources, &found.history, &texts);
+        survey.way = reconcile::way(sources, &found.history, &texts, &survey.absent);
     }
     Ok(survey)
+}
+
+/// The texts, as git has them, of repeatable files that ran here and that the tree does not have, where something that they
+/// made is still there. A file that was removed with a migration that drops its objects has left nothing.
+async fn absent_files(project: &Project, sources: &Sources, session: &Session, history: &History) -> Result<Absent> {
+    let names = reconcile::absent(sources, history);
+    if names.is_empty() {
+        return Ok(Absent::new());
+    }
+    let refs = Refs::of(project);
+    let mut texts = Absent::new();
+    for name in names {
+        let Some(checksum) = history.files.get(&(FileKind::Repeatable, name.to_owned())) else { continue };
+        let path = format!("{}/{name}", project.config.paths.repeatable);
+        let Some(text) = refs.text_of(&path, checksum) else { continue };
+        let one = Absent::from([(name.to_owned(), text)]);
+        for made in reconcile::removals(sources, &one).iter().flat_map(|file| &file.objects) {
+            let look = if made.kind.ends_with("view") { "to_regclass" } else { "to_regproc" };
+            let sql = format!("SELECT pg_catalog.{look}({}) IS NOT NULL", history::literal(&made.name));
+            let there = session.query_rows(&sql).await?;
+            if there.first().and_then(|row| row.first()).and_then(Option::as_deref) == Some("t") {
+                texts.extend(one);
+                break;
+            }
+        }
+    }
+    Ok(texts)
 }
 
 /// Edited migrations must not be published: what others have applied cannot be edited. A file that is as upstream has it

@@ -2,9 +2,14 @@
 
 use crate::engine::git::Program;
 use crate::engine::project::Project;
+use crate::model::checksum::Checksum;
+use crate::model::migration::normalise;
 use crate::model::plan::Applied;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+/// Commits in which an older text of a file is looked for.
+const VERSIONS: usize = 200;
 /// Branches that are named one by one.
 const NAMED: usize = 5;
 
@@ -101,6 +106,17 @@ impl Refs {
     fn has(&self, tip: &str, pattern: &str) -> bool {
         // `ls-tree` knows no patterns; a search for any line in the tree does.
         self.text(&["grep", "--name-only", "-e", "", tip, "--", pattern]).is_some()
+    }
+
+    /// The text of a file as it was in some commit, by its checksum.
+    pub fn text_of(&self, path: &str, checksum: &Checksum) -> Option<Arc<str>> {
+        let most = format!("--max-count={VERSIONS}");
+        let commits = self.text(&["log", "--all", "--format=%H", &most, "--", path])?;
+        commits.lines().find_map(|commit| {
+            let bytes = self.git.as_ref()?.bytes(&["show", &format!("{commit}:./{path}")], None).ok()?;
+            let text = normalise(path, &bytes).ok()?;
+            (Checksum::of_text(&text) == *checksum).then(|| Arc::from(&*text))
+        })
     }
 
     /// Whether a file differs from what HEAD has.

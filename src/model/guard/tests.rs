@@ -500,7 +500,13 @@ fn a_plan_that_takes_back_is_judged_as_one() {
         has_text: true,
     };
     let down = Script::of_file("a", "DROP TABLE a;");
-    let back = crate::model::reconcile::TakeBack { row, down, reason: Reason::Phantom, tables: Default::default() };
+    let back = crate::model::reconcile::TakeBack {
+        row,
+        down,
+        reason: Reason::Phantom,
+        tables: Default::default(),
+        views: Vec::new(),
+    };
     let mut cleared = 0;
     for case in Case::all() {
         let plan = plan_of(Purpose::Migrate, vec![Step::TakeBack(Box::new(back.clone()))]);

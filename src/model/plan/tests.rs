@@ -108,7 +108,7 @@ fn after(plan: &Plan, mut history: History) -> History {
                 history.files.insert((*kind, file.name.clone()), file.checksum);
             }
             Step::TakeBack(back) => history.applied.retain(|row| row.version != back.row.version),
-            Step::Record(_) => unreachable!("nothing here is edited beside its statements"),
+            Step::Record(_) | Step::Remove(_) => unreachable!("no plan here has one"),
             Step::Mark { .. } | Step::Baseline { .. } | Step::Sequences | Step::Check { .. } => {}
         }
     }
@@ -122,6 +122,7 @@ fn words(plan: &Plan) -> Vec<String> {
         Step::Mark { environment, protected: false } => format!("mark {environment}"),
         Step::Baseline { path, text } => format!("baseline {path} {text}"),
         Step::TakeBack(back) => format!("take back {}", back.label()),
+        Step::Remove(files) => format!("remove {}", files.len()),
         Step::Record(migration) => format!("record {}", migration.label()),
         Step::Migration { migration, reason } => format!("{} {}", migration.label(), reason.as_str()),
         Step::File { kind, file, reason } => format!("{} {} {}", kind.as_str(), file.name, reason.as_str()),

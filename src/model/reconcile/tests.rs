@@ -49,7 +49,7 @@ fn file(up: &str, down: &str) -> String {
 /// "label reason" of what goes back, and "label: why" of what cannot.
 fn outcome(files: &[(&str, &str)], ran: &[Ran<'_>]) -> (Vec<String>, Vec<String>) {
     let (history, texts) = applied(ran);
-    let way = way(&sources(files), &history, &texts);
+    let way = way(&sources(files), &history, &texts, &Absent::new());
     let back = way.back.iter().map(|back| format!("{} {}", back.label(), back.reason.as_str())).collect();
     let stuck = way.stuck.iter().map(|stuck| format!("{}_{}: {}", stuck.row.version, stuck.row.name, stuck.why));
     (back, stuck.collect())
@@ -82,7 +82,7 @@ fn what_cannot_be_taken_back_says_why() {
     );
     let (mut history, texts) = applied(&[("2_b", B, Some("DROP TABLE b;"))]);
     history.applied[0].complete = false;
-    let found = way(&sources(&files), &history, &texts);
+    let found = way(&sources(&files), &history, &texts, &Absent::new());
     assert_eq!(found.stuck[0].why, "it was interrupted half-way");
     assert!(!found.is_blocked(), "a phantom stands in nobody's way");
 }
@@ -144,7 +144,7 @@ fn an_edit_beside_the_statements_only_rewrites_the_row() {
     let (history, texts) = applied(&[("1_a", A, None), ("2_b", B, None)]);
     let commented = format!("-- why\n{B} -- and how\n");
     let tree = sources(&[("migrations/1_a.sql", A), ("migrations/2_b.sql", &commented)]);
-    let found = way(&tree, &history, &texts);
+    let found = way(&tree, &history, &texts, &Absent::new());
     assert_eq!((found.back.len(), found.stuck.len()), (0, 0));
     assert_eq!(found.record, [Version::parse("2").unwrap()]);
     let plan = plan::plan_back(&tree, &history, &options(), &found).unwrap();
@@ -186,7 +186,7 @@ fn the_plan_takes_back_first_and_runs_again_what_fills_tables_made_anew() {
     {
         history.files.insert((kind, file.name.clone()), file.checksum);
     }
-    let found = way(&tree, &history, &texts);
+    let found = way(&tree, &history, &texts, &Absent::new());
     let plan = plan::plan_back(&tree, &history, &options(), &found).unwrap();
     let words: Vec<String> = plan
         .steps
@@ -214,4 +214,25 @@ fn names_are_found_as_words_wherever_they_stand() {
     for text in ["SELECT * FROM orders", "reorder", "two, words", ""] {
         assert!(!mentions(text, &names), "{text}");
     }
+}
+
+#[test]
+fn objects_of_files_that_are_not_here_go_unless_another_file_makes_them() {
+    let tree = sources(&[
+        ("migrations/1_a.sql", A),
+        ("repeatable/here.sql", "CREATE OR REPLACE VIEW moved AS SELECT 1; CREATE FUNCTION f() RETURNS int RETURN 1;"),
+    ]);
+    let text = "DROP VIEW IF EXISTS x.old;\nCREATE VIEW x.old AS SELECT 1;\nCREATE VIEW moved AS SELECT 2;\n\
+        CREATE MATERIALIZED VIEW kept AS SELECT 1;\nGRANT SELECT ON kept TO PUBLIC;\nCREATE TABLE t ();";
+    let (mut history, _) = applied(&[("1_a", A, None)]);
+    history.files.insert((FileKind::Repeatable, "gone.sql".to_owned()), Checksum::of_text(text));
+    history.files.insert((FileKind::TestData, "default/gone.sql".to_owned()), Checksum::of_text(text));
+    assert_eq!(absent(&tree, &history), ["gone.sql"]);
+    let texts = Absent::from([("gone.sql".to_owned(), Arc::from(text))]);
+    let found = way(&tree, &history, &Texts::new(), &texts);
+    let drops: Vec<String> = found.remove[0].objects.iter().map(Made::drop_statement).collect();
+    assert_eq!(drops, ["DROP VIEW IF EXISTS x.old", "DROP MATERIALIZED VIEW IF EXISTS kept"]);
+    assert!(!found.history_after(&history, &tree).files.contains_key(&(FileKind::Repeatable, "gone.sql".to_owned())));
+    let views = files::views(&tree);
+    assert_eq!(views, [("here.sql".to_owned(), Made { kind: "view", name: "moved".to_owned() })]);
 }

@@ -11,7 +11,7 @@ use crate::engine::switch::{self, Losses, Survey};
 use crate::engine::target::Target;
 use crate::error::{Error, Result};
 use crate::model::guard::{self, Action};
-use crate::model::reconcile::Way;
+use crate::model::reconcile::{Absent, Way};
 use crate::model::sources::Sources;
 
 /// What was decided.
@@ -19,7 +19,7 @@ pub(super) struct Decided {
     /// The connection to go on with.
     pub session: Session,
     /// Take back what the files do not have, and edited migrations.
-    pub take_back: bool,
+    pub take_back: Option<Absent>,
     /// The database was dropped and made again, so that all of it is built anew.
     pub rebuilt: bool,
     /// Migrations that stay though the files do not have them.
@@ -43,29 +43,29 @@ pub(super) async fn decide(
     let wanted = asked || project.config.hooks.auto;
     let going = |session, take_back, phantoms| Decided { session, take_back, rebuilt: false, phantoms };
     if survey.is_clean() {
-        return Ok(going(session, false, Vec::new()));
+        return Ok(going(session, None, Vec::new()));
     }
     if let Err(refusal) = guard::judge(Action::TakeBack, &found.facts, &target.selected) {
         // Asked for by an option it is refused; otherwise the plan says what it says of any such database.
-        return if asked { Err(refusal) } else { Ok(going(session, false, Vec::new())) };
+        return if asked { Err(refusal) } else { Ok(going(session, None, Vec::new())) };
     }
     switch::judge_edits(project, sources, &survey.edited)?;
     if survey.way.is_blocked() {
         return rebuild(context, project, sources, target, session, &survey, None).await;
     }
     if survey.edited.is_empty() && !wanted {
-        let phantoms: Vec<String> = survey.phantoms.iter().map(switch::Phantom::describe).collect();
+        let phantoms: Vec<String> = survey.strange();
         context
             .output
             .note(&format!("in no file here: {}; `dbbuild build --take-back` takes back", phantoms.join(", ")));
-        return Ok(going(session, false, phantoms));
+        return Ok(going(session, None, phantoms));
     }
     let losses = match switch::rehearse(target, &project.config, &survey.way, &|_: Event| {}).await {
         Ok(losses) => losses,
         Err(e) if asked && survey.edited.is_empty() => return Err(e),
         Err(e) if survey.edited.is_empty() => {
             context.output.note(&format!("nothing was taken back: {e}; `dbbuild reset` builds anew"));
-            return Ok(going(session, false, survey.phantoms.iter().map(switch::Phantom::describe).collect()));
+            return Ok(going(session, None, survey.strange()));
         }
         Err(e) => return rebuild(context, project, sources, target, session, &survey, Some(e)).await,
     };
@@ -76,7 +76,7 @@ pub(super) async fn decide(
         context.output.note(&format!("taking back loses: {}", losses.lines().join("; ")));
     }
     let left = survey.way.stuck.iter().map(|stuck| format!("{}_{}", stuck.row.version, stuck.row.name));
-    Ok(going(session, true, left.collect()))
+    Ok(going(session, Some(survey.absent), left.collect()))
 }
 
 /// Rows alone are written anew without a question.
@@ -122,5 +122,5 @@ async fn rebuild(
     session.close().await;
     drop_guarded(context, target, Action::Reset).await?;
     let (session, _) = target.open(&project.config).await?;
-    Ok(Decided { session, take_back: false, rebuilt: true, phantoms: Vec::new() })
+    Ok(Decided { session, take_back: None, rebuilt: true, phantoms: Vec::new() })
 }
