@@ -66,7 +66,7 @@
 //! - `src/model/review.rs`: what can be said against scripts before anything runs.
 //! - `src/model/reconcile.rs`: what a database has that the tree has not, and the way back.
 //! - `src/model/branch.rs`: the name of a branch's own database.
-//! - `src/model/plan.rs`: what a run executes, in order; `src/model/preview.rs`: the same as people and JSON see it.
+//! - `src/model/plan/`, `src/model/plan.rs`: what a run executes, in order; `src/model/preview.rs`: the same as people and JSON see it.
 //! - `src/model/baseline/`: the baseline's text: dumps taken apart, normalised, ordered, compared, rendered.
 //! - `src/model/catalog/`: what a database consists of, and what differs between two.
 //! - `src/model/changelog.rs`: what changed between two baselines, as people read it.
@@ -96,6 +96,7 @@
 //! - `src/engine/sizes.rs`: estimated sizes of tables.
 //! - `src/engine/past.rs`: the commits that changed the baseline, and what each made of an object.
 //! - `src/engine/hooks/`: installing the scripts of `hooks/` beside existing ones; other programs that run hooks.
+//! - `src/engine/merge/`: the merge driver: the sources of three versions found, merged, and their baseline made.
 //!
 //! The user, in [`cli`] (`src/cli/mod.rs`):
 //!

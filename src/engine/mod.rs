@@ -9,6 +9,7 @@ pub mod git;
 pub mod history;
 pub mod hooks;
 pub mod lock;
+pub mod merge;
 pub mod past;
 pub mod project;
 pub mod prove;

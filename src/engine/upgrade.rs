@@ -8,7 +8,7 @@ use crate::engine::target::Target;
 use crate::error::{Error, Result};
 use crate::model::baseline::{Baseline, inputs_of};
 use crate::model::checksum::Checksum;
-use crate::model::config::Config;
+use crate::model::config::{Config, Order};
 use crate::model::guard::{self, Action, Cleared, Standing};
 use crate::model::migration::Migration;
 use crate::model::plan::{self, FileKind, History, Plan, PlanOptions, Purpose, Step};
@@ -89,7 +89,13 @@ pub fn plan_for(work: &Work<'_>, target: &Target, found: &Found, texts: &Texts) 
             let way = reconcile::way(work.sources, &found.history, texts, absent);
             plan::plan_back(work.sources, &found.history, &options, &way)
         }
-        Job::Build { .. } | Job::Apply => plan::plan(work.sources, &found.history, &options),
+        Job::Build { .. } | Job::Apply => {
+            let plan = plan::plan(work.sources, &found.history, &options)?;
+            if work.config.env.get(&selected.name).is_some_and(|env| env.order == Order::Strict) {
+                plan::in_order(&plan, &found.history)?;
+            }
+            Ok(plan)
+        }
         Job::Seed(sets) => {
             let mut seed = plan::plan_seed(work.sources, &found.history, &selected.name, sets)?;
             if unmarked {

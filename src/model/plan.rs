@@ -2,6 +2,10 @@
 //!
 //! Pure: made from the sources and what the version table says, without a look at the database itself.
 
+mod order;
+
+pub use order::in_order;
+
 use crate::error::{Error, Location, Result};
 use crate::model::checksum::Checksum;
 use crate::model::guard::Action;

@@ -3,6 +3,7 @@
 use super::build::{published, remember_verdict, write};
 use crate::cli::output::count;
 use crate::cli::{Context, Done};
+use crate::engine::merge;
 use crate::engine::prove::{self, Goal, Request};
 use crate::error::Result;
 
@@ -16,7 +17,8 @@ pub struct Args {}
 /// The sources do not replay, or a rule is broken: the old file stands as it was.
 pub async fn run(context: &Context, _: Args) -> Result<Done> {
     let project = context.project()?;
-    let sources = project.sources()?;
+    let mut sources = project.sources()?;
+    let conflict = merge::solved(&project, &mut sources);
     let path = &project.config.paths.baseline;
     let base = published(&project, &|note| context.output.note(&note));
     let progress = context.progress("migrations", sources.migrations.len());
@@ -34,7 +36,7 @@ pub async fn run(context: &Context, _: Args) -> Result<Done> {
     progress.end();
     let proof = proof?;
     proof.notes.iter().for_each(|note| context.output.note(note));
-    let unchanged = sources.baseline.as_ref().is_some_and(|old| **old == *proof.baseline.as_bytes());
+    let unchanged = !conflict && sources.baseline.as_ref().is_some_and(|old| **old == *proof.baseline.as_bytes());
     if !unchanged {
         write(&project, &proof.baseline)?;
     }
@@ -47,6 +49,9 @@ pub async fn run(context: &Context, _: Args) -> Result<Done> {
         count(sources.migrations.len(), "migration"),
         proof.baseline.len()
     ));
+    if conflict {
+        context.output.line(&format!("its merge conflict is solved: `git add {path}`"));
+    }
     context.output.json(&serde_json::json!({ "path": path, "changed": !unchanged, "notes": proof.notes }));
     Ok(Done::Well)
 }

@@ -12,7 +12,7 @@ use crate::engine::switch::branch;
 use crate::engine::target::{Start, Target};
 use crate::engine::upgrade::{self, Job, Outcome, Work};
 use crate::engine::verdict::Judgement;
-use crate::engine::{drift, files, upstream};
+use crate::engine::{drift, files, merge, upstream};
 use crate::error::{Error, Result};
 use crate::model::plan::FileKind;
 use crate::model::published::Base;
@@ -40,6 +40,8 @@ enum Baseline {
     Proved,
     /// It was made anew.
     Written,
+    /// It was in conflict and made anew.
+    Solved,
     /// It was left alone.
     Skipped,
 }
@@ -137,6 +139,9 @@ async fn regenerate(project: &Project, sources: &Sources, sink: &(dyn Fn(Event) 
         return Ok(Baseline::Fresh);
     }
     let path = &config.paths.baseline;
+    let mut sources = sources.clone();
+    let conflict = merge::solved(project, &mut sources);
+    let sources = &sources;
     let goal = if claims { Goal::Compare } else { Goal::Generate };
     let base = published(project, &|note| sink(Event::Note(note)));
     let base = base.as_ref();
@@ -144,14 +149,18 @@ async fn regenerate(project: &Project, sources: &Sources, sink: &(dyn Fn(Event) 
         Request { config, sources, base, baseline_path: path, goal, cache: &project.cache, reuse: true, sink };
     let proof = prove::prove(&request).await?;
     proof.notes.iter().for_each(|note| sink(Event::Note(note.clone())));
-    let unchanged = sources.baseline.as_ref().is_some_and(|old| **old == *proof.baseline.as_bytes());
+    let unchanged = !conflict && sources.baseline.as_ref().is_some_and(|old| **old == *proof.baseline.as_bytes());
     if !unchanged {
         write(project, &proof.baseline)?;
     }
     if proof.complete {
         remember_verdict(project, &proof.baseline)?;
     }
-    Ok(if unchanged { Baseline::Proved } else { Baseline::Written })
+    Ok(match (unchanged, conflict) {
+        (true, _) => Baseline::Proved,
+        (false, true) => Baseline::Solved,
+        (false, false) => Baseline::Written,
+    })
 }
 
 /// Writes the baseline: the old file or the new one, never a part.
@@ -219,6 +228,9 @@ fn report(
         Baseline::Fresh => out.line(&format!("{path} is fresh")),
         Baseline::Proved => out.line(&format!("{path} is proved: migrations and baseline make the same database")),
         Baseline::Written => out.line(&format!("{path} was made anew and proved")),
+        Baseline::Solved => {
+            out.line(&format!("{path} was made anew and proved; its merge conflict is solved: `git add {path}`"));
+        }
         Baseline::Skipped => {}
     }
     let (has, migrations) = (if outcome.changed { "now has" } else { "has" }, count(outcome.applied, "migration"));
@@ -283,7 +295,7 @@ fn json(
         "baseline": match baseline {
             Baseline::Fresh => "fresh",
             Baseline::Proved => "proved",
-            Baseline::Written => "written",
+            Baseline::Written | Baseline::Solved => "written",
             Baseline::Skipped => "skipped",
         },
         "drift": drift.iter().map(ToString::to_string).collect::<Vec<_>>(),

@@ -4,6 +4,7 @@ use crate::cli::output::count;
 use crate::cli::{Context, Done};
 use crate::engine::git::Git;
 use crate::engine::hooks::{self, Addition, HookState, HookStatus, Owner, Place};
+use crate::engine::merge::register::{self, DriverState};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -44,7 +45,9 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         }
         Action::Uninstall => {
             hooks::unregister(&place.top);
-            hooks::uninstall(&place)?
+            let mut said = hooks::uninstall(&place)?;
+            said.extend(register::uninstall(&place.top)?);
+            said
         }
         Action::Status => status(&place),
     };
@@ -62,11 +65,13 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
 /// The folder or the repository's configuration cannot be written.
 pub fn install(place: &Place, folder: &Path) -> Result<(Vec<String>, Option<Error>)> {
     let mut said = hooks::install(place)?;
-    let root = crate::engine::project::Project::find(folder, None).ok().map(|project| project.root);
-    if let Some(root) = &root {
-        said.extend(hooks::register(&place.top, root)?);
+    said.extend(register::install(&place.top)?);
+    let project = crate::engine::project::Project::find(folder, None).ok();
+    if let Some(project) = &project {
+        said.extend(register::name_in_attributes(&project.root, &project.config.paths.baseline)?);
+        said.extend(hooks::register(&place.top, &project.root)?);
     }
-    let program = match root.and_then(|root| hooks::below_top(&place.top, &root)) {
+    let program = match project.and_then(|project| hooks::below_top(&place.top, &project.root)) {
         Some(below) => format!("dbbuild -C {below}"),
         None => "dbbuild".to_owned(),
     };
@@ -133,5 +138,11 @@ fn status(place: &Place) -> Vec<String> {
         }
         (HookState::Missing, _) => "not installed".to_owned(),
     };
-    hooks::status(place).iter().map(|hook| format!("{}: {}", hook.name, words(hook))).collect()
+    let driver = match register::status(&place.top) {
+        DriverState::Installed => "installed",
+        DriverState::Outdated => "installed by another version; `dbbuild hooks install` renews it",
+        DriverState::Missing => "not installed",
+    };
+    let hooks = hooks::status(place).into_iter().map(|hook| format!("{}: {}", hook.name, words(&hook)));
+    hooks.chain([format!("merge driver: {driver}")]).collect()
 }

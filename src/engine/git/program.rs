@@ -51,6 +51,19 @@ impl Program {
         self.output(&["--version"], None).is_ok()
     }
 
+    /// Where it works.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The same with another index, which need not exist yet: the repository's own may be locked.
+    #[must_use]
+    pub fn with_index(&self, index: &Path) -> Program {
+        let mut program = self.clone();
+        program.variables.push(("GIT_INDEX_FILE", index.to_path_buf()));
+        program
+    }
+
     fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command = Command::new("git");
         command.current_dir(&self.folder).env("LC_ALL", "C").env("GIT_OPTIONAL_LOCKS", "0").env("GIT_PAGER", "cat");

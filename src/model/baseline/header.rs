@@ -161,8 +161,8 @@ fn sections(entries: Vec<Entry>) -> (Dump, Dump, Dump) {
     (roles, dump, history)
 }
 
-/// The line of the first conflict marker, where all three kinds stand in their order at the beginning of lines.
-fn conflict_marker(text: &str) -> Option<usize> {
+/// The line of the first conflict marker of git's, where all three kinds stand in their order at the beginning of lines.
+pub fn conflict_marker(text: &str) -> Option<usize> {
     let mut wanted = ["<<<<<<< ", "=======", ">>>>>>> "].iter();
     let mut next = wanted.next()?;
     let mut first = None;

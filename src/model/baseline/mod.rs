@@ -21,7 +21,7 @@ mod wanted;
 pub use differences::{Change, Difference, differences, unified_diff};
 pub use dump::{Dump, Entry, Part};
 pub use facts::{Facts, ObjectChange, ObjectName};
-pub use header::{Baseline, BaselineParts, inputs_of, render};
+pub use header::{Baseline, BaselineParts, conflict_marker, inputs_of, render};
 pub use normalise::{NormaliseOptions, normalise};
 pub use roles::RoleNeed;
 pub use rows::CopyBlock;

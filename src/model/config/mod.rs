@@ -282,6 +282,19 @@ pub struct EnvConfig {
     pub protected: bool,
     /// Sets of test data that load here.
     pub testdata: Vec<String>,
+    /// Whether a migration may run after newer ones.
+    pub order: Order,
+}
+
+/// `env.NAME.order`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// A migration that is older than applied ones runs, and that is said.
+    #[default]
+    Any,
+    /// It is refused.
+    Strict,
 }
 
 /// Where an environment's database is.

@@ -121,4 +121,9 @@ static KEYS: &[KeyDoc] = &[
         "[]",
         "Sets of test data that load here. Without any `[env.NAME]`, `development` loads \"default\".",
     ),
+    key(
+        "env.NAME.order",
+        "\"any\"",
+        "Whether a migration that is older than applied ones runs after them (\"any\", and it is said) or is refused (\"strict\").",
+    ),
 ];

@@ -142,6 +142,22 @@ fn planned(sources: &Sources, history: &History) -> Plan {
 }
 
 #[test]
+fn order_refuses_only_what_is_older_than_applied() {
+    let sources = tree_with(&[]);
+    let late = planned(&sources, &history(&[row("10_ten", "TEN;")], &[]));
+    assert!(late.notes.iter().any(|note| note.contains("9_nine")), "{:?}", late.notes);
+    let fault = in_order(&late, &history(&[row("10_ten", "TEN;")], &[])).unwrap_err();
+    assert!(fault.message().contains("9_nine is older than 10_ten"), "{fault}");
+    assert!(fault.helps()[0].contains("env.dev.order"), "{:?}", fault.helps());
+    for known in [history(&[], &[]), history(&[row("9_nine", "NINE;")], &[])] {
+        in_order(&planned(&sources, &known), &known).unwrap();
+    }
+    let mut interrupted = history(&[row("9_nine", "NINE;"), row("10_ten", "TEN;")], &[]);
+    interrupted.applied[0].complete = false;
+    in_order(&planned(&sources, &interrupted), &interrupted).unwrap();
+}
+
+#[test]
 fn a_new_database_gets_everything_in_order() {
     let plan = plan(&tree_with(&[]), &History::default(), &PlanOptions { mark: true, ..options() }).unwrap();
     // The mark is written before the first migration; 9 is less than 10; b wants to come after c; another environment's

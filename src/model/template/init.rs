@@ -45,10 +45,19 @@ pub fn git_attributes(paths: &Paths) -> String {
     patterns.extend([paths.roles.clone(), paths.hba.clone()]);
     let mut text = "# dbbuild: what the database is built from has the same bytes on every machine.\n".to_owned();
     for pattern in patterns {
-        let pattern = if pattern.contains(' ') { format!("\"{pattern}\"") } else { pattern };
-        text.push_str(&format!("{pattern} text eol=lf\n"));
+        text.push_str(&format!("{} text eol=lf\n", quoted(&pattern)));
     }
+    text.push_str(&merge_attribute(&paths.baseline));
     text
+}
+
+/// Lines for `.gitattributes`: dbbuild merges the baseline, once `dbbuild hooks install` told git how.
+pub fn merge_attribute(baseline: &str) -> String {
+    format!("# dbbuild: where two sides changed it, the baseline is made anew.\n{} merge=dbbuild\n", quoted(baseline))
+}
+
+fn quoted(pattern: &str) -> String {
+    if pattern.contains(' ') { format!("\"{pattern}\"") } else { pattern.to_owned() }
 }
 
 /// Lines for `.gitignore`: addresses and passwords of one machine, and files that a killed dbbuild left half written.

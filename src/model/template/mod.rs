@@ -9,7 +9,7 @@ mod identifier;
 mod init;
 mod slug;
 
-pub use init::{GIT_IGNORE, InitFile, InitOptions, append_lines, git_attributes, init_files};
+pub use init::{GIT_IGNORE, InitFile, InitOptions, append_lines, git_attributes, init_files, merge_attribute};
 pub use slug::slug;
 
 use crate::error::{Error, Result};

@@ -68,6 +68,15 @@ impl World {
         World { dir, variables, commits: Cell::new(0) }
     }
 
+    /// Another world with the same repository, at the same time.
+    #[track_caller]
+    pub fn copy(&self) -> World {
+        let world = World::without_git();
+        world.commits.set(self.commits.get());
+        world.run(world.command("cp").arg("-a").arg(self.path(".")).arg(world.path("."))).ok();
+        world
+    }
+
     /// Sets a variable for everything that runs in this world.
     pub fn set(&mut self, name: &str, value: impl Into<String>) -> &mut Self {
         self.variables.insert(name.to_owned(), value.into());

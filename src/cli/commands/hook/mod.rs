@@ -1,5 +1,6 @@
 //! `dbbuild hook NAME`: what the scripts in `hooks/` call. A hook checks or tells; it never mends what git sees.
 
+mod merge_driver;
 mod post_checkout;
 mod post_merge;
 mod post_rewrite;
@@ -42,6 +43,8 @@ enum Hook {
     PostCheckout(Given),
     /// After a rebase or amend: compares the local database with the tree
     PostRewrite(Given),
+    /// Merges the baseline of two sides
+    MergeDriver(merge_driver::Args),
 }
 
 /// The cheap cases, without a runtime: nothing of the database is staged, or what is staged was proved before.
@@ -65,6 +68,9 @@ pub fn shortcut(context: &Context, args: &Args) -> Result<Option<Done>> {
 /// # Errors
 /// What is staged must not be committed, or what is pushed must not be.
 pub async fn run(context: &Context, args: Args) -> Result<Done> {
+    if let Hook::MergeDriver(args) = args.hook {
+        return merge_driver::run(context, args).await;
+    }
     let push = match &args.hook {
         Hook::PrePush(given) => Some(pre_push::Push::read(&given.words)?),
         _ => None,
@@ -80,6 +86,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
             Hook::PostMerge(_) => post_merge::run(&context, Moment::Merge).await,
             Hook::PostCheckout(given) => post_checkout::run(&context, &words(given, &CHECKOUT)).await,
             Hook::PostRewrite(given) => post_rewrite::run(&context, &words(given, &REWRITE)).await,
+            Hook::MergeDriver(_) => Ok(Done::Well),
         };
         faults.extend(done.err());
     }
