@@ -69,6 +69,18 @@ fn an_edit_is_brought_to_the_database_by_the_kept_down_part_and_proved() {
     assert_eq!(db.psql("SELECT count(*) FROM a"), "1");
     world.dbbuild(&[]).ok().says("nothing to do: 3 migrations applied");
 
+    // A slip in the new content is found while the rows still stand.
+    world.write("db/migrations/3_c.sql", THREE.replace("name text", "name txt"));
+    let slip = world.dbbuild(&["build", "--no-baseline", "--yes"]);
+    slip.fails(1)
+        .says("3_c failed at db/migrations/3_c.sql:2")
+        .says("type \"txt\" does not exist")
+        .says("nothing was changed");
+    assert_eq!(
+        (columns(&db).as_str(), db.psql("SELECT count(*) FROM b").as_str()),
+        ("id integer, price numeric, name text", "1")
+    );
+
     // `--yes` answers the question, too.
     world.write("db/migrations/3_c.sql", THREE.replace("name text", "name varchar"));
     world.dbbuild(&["build", "--no-baseline", "--yes"]).ok().says("took back 3_c").says_not("took back 2_b");
@@ -130,7 +142,7 @@ fn a_published_or_protected_one_is_refused() {
     };
     refuse("the edit here is not committed");
     world.git(&["commit", "-qam", "An edit of what is published"]).ok();
-    refuse("An edit of what is published (Ada Example)");
+    refuse("An edit of what is published (Ada Example");
 
     // What is not published yet is free, and a database that has an older draft of a published file is brought to it.
     world.git(&["push", "--quiet", "--force", "origin", "side:main"]).ok();

@@ -192,7 +192,10 @@ pub async fn owned(project: &Project, target: &Target) -> Result<Vec<Owned>> {
                ON s.objoid = d.oid AND s.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass \
                WHERE s.description LIKE '{\"dbbuild\"%' ORDER BY 1";
     let rows = maintenance.query_rows(sql).await?;
-    let local = Refs::of(project).local();
+    let refs = Refs::of(project);
+    let mut local = refs.local();
+    // A branch without a commit is in no list yet.
+    local.extend(refs.current());
     let repository = repository(project);
     let mut owned = Vec::new();
     for row in rows {

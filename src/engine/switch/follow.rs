@@ -150,7 +150,7 @@ async fn bring(
         .iter()
         .map(|stuck| format!("cannot be taken back: {stuck}; `dbbuild reset` builds anew"))
         .collect();
-    let take_back = match rehearse(target, &project.config, &survey.way, sink).await {
+    let take_back = match rehearse(target, &project.config, sources, &survey.way, sink).await {
         Ok(losses) => {
             notes.extend(loss_note(&losses));
             Some(survey.absent.clone())

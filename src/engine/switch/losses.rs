@@ -8,6 +8,8 @@ use crate::engine::{history::Author, session};
 use crate::error::{Error, Result};
 use crate::model::config::Config;
 use crate::model::reconcile::{Made, Way};
+use crate::model::sources::Sources;
+use crate::model::version::Version;
 use std::collections::BTreeMap;
 
 /// Rows are counted up to here: beyond it the exact number helps nobody.
@@ -60,11 +62,18 @@ struct Look {
     columns: BTreeMap<(String, String), String>,
 }
 
-/// Runs the down parts of a way in a transaction, looks what is gone, and rolls back.
+/// Runs the down parts of a way in a transaction, looks what is gone, tries what is applied again after them, and rolls back.
 ///
 /// # Errors
-/// A down part fails, as it would in earnest; or the server cannot be reached. Nothing was changed.
-pub async fn rehearse(target: &Target, config: &Config, way: &Way, sink: Sink<'_>) -> Result<Losses> {
+/// A down part fails, as it would in earnest, or the new content of an edited migration; or the server cannot be reached.
+/// Nothing was changed.
+pub async fn rehearse(
+    target: &Target,
+    config: &Config,
+    sources: &Sources,
+    way: &Way,
+    sink: Sink<'_>,
+) -> Result<Losses> {
     let mut losses = Losses::default();
     if way.back.is_empty() {
         // What a repeatable file made holds no rows of its own.
@@ -93,19 +102,46 @@ pub async fn rehearse(target: &Target, config: &Config, way: &Way, sink: Sink<'_
         }
         if let Err(failure) = outcome {
             worker.clean_up().await?;
-            return Err(failure_of(&back.label(), &failure));
+            return Err(failure_of(format!("{} cannot be taken back by its down part", back.label()), &failure).help(
+                "remove what stands in the way, or let `dbbuild reset` build the database anew; nothing was changed.",
+            ));
         }
         worker.reset().await?;
     }
     let after = look(session).await?;
+    let again = if losses.unknown.is_empty() { apply_again(&worker, sources, way).await } else { Ok(()) };
     worker.clean_up().await?;
+    again?;
     losses.lost = compare(session, &before, &after).await?;
     worker.into_session().close().await;
     Ok(losses)
 }
 
-fn failure_of(label: &str, failure: &Error) -> Error {
-    let mut error = Error::failed(format!("{label} cannot be taken back by its down part"));
+/// Applies what a way takes back and the tree has: a slip in the new content is to be found while the rows still stand.
+async fn apply_again(worker: &Worker<'_>, sources: &Sources, way: &Way) -> Result<()> {
+    let comes_again = |version: &Version| way.back.iter().any(|back| back.row.version == *version);
+    for migration in sources.migrations.iter().filter(|migration| comes_again(&migration.version)) {
+        // What runs in no transaction cannot be tried in one.
+        let Ok(body) = migration.up.body() else { return Ok(()) };
+        if !migration.runs_in_transaction() || body.transaction_control.is_some() || !body.non_transactional.is_empty()
+        {
+            return Ok(());
+        }
+        match worker.run_inside(&migration.up, &body).await? {
+            Ok(()) => worker.reset().await?,
+            Err(failure) if matches!(failure.code(), Some("25001" | "2D000" | "55P04")) => return Ok(()),
+            Err(failure) => {
+                return Err(failure_of(format!("{} failed", migration.label()), &failure).help(
+                    "this was a rehearsal that is rolled back: nothing was changed. Fix the file and run `dbbuild` again.",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn failure_of(message: String, failure: &Error) -> Error {
+    let mut error = Error::failed(message);
     if let Some(place) = failure.location() {
         error = error.at(place.clone());
     }
@@ -115,9 +151,7 @@ fn failure_of(label: &str, failure: &Error) -> Error {
     for detail in failure.details() {
         error = error.detail(detail);
     }
-    error
-        .sqlstate(failure.code().unwrap_or_default())
-        .help("remove what stands in the way, or let `dbbuild reset` build the database anew; nothing was changed.")
+    error.sqlstate(failure.code().unwrap_or_default())
 }
 
 async fn look(session: &Session) -> Result<Look> {

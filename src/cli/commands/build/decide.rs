@@ -60,12 +60,16 @@ pub(super) async fn decide(
             .note(&format!("in no file here: {}; `dbbuild build --take-back` takes back", phantoms.join(", ")));
         return Ok(going(session, None, phantoms));
     }
-    let losses = match switch::rehearse(target, &project.config, &survey.way, &|_: Event| {}).await {
+    let losses = match switch::rehearse(target, &project.config, sources, &survey.way, &|_: Event| {}).await {
         Ok(losses) => losses,
         Err(e) if asked && survey.edited.is_empty() => return Err(e),
         Err(e) if survey.edited.is_empty() => {
             context.output.note(&format!("nothing was taken back: {e}; `dbbuild reset` builds anew"));
             return Ok(going(session, None, survey.strange()));
+        }
+        // The file is at fault: building anew would fail at it, too.
+        Err(e) if e.location().is_some_and(|at| sources.migrations.iter().any(|file| file.path == at.path)) => {
+            return Err(e);
         }
         Err(e) => return rebuild(context, project, sources, target, session, &survey, Some(e)).await,
     };
