@@ -275,7 +275,8 @@ impl<'a> Past<'a> {
         Ok(said)
     }
 
-    /// The files that a commit brought or changed, as its baseline has them, which speak of what changed most plainly.
+    /// The files that a commit brought or changed, as its baseline has them, which speak of what changed most plainly; none
+    /// where several came and none speaks of it.
     fn by(&self, commit: &Commit, object: &ObjectName, changes: &[ObjectChange]) -> Result<Vec<String>> {
         let held = |id: &str| -> History {
             self.baseline(id).ok().flatten().and_then(|baseline| held_by_baseline(&baseline).ok()).unwrap_or_default()
@@ -302,6 +303,9 @@ impl<'a> Past<'a> {
         };
         let weights: Vec<_> = names.iter().map(weigh).collect();
         let best = weights.iter().max().copied();
+        if best == Some((Mention::None, Mention::None)) && candidates.len() > 1 {
+            return Ok(Vec::new());
+        }
         let pairs = candidates.into_iter().zip(weights);
         Ok(pairs.filter(|(_, weight)| Some(*weight) == best).map(|(path, _)| path).collect())
     }

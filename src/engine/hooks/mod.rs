@@ -1,9 +1,11 @@
 //! The scripts that git calls: installed beside existing ones, never over them.
 
+mod diff;
 mod place;
 mod projects;
 mod runner;
 
+pub use diff::{add_diff_driver, has_diff_driver, remove_diff_driver};
 pub use place::{Owner, Place};
 pub use projects::{below_top, projects, register, unregister};
 pub use runner::Runner;
@@ -11,6 +13,7 @@ pub use runner::Runner;
 use crate::engine::files;
 use crate::error::{Error, OrFailed, Result};
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -121,7 +124,9 @@ fn state(place: &Place, name: &str, script: &str, path: &Path) -> (HookState, Op
     };
     let text = match fs::read_to_string(path) {
         _ if place.owner == Owner::Husky => return run(Runner::Husky),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return (HookState::Missing, None),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return (HookState::Missing, None);
+        }
         Err(_) => return (HookState::Foreign, None),
         Ok(text) => text,
     };
