@@ -75,6 +75,11 @@ impl<'a> Past<'a> {
         Ok(past)
     }
 
+    /// Whether commits are missing at the far end: a shallow clone.
+    pub fn is_shallow(&self) -> bool {
+        self.git.text(&["rev-parse", "--is-shallow-repository"]).is_ok_and(|text| text == "true")
+    }
+
     fn baseline_paths(&self, rev: &str) -> Result<Vec<String>> {
         let config = format!("{}{}", self.prefix, self.project.config_name);
         let commits = self.git.text(&["log", "--format=%H", rev, "--", &format!(":(top,literal){config}")])?;

@@ -87,6 +87,10 @@ fn an_object_is_followed_through_merges_and_a_moved_baseline() {
     world.dbbuild(&["history", "note", "--rev", "HEAD~1"]).fails(2).says("column public.customers.note");
     world.dbbuild(&["history", "nothing"]).fails(2).says("no baseline has it");
     world.dbbuild(&["history", "a b c"]).fails(2).says("no name of an object");
+    let clone = world.home().join("clone");
+    let address = format!("file://{}", world.path("").display());
+    world.git(&["clone", "-q", "--depth=1", &address, clone.to_str().unwrap()]).ok();
+    world.dbbuild(&["-C", clone.to_str().unwrap(), "history", "orders"]).ok().says("a shallow clone").says("moved");
     world.dbbuild(&["history", "orders", "--rev", "nowhere"]).fails(2).says("there is no commit nowhere");
 }
 
@@ -120,4 +124,27 @@ fn a_changelog_tells_object_by_object() {
     world.dbbuild(&["changelog", "v1..v1"]).ok().says("Nothing of the database changed");
     world.dbbuild(&["changelog", "v1"]).fails(2).says("FROM..TO");
     world.dbbuild(&["changelog", "v1..v1~1"]).fails(2).says("holds no baseline");
+}
+
+#[test]
+fn a_diff_of_the_baseline_names_the_object() {
+    if server(15).is_none() {
+        return;
+    }
+    let world = World::new();
+    world.write("dbbuild.toml", CONFIG);
+    let many: String = (1..9).map(|n| format!(", c{n} int")).collect();
+    let table = |name: &str| format!("CREATE TABLE IF NOT EXISTS {name} (id int PRIMARY KEY{many});\n");
+    world.write("db/migrations/1_tables.sql", table("customers") + &table("orders"));
+    world.dbbuild(&["hooks", "install"]).ok().says("diff driver installed").says("commit that file");
+    world.dbbuild(&["hooks", "status"]).ok().says("diff driver: installed");
+    proved(&world, "tables");
+    world.dbbuild(&["hooks", "install"]).ok().says_not("diff driver").says_not("commit that file");
+    assert!(world.git(&["status", "--porcelain"]).ok().stdout.is_empty());
+    world.write("db/migrations/2_note.sql", "ALTER TABLE orders ADD COLUMN IF NOT EXISTS note text;\n");
+    world.dbbuild(&["baseline"]).ok();
+    let diff = world.git(&["diff", "--", "db/baseline.sql"]).ok().stdout.clone();
+    assert!(diff.contains("@@ orders; Type: TABLE; Schema: public\n"), "{diff}");
+    world.dbbuild(&["hooks", "uninstall"]).ok().says("diff driver removed");
+    assert!(!world.git(&["diff", "--", "db/baseline.sql"]).ok().stdout.contains("Type: TABLE; Schema: public\n c"));
 }

@@ -46,6 +46,11 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
             out.answer(&format!("    by {path}"));
         }
     }
+    if past.is_shallow() {
+        out.note(
+            "this is a shallow clone: what its first commit holds was perhaps made before; `git fetch --unshallow`",
+        );
+    }
     let events: Vec<Value> = events.iter().map(describe).collect();
     out.json(&json!({ "object": name(&object), "history": events }));
     Ok(Done::Well)

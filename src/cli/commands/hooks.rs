@@ -49,7 +49,10 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
             said.extend(register::uninstall(&place.top)?);
             said
         }
-        Action::Status => status(&place),
+        Action::Status => {
+            let driver = if hooks::has_diff_driver(&place.top) { "installed" } else { "not installed" };
+            [status(&place), vec![format!("diff driver: {driver}")]].concat()
+        }
     };
     if said.is_empty() && left.is_none() {
         context.output.line("no hook of dbbuild's is installed");

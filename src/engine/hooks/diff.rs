@@ -18,7 +18,7 @@ pub fn has_diff_driver(folder: &Path) -> bool {
 ///
 /// # Errors
 /// The configuration cannot be written.
-pub fn add_diff_driver(folder: &Path) -> Result<Option<String>> {
+pub(super) fn add(folder: &Path) -> Result<Option<String>> {
     if has_diff_driver(folder) {
         return Ok(None);
     }
@@ -30,7 +30,7 @@ pub fn add_diff_driver(folder: &Path) -> Result<Option<String>> {
 ///
 /// # Errors
 /// The configuration cannot be written.
-pub fn remove_diff_driver(folder: &Path) -> Result<Option<String>> {
+pub(super) fn remove(folder: &Path) -> Result<Option<String>> {
     if !has_diff_driver(folder) {
         return Ok(None);
     }

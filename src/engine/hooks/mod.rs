@@ -5,7 +5,7 @@ mod place;
 mod projects;
 mod runner;
 
-pub use diff::{add_diff_driver, has_diff_driver, remove_diff_driver};
+pub use diff::has_diff_driver;
 pub use place::{Owner, Place};
 pub use projects::{below_top, projects, register, unregister};
 pub use runner::Runner;
@@ -150,7 +150,7 @@ fn is_executable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o111 != 0)
 }
 
-/// Installs every hook that dbbuild may write; says in sentences what was done. Which others are left to a person,
+/// Installs every hook that dbbuild may write, and the diff driver; says in sentences what was done. Which others are left to a person,
 /// [`HookStatus::addition`] tells.
 ///
 /// # Errors
@@ -185,6 +185,7 @@ pub fn install(place: &Place) -> Result<Vec<String>> {
             said.push(format!("hooks {what}: {}", names.join(", ")));
         }
     }
+    said.extend(diff::add(&place.top)?);
     Ok(said)
 }
 
@@ -209,7 +210,7 @@ fn write(hook: &HookStatus, place: &Place) -> Result<()> {
     fs::set_permissions(&hook.path, fs::Permissions::from_mode(0o755)).or_failed(failed)
 }
 
-/// Takes every hook of dbbuild's away and puts back what stood there before.
+/// Takes every hook of dbbuild's away and puts back what stood there before; takes the diff driver away.
 ///
 /// # Errors
 /// The folder cannot be written.
@@ -233,5 +234,6 @@ pub fn uninstall(place: &Place) -> Result<Vec<String>> {
             HookState::Run(_) | HookState::Missing => {}
         }
     }
+    said.extend(diff::remove(&place.top)?);
     Ok(said)
 }
