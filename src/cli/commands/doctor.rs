@@ -4,6 +4,7 @@ use crate::cli::output::{Health, count};
 use crate::cli::{Context, Done};
 use crate::engine::git::Git;
 use crate::engine::hooks::{self, Place};
+use crate::engine::merge::register::{self, DriverState};
 use crate::engine::project::Project;
 use crate::engine::server::{docker, programs};
 use crate::engine::session::{self, ConnectOptions};
@@ -126,7 +127,13 @@ fn hooks(project: &Project) -> Option<Finding> {
         Err(e) => return Some(Finding::problem("hooks", &e)),
     };
     let found = hooks::status(&place);
-    let missing: Vec<&str> = found.iter().filter(|hook| !hook.works()).map(|hook| hook.name).collect();
+    let mut missing: Vec<&str> = found.iter().filter(|hook| !hook.works()).map(|hook| hook.name).collect();
+    if register::status(&place.top) != DriverState::Installed {
+        missing.push("merge driver");
+    }
+    if !hooks::has_diff_driver(&place.top) {
+        missing.push("diff driver");
+    }
     if missing.is_empty() {
         return Some(Finding::ok("hooks", "installed"));
     }

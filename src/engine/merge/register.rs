@@ -3,7 +3,7 @@
 use crate::engine::files;
 use crate::engine::git::Program;
 use crate::error::{OrFailed, Result};
-use crate::model::template::{append_lines, merge_attribute};
+use crate::model::template::{DRIVERS, append_lines, driver_attributes};
 use std::path::Path;
 
 /// What git runs. Without dbbuild both sides are left with conflict markers, as git itself would do it.
@@ -71,14 +71,17 @@ pub fn uninstall(folder: &Path) -> Result<Vec<String>> {
     Ok(vec!["merge driver removed".to_owned()])
 }
 
-/// Names the driver in `.gitattributes` beside the configuration file, where no attribute does so yet.
+/// Names the drivers in `.gitattributes` beside the configuration file, where no attribute does so yet. A driver that
+/// somebody chose for diffs stays; for merges there is no other that is right.
 ///
 /// # Errors
 /// The file cannot be written.
 pub fn name_in_attributes(root: &Path, baseline: &str) -> Result<Option<String>> {
-    let git = Program::elsewhere(root);
-    let told = git.text(&["check-attr", "merge", "--", baseline]);
-    if told.is_ok_and(|told| told.ends_with(": merge: dbbuild")) {
+    let told = Program::elsewhere(root).text(&["check-attr", "merge", "diff", "--", baseline]).unwrap_or_default();
+    let is = |name: &str, value: &str| told.lines().any(|line| line.ends_with(&format!(": {name}: {value}")));
+    let lacks = |(name, value): &(&str, &str)| !is(name, value) && (*name == "merge" || is(name, "unspecified"));
+    let missing: Vec<(&str, &str)> = DRIVERS.into_iter().filter(lacks).collect();
+    if missing.is_empty() {
         return Ok(None);
     }
     let path = root.join(".gitattributes");
@@ -86,7 +89,8 @@ pub fn name_in_attributes(root: &Path, baseline: &str) -> Result<Option<String>>
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
         read => read.or_failed(|| "cannot read .gitattributes")?,
     };
-    let Some(text) = append_lines(&existing, &merge_attribute(baseline)) else { return Ok(None) };
+    let Some(text) = append_lines(&existing, &driver_attributes(baseline, &missing)) else { return Ok(None) };
     files::replace(&path, text.as_bytes()).or_failed(|| "cannot write .gitattributes")?;
-    Ok(Some(format!("{baseline} names the merge driver in .gitattributes: commit that file")))
+    let names: Vec<&str> = missing.iter().map(|(name, _)| *name).collect();
+    Ok(Some(format!("{baseline} names the {} driver in .gitattributes: commit that file", names.join(" and the "))))
 }

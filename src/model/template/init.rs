@@ -47,13 +47,18 @@ pub fn git_attributes(paths: &Paths) -> String {
     for pattern in patterns {
         text.push_str(&format!("{} text eol=lf\n", quoted(&pattern)));
     }
-    text.push_str(&merge_attribute(&paths.baseline));
+    text.push_str(&driver_attributes(&paths.baseline, &DRIVERS));
     text
 }
 
-/// Lines for `.gitattributes`: dbbuild merges the baseline, once `dbbuild hooks install` told git how.
-pub fn merge_attribute(baseline: &str) -> String {
-    format!("# dbbuild: where two sides changed it, the baseline is made anew.\n{} merge=dbbuild\n", quoted(baseline))
+/// What `.gitattributes` says of the baseline, once `dbbuild hooks install` told git how.
+pub const DRIVERS: [(&str, &str); 2] = [("merge", "dbbuild"), ("diff", "dbbuild")];
+
+/// Lines for `.gitattributes`: the baseline with some of [`DRIVERS`].
+pub fn driver_attributes(baseline: &str, drivers: &[(&str, &str)]) -> String {
+    let words: String = drivers.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+    let about = "# dbbuild: the baseline is merged by making it anew, and a diff names the objects.";
+    format!("{about}\n{}{words}\n", quoted(baseline))
 }
 
 fn quoted(pattern: &str) -> String {

@@ -9,7 +9,9 @@ mod identifier;
 mod init;
 mod slug;
 
-pub use init::{GIT_IGNORE, InitFile, InitOptions, append_lines, git_attributes, init_files, merge_attribute};
+pub use init::{
+    DRIVERS, GIT_IGNORE, InitFile, InitOptions, append_lines, driver_attributes, git_attributes, init_files,
+};
 pub use slug::slug;
 
 use crate::error::{Error, Result};
