@@ -89,6 +89,7 @@
 //! - `src/engine/dump.rs`: running `pg_dump`.
 //! - `src/engine/catalog/`: reading catalogs, and what a transaction has touched.
 //! - `src/engine/prove/`: the proof: replay, load, upgrade from upstream, compare, idempotence, test data.
+//! - `src/engine/rewrite.rs`: refuses or allows what was done to a published migration.
 //! - `src/engine/verdict.rs`: a judgement from end to end: files, what they are measured against, the verdict that is kept.
 //! - `src/engine/cache.rs`: what was proved once, below git's common directory.
 //! - `src/engine/drift.rs`: what a database has that its sources do not make.

@@ -13,6 +13,7 @@ pub mod merge;
 pub mod past;
 pub mod project;
 pub mod prove;
+pub mod rewrite;
 pub mod runner;
 pub mod server;
 pub mod session;

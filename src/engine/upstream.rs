@@ -155,5 +155,6 @@ pub fn read(project: &Project, upstream: &Upstream) -> Result<Option<Base>> {
     };
     let short: String = upstream.base.chars().take(10).collect();
     let name = format!("{} ({short})", upstream.name);
-    Ok(Some(Base { commit: upstream.base.clone(), name, config: tree.config, sources, ahead }))
+    let tip = upstream.tip.clone().unwrap_or_else(|| upstream.base.clone());
+    Ok(Some(Base { commit: upstream.base.clone(), name, config: tree.config, sources, tip, ahead }))
 }

@@ -5,11 +5,13 @@ use crate::engine::cache::Kind;
 use crate::engine::git::Source;
 use crate::engine::project::{Project, Tree};
 use crate::engine::prove::{self, Goal, Request};
+use crate::engine::rewrite;
 use crate::engine::runner::Sink;
 use crate::engine::upstream::{self, Upstream};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::published::Base;
 use crate::model::sources::Sources;
+use crate::model::version::Version;
 
 /// Files that are to be judged; nothing of them was read yet but names and object ids.
 pub struct Judgement<'a> {
@@ -17,6 +19,8 @@ pub struct Judgement<'a> {
     /// The files.
     pub tree: Tree,
     upstream: Option<Upstream>,
+    /// Published versions that may differ this once.
+    allow: Vec<Version>,
 }
 
 /// How a judgement ended well.
@@ -36,12 +40,20 @@ impl<'a> Judgement<'a> {
     pub fn open(project: &'a Project, source: &Source, since: Option<&str>) -> Result<Judgement<'a>> {
         let tree = project.tree(source)?;
         let upstream = upstream::find(project, &tree.config, source, since)?;
-        Ok(Judgement { project, tree, upstream })
+        Ok(Judgement { project, tree, upstream, allow: Vec::new() })
+    }
+
+    /// Lets published migrations differ. What is proved so is not remembered.
+    #[must_use]
+    pub fn allowing(mut self, versions: Vec<Version>) -> Self {
+        self.allow = versions;
+        self
     }
 
     /// Whether exactly these files were proved before against the same published state. Reads none of them.
     pub fn is_known(&self) -> bool {
-        self.project.cache.get(Kind::Verdict, &self.tree.key(&Upstream::key(self.upstream.as_ref()))).is_some()
+        self.allow.is_empty()
+            && self.project.cache.get(Kind::Verdict, &self.tree.key(&Upstream::key(self.upstream.as_ref()))).is_some()
     }
 
     /// The sources.
@@ -60,12 +72,26 @@ impl<'a> Judgement<'a> {
         self.upstream.as_ref().map_or(Ok(None), |found| upstream::read(self.project, found))
     }
 
+    /// The published state, for a baseline that is to be made: what may differ is recorded in the sources. With it come
+    /// versions that another branch took, which verification refuses.
+    ///
+    /// # Errors
+    /// A published migration was changed without leave.
+    pub fn allowed(&self, sources: &mut Sources) -> Result<(Option<Base>, Vec<Error>)> {
+        let base = self.base()?;
+        let judged = rewrite::judge(self.project, base.as_ref(), sources, &self.allow)?;
+        rewrite::record(sources, &judged.allowed);
+        Ok((base, judged.taken))
+    }
+
     /// Proves what was not proved before, and remembers the verdict; with `full` whatever was proved before.
     ///
     /// # Errors
     /// A rule is broken (status 1), or the baseline is not what the sources make (status 3).
     pub async fn verify(&self, sources: &Sources, full: bool, sink: Sink<'_>) -> Result<Verdict> {
         let base = self.base()?;
+        let judged = rewrite::judge(self.project, base.as_ref(), sources, &self.allow)?;
+        Error::all(judged.taken).map_or(Ok(()), Err)?;
         let key = prove::verdict_key(&self.tree.config, sources, base.as_ref());
         if !full && self.project.cache.get(Kind::Verdict, &key).is_some() {
             self.remember(sources, base.as_ref());
@@ -82,12 +108,25 @@ impl<'a> Judgement<'a> {
             sink,
         };
         let proof = prove::prove(&request).await?;
-        self.remember(sources, base.as_ref());
+        if self.allow.is_empty() {
+            self.remember(sources, base.as_ref());
+        }
         Ok(Verdict::Proved(proof.notes))
     }
 
-    /// Keeps the verdict that these files are proved.
-    pub fn remember(&self, sources: &Sources, base: Option<&Base>) {
+    /// Keeps the verdict that these files are proved, unless something else than a proof stands against them.
+    ///
+    /// # Errors
+    /// The published state cannot be read.
+    pub fn remember_proof(&self, sources: &Sources) -> Result<()> {
+        let base = self.base()?;
+        if rewrite::judge(self.project, base.as_ref(), sources, &[]).is_ok_and(|judged| judged.taken.is_empty()) {
+            self.remember(sources, base.as_ref());
+        }
+        Ok(())
+    }
+
+    fn remember(&self, sources: &Sources, base: Option<&Base>) {
         let cache = &self.project.cache;
         cache.put(Kind::Verdict, &prove::verdict_key(&self.tree.config, sources, base), "proved");
         cache.put(Kind::Verdict, &self.tree.key(&Upstream::key(self.upstream.as_ref())), "proved");

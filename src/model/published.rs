@@ -3,6 +3,7 @@
 //!
 //! Pure: who finds the commits and reads their files is an edge.
 
+use crate::model::baseline::Rewritten;
 use crate::model::checksum::Checksum;
 use crate::model::config::Config;
 use crate::model::migration::Migration;
@@ -21,7 +22,9 @@ pub struct Base {
     /// The sources that stand there, with upstream's baseline and test data. Files that are not sound are left out, and
     /// with them the baseline.
     pub sources: Sources,
-    /// What upstream has got since, in version order; empty where nothing is known of it.
+    /// The newest commit that is published.
+    pub tip: String,
+    /// The migrations that it has beyond these sources, in version order.
     pub ahead: Vec<Migration>,
 }
 
@@ -67,6 +70,27 @@ pub struct Violation<'a> {
     pub judged: Option<&'a Migration>,
 }
 
+impl Violation<'_> {
+    /// The leave that this wants.
+    pub fn as_rewritten(&self) -> Rewritten {
+        let same = self.judged.filter(|judged| judged.version == self.published.version);
+        Rewritten { version: self.published.version.clone(), content: same.map(|judged| judged.checksum) }
+    }
+}
+
+/// A version after all of these, as wide as the greatest.
+pub fn next_version<'a>(known: impl Iterator<Item = &'a Version>) -> String {
+    let mut digits: Vec<u8> = known.max().map(|version| version.as_str().bytes().collect()).unwrap_or_default();
+    for digit in digits.iter_mut().rev() {
+        if *digit != b'9' {
+            *digit += 1;
+            return String::from_utf8_lossy(&digits).into_owned();
+        }
+        *digit = b'0';
+    }
+    format!("1{}", String::from_utf8_lossy(&digits))
+}
+
 /// Every published migration that is not what it was, and every new one whose version another branch published first.
 /// Line ends and the folder do not count.
 pub fn violations<'a>(base: &'a Base, judged: &'a [Migration]) -> Vec<Violation<'a>> {
@@ -102,3 +126,6 @@ fn find<'a>(migrations: &'a [Migration], version: &Version) -> Option<&'a Migrat
     let at = migrations.binary_search_by(|migration| migration.version.cmp(version)).ok()?;
     migrations.get(at)
 }
+
+#[cfg(test)]
+mod tests;

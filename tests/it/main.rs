@@ -24,6 +24,7 @@ mod new;
 mod order;
 mod past;
 mod proof;
+mod published;
 mod push;
 mod runners;
 mod sample;

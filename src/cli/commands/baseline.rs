@@ -5,22 +5,35 @@ use crate::cli::output::count;
 use crate::cli::{Context, Done};
 use crate::engine::merge;
 use crate::engine::prove::{self, Goal, Request};
+use crate::engine::rewrite;
 use crate::error::Result;
+use crate::model::version::Version;
 
 /// Arguments of `baseline`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Let this published migration differ from now on, and record that in the baseline; can be given again
+    #[arg(long, value_name = "VERSION", value_parser = version)]
+    allow_rewrite: Vec<Version>,
+}
+
+/// A version on the command line.
+pub fn version(text: &str) -> std::result::Result<Version, String> {
+    Version::parse(text).map_err(|e| e.message().to_owned())
+}
 
 /// Makes the baseline.
 ///
 /// # Errors
 /// The sources do not replay, or a rule is broken: the old file stands as it was.
-pub async fn run(context: &Context, _: Args) -> Result<Done> {
+pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let project = context.project()?;
     let mut sources = project.sources()?;
     let conflict = merge::solved(&project, &mut sources);
     let path = &project.config.paths.baseline;
-    let base = published(&project, &|note| context.output.note(&note));
+    let committed = sources.baseline.clone();
+    let (base, allowed) = published(&project, &sources, &args.allow_rewrite, &|note| context.output.note(&note))?;
+    rewrite::record(&mut sources, &allowed);
     let progress = context.progress("migrations", sources.migrations.len());
     let request = Request {
         config: &project.config,
@@ -36,7 +49,7 @@ pub async fn run(context: &Context, _: Args) -> Result<Done> {
     progress.end();
     let proof = proof?;
     proof.notes.iter().for_each(|note| context.output.note(note));
-    let unchanged = !conflict && sources.baseline.as_ref().is_some_and(|old| **old == *proof.baseline.as_bytes());
+    let unchanged = !conflict && committed.is_some_and(|old| *old == *proof.baseline.as_bytes());
     if !unchanged {
         write(&project, &proof.baseline)?;
     }

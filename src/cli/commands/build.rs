@@ -12,12 +12,14 @@ use crate::engine::switch::branch;
 use crate::engine::target::{Start, Target};
 use crate::engine::upgrade::{self, Job, Outcome, Work};
 use crate::engine::verdict::Judgement;
-use crate::engine::{drift, files, merge, upstream};
+use crate::engine::{drift, files, merge, rewrite, upstream};
 use crate::error::{Error, Result};
+use crate::model::baseline::Rewritten;
 use crate::model::plan::FileKind;
 use crate::model::published::Base;
 use crate::model::reconcile::Absent;
 use crate::model::sources::Sources;
+use crate::model::version::Version;
 
 mod decide;
 
@@ -143,7 +145,7 @@ async fn regenerate(project: &Project, sources: &Sources, sink: &(dyn Fn(Event) 
     let conflict = merge::solved(project, &mut sources);
     let sources = &sources;
     let goal = if claims { Goal::Compare } else { Goal::Generate };
-    let base = published(project, &|note| sink(Event::Note(note)));
+    let (base, _) = published(project, sources, &[], &|note| sink(Event::Note(note)))?;
     let base = base.as_ref();
     let request =
         Request { config, sources, base, baseline_path: path, goal, cache: &project.cache, reuse: true, sink };
@@ -188,21 +190,29 @@ pub fn remember_verdict(project: &Project, baseline: &str) -> Result<()> {
     let Ok(judgement) = Judgement::open(project, &Source::WorkTree, None) else { return Ok(()) };
     let sources = judgement.sources()?;
     if sources.baseline.as_ref().is_some_and(|text| **text == *baseline.as_bytes()) {
-        judgement.remember(&sources, judgement.base()?.as_ref());
+        judgement.remember_proof(&sources)?;
     }
     Ok(())
 }
 
-/// What is published, for a baseline that is to be made. A clone that cannot tell is no reason to make none: verification
-/// will insist on it.
-pub fn published(project: &Project, note: &dyn Fn(String)) -> Option<Base> {
-    match upstream::base(project, &Source::WorkTree, None) {
-        Ok(base) => base,
-        Err(e) => {
-            note(format!("{e}; every migration counts as new"));
-            None
-        }
-    }
+/// What is published, for a baseline that is to be made, and what of it may be rewritten. A clone that cannot tell what is
+/// published is no reason to make none, nor is a version that another branch took: verification will insist on both.
+///
+/// # Errors
+/// A published migration was changed without leave.
+pub fn published(
+    project: &Project,
+    sources: &Sources,
+    allow: &[Version],
+    note: &dyn Fn(String),
+) -> Result<(Option<Base>, Vec<Rewritten>)> {
+    let base = upstream::base(project, &Source::WorkTree, None).unwrap_or_else(|e| {
+        note(format!("{e}; every migration counts as new"));
+        None
+    });
+    let judged = rewrite::judge(project, base.as_ref(), sources, allow)?;
+    judged.taken.iter().for_each(|fault| note(fault.to_string()));
+    Ok((base, judged.allowed))
 }
 
 fn report(

@@ -7,6 +7,7 @@ use crate::engine::prove::{self, Goal, Request};
 use crate::engine::verdict::{Judgement, Verdict};
 use crate::error::{Error, Result};
 use crate::model::sources::Sources;
+use crate::model::version::Version;
 
 /// Arguments of `verify`.
 #[derive(Debug, clap::Args)]
@@ -20,6 +21,9 @@ pub struct Args {
     /// Count as published what this commit has, instead of `git.upstream`
     #[arg(long, value_name = "REV")]
     since: Option<String>,
+    /// Let this published migration differ; with --fix the baseline records it; can be given again
+    #[arg(long, value_name = "VERSION", value_parser = super::baseline::version)]
+    allow_rewrite: Vec<Version>,
     /// Prove everything again, whatever was proved before
     #[arg(long)]
     full: bool,
@@ -39,14 +43,14 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         None if args.worktree => Source::WorkTree,
         None => Source::Index,
     };
-    let judgement = Judgement::open(&project, &source, args.since.as_deref())?;
+    let judgement = Judgement::open(&project, &source, args.since.as_deref())?.allowing(args.allow_rewrite);
     let what = source.describe();
     if !args.full && judgement.is_known() {
         return Ok(proved(context, &what, &Verdict::Known));
     }
-    let sources = judgement.sources()?;
+    let mut sources = judgement.sources()?;
     if args.fix {
-        return fix(context, &project, &judgement, &sources, &source, !args.full).await;
+        return fix(context, &project, &judgement, &mut sources, &source, !args.full).await;
     }
     let progress = context.progress("migrations", sources.migrations.len());
     let verdict = judgement.verify(&sources, args.full, &|event| progress.event(event)).await;
@@ -70,12 +74,15 @@ async fn fix(
     context: &Context,
     project: &Project,
     judgement: &Judgement<'_>,
-    sources: &Sources,
+    sources: &mut Sources,
     source: &Source,
     reuse: bool,
 ) -> Result<Done> {
     let config = &judgement.tree.config;
-    let (path, base) = (&config.paths.baseline, judgement.base()?);
+    let path = &config.paths.baseline;
+    let committed = sources.baseline.clone();
+    let (base, taken) = judgement.allowed(sources)?;
+    taken.iter().for_each(|fault| context.output.note(&fault.to_string()));
     let progress = context.progress("migrations", sources.migrations.len());
     let request = Request {
         config,
@@ -91,14 +98,14 @@ async fn fix(
     progress.end();
     let proof = proof?;
     proof.notes.iter().for_each(|note| context.output.note(note));
-    let unchanged = sources.baseline.as_ref().is_some_and(|old| **old == *proof.baseline.as_bytes());
+    let unchanged = committed.as_ref().is_some_and(|old| **old == *proof.baseline.as_bytes());
     match source {
         _ if unchanged => {}
         Source::WorkTree => super::build::write(project, &proof.baseline)?,
         Source::Index => {
             // A work tree that holds what the index held follows it; one with other edits is left alone.
             let full = project.root.join(path);
-            let follows = std::fs::read(&full).ok().as_deref() == sources.baseline.as_deref();
+            let follows = std::fs::read(&full).ok().as_deref() == committed.as_deref();
             project.git()?.stage(path, proof.baseline.as_bytes())?;
             if follows {
                 super::build::write(project, &proof.baseline)?;

@@ -18,6 +18,7 @@ fn normalised(server: &TestServer, database: &str) -> (Dump, String) {
     let dump = baseline::normalise(&server.dump(database), &options).unwrap();
     let roles = server.connected(database, async |session| mentioned_roles(session.client(), &own()).await.unwrap());
     let text = baseline::render(&BaselineParts {
+        rewritten: Vec::new(),
         postgres_major: server.major,
         inputs: Checksum::of_text("x"),
         volatile: Vec::new(),

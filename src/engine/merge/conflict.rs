@@ -4,8 +4,9 @@ use super::Versions;
 use crate::engine::files;
 use crate::engine::git::Program;
 use crate::engine::project::Project;
+use crate::engine::rewrite;
 use crate::error::{OrFailed, Result};
-use crate::model::baseline::conflict_marker;
+use crate::model::baseline::{conflict_marker, rewritten_of};
 use crate::model::sources::Sources;
 use std::path::Path;
 use std::sync::Arc;
@@ -37,14 +38,14 @@ pub fn leave(versions: &Versions) -> Result<()> {
 }
 
 /// Whether the baseline on disk holds a conflict that making it anew will solve. The committed one takes its place, as
-/// its volatile values are to be kept.
+/// its volatile values are to be kept, with the leave to rewrite that either side has.
 pub fn solved(project: &Project, sources: &mut Sources) -> bool {
     let text = sources.baseline.as_ref().and_then(|bytes| std::str::from_utf8(bytes).ok());
-    if text.and_then(conflict_marker).is_none() {
-        return false;
-    }
+    let Some(text) = text.filter(|text| conflict_marker(text).is_some()) else { return false };
+    let allowed = rewritten_of(text);
     let place = format!("HEAD:./{}", project.config.paths.baseline);
     let committed = Program::here(&project.root).bytes(&["cat-file", "blob", &place], None);
     sources.baseline = committed.ok().map(Arc::from);
+    rewrite::record(sources, &allowed);
     true
 }

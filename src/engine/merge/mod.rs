@@ -16,9 +16,11 @@ use crate::engine::files;
 use crate::engine::git::{Program, Source};
 use crate::engine::project::{Project, paths};
 use crate::engine::prove::{self, Goal, Request};
+use crate::engine::rewrite;
 use crate::engine::runner::Sink;
 use crate::engine::upstream;
 use crate::error::{Error, OrFailed, Result};
+use crate::model::baseline::rewritten_of;
 use crate::model::sources::Sources;
 use find::Finder;
 use std::path::{Path, PathBuf};
@@ -83,6 +85,7 @@ pub async fn drive(project: &Project, versions: &Versions, sink: Sink<'_>) -> Re
         Err(fault) => (None, Some(fault.to_string())),
     };
     sources.baseline = Some(Arc::from(versions.read(&versions.ours)?));
+    rewrite::record(&mut sources, &rewritten_of(&String::from_utf8_lossy(&versions.read(&versions.theirs)?)));
     let request = Request {
         config: &config,
         sources: &sources,
@@ -97,7 +100,8 @@ pub async fn drive(project: &Project, versions: &Versions, sink: Sink<'_>) -> Re
     let written = files::replace(&versions.ours, proof.baseline.as_bytes());
     written.or_failed(|| format!("cannot write the merged {}", versions.path))?;
     sources.baseline = Some(Arc::from(proof.baseline.as_bytes()));
-    if proof.complete {
+    let untouched = rewrite::judge(project, base.as_ref(), &sources, &[]).is_ok_and(|judged| judged.taken.is_empty());
+    if proof.complete && untouched {
         project.cache.put(Kind::Verdict, &prove::verdict_key(&config, &sources, base.as_ref()), "proved");
     }
     let notes = note.into_iter().chain(proof.notes).collect();

@@ -21,7 +21,7 @@ use crate::engine::cache::{Cache, Kind};
 use crate::engine::history;
 use crate::engine::runner::Sink;
 use crate::error::{Error, Result};
-use crate::model::baseline::{BaselineParts, ColumnName, Dump, RoleNeed, render};
+use crate::model::baseline::{BaselineParts, ColumnName, Dump, Rewritten, RoleNeed, render, rewritten_of};
 use crate::model::catalog::Catalog;
 use crate::model::checksum::Checksum;
 use crate::model::config::{Config, Severity};
@@ -188,11 +188,17 @@ impl Made<'_> {
             postgres_major: self.major,
             inputs: inputs(self.request.config, self.request.sources),
             volatile: volatile.to_vec(),
+            rewritten: self.request.sources.baseline.as_deref().map(allowed).unwrap_or_default(),
             roles: roles.to_vec(),
             dump: dump.clone(),
             history_sql: history::baseline_section(self.request.sources),
         }))
     }
+}
+
+/// What the committed baseline allows is kept in every one after it.
+fn allowed(committed: &[u8]) -> Vec<Rewritten> {
+    rewritten_of(&String::from_utf8_lossy(committed))
 }
 
 /// Keeps the catalogs that a right database may show: as replayed, as loaded from the baseline, as upgraded.

@@ -3,7 +3,7 @@
 //! Plain SQL throughout: what dbbuild needs to know stands in comments, so that psql alone can load the file.
 
 use super::dump::{self, Dump, Entry, Part, Storage};
-use super::{ColumnName, CopyBlock, RoleNeed, roles};
+use super::{ColumnName, CopyBlock, Rewritten, RoleNeed, rewritten, roles};
 use crate::error::{Error, Result};
 use crate::model::checksum::Checksum;
 
@@ -36,6 +36,8 @@ pub struct BaselineParts {
     pub inputs: Checksum,
     /// Columns whose values differ between two replays.
     pub volatile: Vec<ColumnName>,
+    /// Published migrations that were rewritten with leave.
+    pub rewritten: Vec<Rewritten>,
     /// The roles that the dump mentions.
     pub roles: Vec<RoleNeed>,
     /// The normalised dump, without the schema `dbbuild`.
@@ -50,6 +52,7 @@ pub fn render(parts: &BaselineParts) -> String {
     out.push_str(TITLE);
     out.push_str(&format!("\n-- dbbuild:format {FORMAT}\n-- dbbuild:postgres {}\n", parts.postgres_major));
     out.push_str(&format!("-- dbbuild:inputs {}\n", parts.inputs));
+    out.push_str(&rewritten::lines(&parts.rewritten));
     let mut volatile = parts.volatile.clone();
     volatile.sort();
     volatile.dedup();
@@ -82,6 +85,8 @@ pub struct Baseline {
     pub inputs: Checksum,
     /// Columns whose values differ between two replays.
     pub volatile: Vec<ColumnName>,
+    /// Published migrations that were rewritten with leave.
+    pub rewritten: Vec<Rewritten>,
     /// The statements that create roles.
     pub roles: Dump,
     /// Everything but roles and history.
@@ -125,8 +130,11 @@ impl Baseline {
         let volatile = self::field(&parsed.comments, "volatile")
             .map(|v| ColumnName::parse(&several_lines(v)).ok_or_else(|| malformed("volatile")))
             .collect::<Result<Vec<_>>>()?;
+        let rewritten = self::field(&parsed.comments, "rewritten")
+            .map(|v| Rewritten::parse(v).map_err(|e| malformed("rewritten").cause(e)))
+            .collect::<Result<Vec<_>>>()?;
         let (roles, dump, history) = sections(parsed.entries);
-        Ok(Baseline { postgres_major, inputs, volatile, roles, dump, history })
+        Ok(Baseline { postgres_major, inputs, volatile, rewritten, roles, dump, history })
     }
 
     /// The rows of the schema `dbbuild` by table.

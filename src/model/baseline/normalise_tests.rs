@@ -89,6 +89,7 @@ fn what_is_no_dump_is_refused() {
 
 fn baseline(body: &str) -> String {
     render(&BaselineParts {
+        rewritten: Vec::new(),
         postgres_major: 15,
         inputs: Checksum::of_text("a"),
         volatile: vec![super::super::ColumnName::parse("s.\"a\nb\".c").unwrap()],
