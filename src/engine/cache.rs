@@ -18,6 +18,8 @@ pub enum Kind {
     Catalog,
     /// A migration that a throwaway refused inside a transaction.
     Rehearsal,
+    /// The last baseline that was seen to be settled.
+    Settled,
     /// A state of a database's catalogs in which no drift was found.
     Clean,
 }
@@ -28,6 +30,7 @@ impl Kind {
             Kind::Verdict => "verdict",
             Kind::Catalog => "catalog",
             Kind::Rehearsal => "rehearsal",
+            Kind::Settled => "settled",
             Kind::Clean => "clean",
         }
     }
@@ -37,6 +40,7 @@ impl Kind {
             Kind::Verdict => 2_000,
             Kind::Catalog => 16,
             Kind::Rehearsal => 2_000,
+            Kind::Settled => 4,
             Kind::Clean => 100,
         }
     }

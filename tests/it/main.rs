@@ -22,6 +22,7 @@ mod machine;
 mod merging;
 mod new;
 mod order;
+mod parts;
 mod past;
 mod proof;
 mod published;

@@ -10,6 +10,7 @@ use crate::model::baseline::{
     Baseline, ColumnName, Dump, RoleNeed, Volatility, differences, differing_rows, keep_committed, unified_diff,
     volatility,
 };
+use crate::model::catalog::Catalog;
 use std::sync::Arc;
 
 /// Settling takes at most this many loads; facts of PostgreSQL say two.
@@ -38,11 +39,11 @@ pub(super) async fn with_committed(
     let candidate = made.render(&replayed.dump, &replayed.roles, &committed.volatile);
     if candidate == text {
         let loaded = loaded?;
-        if loaded.dump == committed.dump {
+        if loaded.is_settled(&committed.dump) {
             notes.extend(unseen(replayed, &loaded)?);
             // The committed rows were written at another time, unless the replay began with the state they came from.
             let steady = committed.volatile.is_empty() && replayed.trail.start.is_none_or(|(_, steady)| steady);
-            return Ok(Settled { text, catalog: loaded.catalog, steady });
+            return Ok(Settled { steady, ..Settled::of(text, loaded.extent, &replayed.catalog) });
         }
         // The committed text is what the sources make, but not settled.
     } else if !committed.volatile.is_empty() || rows_differ(&committed.dump, &replayed.dump) {
@@ -100,16 +101,23 @@ fn committed_dump(made: &Made<'_>) -> Option<Dump> {
 pub(super) struct Beside<'a> {
     pub roles: &'a [RoleNeed],
     pub unseen: &'a Unseen,
+    pub catalog: &'a Catalog,
 }
 
 impl<'a> From<&'a Replayed> for Beside<'a> {
     fn from(replayed: &'a Replayed) -> Beside<'a> {
-        Beside { roles: &replayed.roles, unseen: &replayed.unseen }
+        Beside { roles: &replayed.roles, unseen: &replayed.unseen, catalog: &replayed.catalog }
     }
 }
 
 /// Loads and dumps until nothing changes any more.
 pub(super) async fn settle(made: &Made<'_>, beside: Beside<'_>, first: Arc<str>) -> Result<Settled> {
+    if let Some(loaded) = load::load_part(made.plan, made.request, made.states, &first).await
+        && loaded.is_settled(&Dump::default())
+        && beside.unseen.compare(&loaded.unseen).0.is_empty()
+    {
+        return Ok(Settled::of(first, loaded.extent, beside.catalog));
+    }
     let mut text = Arc::clone(&first);
     for _ in 0..LOADS {
         let header = Baseline::parse(&text, made.request.baseline_path)?;
@@ -120,7 +128,7 @@ pub(super) async fn settle(made: &Made<'_>, beside: Beside<'_>, first: Arc<str>)
             notes.into_iter().for_each(|note| (made.request.sink)(Event::Note(note)));
             return match Error::all(faults) {
                 Some(fault) => Err(fault),
-                None => Ok(Settled { text, catalog: loaded.catalog, steady: false }),
+                None => Ok(Settled::of(text, loaded.extent, beside.catalog)),
             };
         }
         text = again;

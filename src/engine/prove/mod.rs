@@ -104,7 +104,10 @@ pub async fn prove(request: &Request<'_>) -> Result<Proof> {
         replay::full(request, &plan, &states),
         async {
             match &committed {
-                Some(text) => Some(load::load(&plan, request, Arc::clone(text)).await),
+                Some(text) => Some(match load::load_part(&plan, request, &states, text).await {
+                    Some(loaded) => Ok(loaded),
+                    None => load::load(&plan, request, Arc::clone(text)).await,
+                }),
                 None => None,
             }
         },
@@ -137,6 +140,7 @@ pub async fn prove(request: &Request<'_>) -> Result<Proof> {
     }
     let settled = settled.ok_or_else(|| Error::failed("the proof came to no end"))?;
     remember(request, [Some(&replayed.catalog), Some(&settled.catalog), upgraded.catalog()]);
+    load::remember(request, &states, &settled.text, settled.parts, replayed.catalog == settled.catalog);
     states::confirm(&replayed.trail.kept, Some(testdata::sum(request)), settled.steady);
     let mends = request.base.filter(|base| request.goal == Goal::Generate && upgrade::is_same(request, base));
     let mends = mends.filter(|base| base.sources.baseline.as_ref().is_some_and(|b| **b != *settled.text.as_bytes()));
@@ -171,6 +175,19 @@ pub(crate) struct Settled {
     catalog: Catalog,
     /// Two replays wrote the same rows.
     steady: bool,
+    /// So many parts of baselines were loaded in a row; `None` where the whole was.
+    parts: Option<usize>,
+}
+
+impl Settled {
+    /// What was loaded came out as it went in; the catalog of a part is the replay's, since they were equal before.
+    fn of(text: Arc<str>, extent: load::Extent, replayed: &Catalog) -> Settled {
+        let (catalog, parts) = match extent {
+            load::Extent::Whole(catalog) => (catalog, None),
+            load::Extent::Part(_, parts) => (replayed.clone(), Some(parts)),
+        };
+        Settled { text, catalog, steady: false, parts }
+    }
 }
 
 /// What is common to the steps after the replay.

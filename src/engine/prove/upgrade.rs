@@ -312,7 +312,7 @@ impl Upgraded {
         if text == settled.text {
             return Ok(());
         }
-        let beside = Beside { roles: &outcome.roles, unseen: &outcome.unseen };
+        let beside = Beside { roles: &outcome.roles, unseen: &outcome.unseen, catalog: &outcome.catalog };
         let upgraded = settle(made, beside, text).await?;
         match upgraded.text == settled.text {
             true => Ok(()),

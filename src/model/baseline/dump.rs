@@ -65,6 +65,13 @@ impl Entry {
         out
     }
 
+    /// Everything that tells it from another entry of its name.
+    pub(super) fn whole_text(&self) -> String {
+        let mut out = format!("{:?} {:?}\n", self.owner, self.settings);
+        self.write_parts(&mut out);
+        out
+    }
+
     fn write_parts(&self, out: &mut String) {
         for part in &self.parts {
             match part {
@@ -100,6 +107,17 @@ impl Entry {
 }
 
 impl Dump {
+    /// Whether both hold the same entries, in whatever order.
+    pub fn same_entries(&self, other: &Dump) -> bool {
+        let sorted = |dump: &Dump| {
+            let key = |e: &Entry| (e.kind.clone(), e.schema.clone(), e.name.clone(), e.whole_text());
+            let mut entries: Vec<_> = dump.entries.iter().map(key).collect();
+            entries.sort();
+            entries
+        };
+        self.entries.len() == other.entries.len() && sorted(self) == sorted(other)
+    }
+
     /// The same with the positions of sequences as another dump has them.
     #[must_use]
     pub fn with_positions_of(mut self, other: &Dump) -> Dump {

@@ -96,6 +96,19 @@ pub struct Baseline {
 }
 
 impl Baseline {
+    /// SQL that makes the roles and a part of the dump in an empty database.
+    pub fn sql_of(&self, part: &Dump) -> String {
+        let mut out = String::new();
+        let storage = [Storage::Tablespace, Storage::AccessMethod].map(Storage::default_statement);
+        for statement in PREAMBLE.iter().chain(&storage) {
+            out.push_str(statement);
+            out.push('\n');
+        }
+        self.roles.write(&mut out);
+        part.write(&mut out);
+        out
+    }
+
     /// Reads the file at `path` (named in messages only).
     ///
     /// # Errors

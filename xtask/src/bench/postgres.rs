@@ -29,19 +29,30 @@ pub struct Server {
 impl Server {
     /// Starts one with its data below `dir`, on the default settings.
     pub fn start(dir: &Path) -> Result<Server> {
+        Server::start_with(dir, "durable", &[])
+    }
+
+    /// One that may lose what it holds, as a developer's test server.
+    pub fn start_relaxed(dir: &Path) -> Result<Server> {
+        Server::start_with(dir, "relaxed", &["fsync=off", "synchronous_commit=off", "full_page_writes=off"])
+    }
+
+    fn start_with(dir: &Path, name: &str, settings: &[&str]) -> Result<Server> {
         let bin = fetch::postgres(MAJOR)?;
-        let data = init_cluster(&bin, dir, "durable")?;
+        let data = init_cluster(&bin, dir, name)?;
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let mut postgres = as_server_user(&bin.join("postgres"))?;
         postgres.arg("-D").arg(&data).args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]);
         postgres.arg("-c").arg(format!("port={port}"));
-        let log = File::create(dir.join("log"))?;
+        postgres.args(settings.iter().flat_map(|setting| ["-c", setting]));
+        let log_file = dir.join(format!("{name}.log"));
+        let log = File::create(&log_file)?;
         let child = postgres.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn()?;
         let server = Server { bin, port, child };
         let start = Instant::now();
         while server.psql("postgres", "SELECT 1").is_err() {
             if start.elapsed() > Duration::from_secs(60) {
-                bail!("the durable server does not start\n{}", fs::read_to_string(dir.join("log"))?);
+                bail!("the durable server does not start\n{}", fs::read_to_string(&log_file)?);
             }
             thread::sleep(Duration::from_millis(20));
         }

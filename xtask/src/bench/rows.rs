@@ -1,7 +1,8 @@
 //! The rows of the table: how each side is prepared and what is timed.
 
 use std::fmt::Write;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,7 +10,7 @@ use anyhow::{Context, Result};
 
 use super::Row;
 use super::measure::{Measured, Side, alternate, peak_memory};
-use super::postgres::{as_server_user, give_to_server_user, init_cluster};
+use super::postgres::{Server, as_server_user, give_to_server_user, init_cluster};
 use super::scratch::{Lab, Repository};
 use crate::workspace;
 
@@ -63,6 +64,27 @@ pub const ROWS: &[Row] = &[
         against: "git diff --cached --quiet",
         limit: 5.0,
         run: hook_with_verdict,
+    },
+    Row {
+        name: "prove-one",
+        work: "prove one new migration on 1,000, warm, local throwaway",
+        against: "dbmate drop and up on a running server with durability off",
+        limit: 0.45,
+        run: |lab| prove_one(lab, 1000),
+    },
+    Row {
+        name: "prove-one-10000",
+        work: "prove one new migration on 10,000, warm, local throwaway, changed objects really loaded",
+        against: "dbmate drop and up on a running server with durability off",
+        limit: 0.25,
+        run: |lab| prove_one(lab, 10_000),
+    },
+    Row {
+        name: "prove-again",
+        work: "verify what was proved before",
+        against: "git diff --cached --quiet",
+        limit: 5.0,
+        run: prove_again,
     },
     Row { name: "memory", work: "apply 10,000 migrations", against: "96 MB of peak memory", limit: 96.0, run: memory },
 ];
@@ -241,6 +263,44 @@ fn hook_with_verdict(lab: &Lab) -> Result<Measured> {
     repository.git(&["add", "--all"])?;
     workspace::output(&mut repository.pre_commit())?;
     hook(lab, &repository)
+}
+
+/// A history whose baseline was proved, and one migration more with its baseline.
+fn one_more(lab: &Lab, migrations: u32) -> Result<Repository<'_>> {
+    let repository = lab.repository(&format!("one-more-{migrations}"), migrations)?;
+    if !baseline(&repository).is_file() {
+        workspace::output(&mut repository.dbbuild(&["baseline"]))?;
+        repository.commit("baseline")?;
+        repository.add_history(1, migrations)?;
+        workspace::output(&mut repository.dbbuild(&["baseline"]))?;
+        repository.git(&["add", "--all"])?;
+    }
+    Ok(repository)
+}
+
+fn prove_one(lab: &Lab, migrations: u32) -> Result<Measured> {
+    let repository = one_more(lab, migrations)?;
+    let place = lab.dir().join(format!("relaxed-{migrations}"));
+    fs::create_dir(&place)?;
+    fs::set_permissions(&place, Permissions::from_mode(0o755))?;
+    let relaxed = Server::start_relaxed(&place)?;
+    workspace::output(&mut repository.dbmate_rebuild(&relaxed, "by_dbmate"))?;
+    // The verdict would answer at once; what is known of the migrations before stays.
+    let ours = || {
+        let _ = fs::remove_dir_all(repository.path.join(".git/dbbuild/verdict"));
+        Ok(repository.dbbuild(&["verify"]))
+    };
+    let theirs = || Ok(repository.dbmate_rebuild(&relaxed, "by_dbmate"));
+    alternate(lab.rounds, 1, &side(&ours), &side(&theirs))
+}
+
+fn prove_again(lab: &Lab) -> Result<Measured> {
+    let repository = one_more(lab, 1000)?;
+    workspace::output(&mut repository.dbbuild(&["verify"]))?;
+    let ours = || Ok(repository.dbbuild(&["verify"]));
+    let theirs = || Ok(repository.git_command(&["diff", "--cached", "--quiet"]));
+    let git = Side { accepted: &[1], ..side(&theirs) };
+    alternate(lab.rounds, MANY, &side(&ours), &git)
 }
 
 fn memory(lab: &Lab) -> Result<Measured> {

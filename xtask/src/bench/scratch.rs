@@ -156,6 +156,15 @@ impl Repository<'_> {
         command
     }
 
+    /// What stands for a proof with dbmate: drop the database, run every migration, dump the schema.
+    pub fn dbmate_rebuild(&self, server: &Server, database: &str) -> Command {
+        let mut command = self.command(Path::new("sh"));
+        command.args(["-ec", r#""$@" drop >/dev/null; "$@" up"#, "sh"]).arg(&self.lab.dbmate);
+        command.arg("--url").arg(server.url(database)).arg("--migrations-dir").arg(self.migrations());
+        command.arg("--schema-file").arg(self.lab.dir().join("dbmate.sql"));
+        command
+    }
+
     /// A git command that is measured.
     pub fn git_command(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(Path::new("git"));
