@@ -14,6 +14,7 @@ mod guard;
 mod harness;
 mod histories;
 mod hooks;
+mod index;
 mod init;
 mod journal;
 mod kill;

@@ -59,6 +59,13 @@ pub const ROWS: &[Row] = &[
         run: hook_with_nothing_staged,
     },
     Row {
+        name: "hook-large",
+        work: "pre-commit hook with nothing of the database staged, repository of 100,000 files",
+        against: "git diff --cached --quiet",
+        limit: 3.0,
+        run: hook_in_large_repository,
+    },
+    Row {
         name: "hook-proved",
         work: "pre-commit hook with a verdict already proved",
         against: "git diff --cached --quiet",
@@ -251,6 +258,23 @@ fn hook_with_nothing_staged(lab: &Lab) -> Result<Measured> {
     let measured = hook(lab, &repository);
     repository.commit("notes")?;
     measured
+}
+
+/// Something is staged beside the database among 100,000 files in a thousand folders.
+fn hook_in_large_repository(lab: &Lab) -> Result<Measured> {
+    let repository = lab.repository("large", 2)?;
+    workspace::output(&mut repository.dbbuild(&["hooks", "install"]))?;
+    for folder in 0..1000 {
+        let folder = repository.path.join(format!("src/module{folder:04}"));
+        fs::create_dir_all(&folder)?;
+        for file in 0..100 {
+            fs::write(folder.join(format!("file{file:03}.txt")), format!("{}/{file}\n", folder.display()))?;
+        }
+    }
+    repository.commit("large")?;
+    fs::write(repository.path.join("notes.txt"), "nothing of the database\n")?;
+    repository.git(&["add", "notes.txt"])?;
+    hook(lab, &repository)
 }
 
 fn hook_with_verdict(lab: &Lab) -> Result<Measured> {
