@@ -3,7 +3,6 @@
 
 use super::id::ObjectId;
 use crate::error::{Error, Result};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// One entry of the index or a tree as git has it.
@@ -48,9 +47,6 @@ pub(super) trait Backend {
 
     /// Whether there is a reference below a prefix.
     fn has_refs(&self, prefix: &str) -> Result<bool>;
-
-    /// `core.hooksPath`, where it is set.
-    fn hooks_path(&self) -> Result<Option<PathBuf>>;
 }
 
 pub(super) fn no_such_commit(rev: &str, cause: impl std::fmt::Display) -> Error {

@@ -5,7 +5,7 @@ use super::backend::{Backend, Entry, no_such_commit};
 use super::id::ObjectId;
 use crate::error::{Error, Result};
 use git2::{ErrorCode, ObjectType, Oid, Repository, TreeWalkMode, TreeWalkResult};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 pub(super) struct Library(pub Repository);
@@ -138,14 +138,6 @@ impl Backend for Library {
         let mut found =
             self.0.references_glob(&format!("{prefix}*")).map_err(failed("cannot read git's references"))?;
         Ok(found.names().next().is_some())
-    }
-
-    fn hooks_path(&self) -> Result<Option<PathBuf>> {
-        match self.0.config().and_then(|config| config.get_path("core.hooksPath")) {
-            Ok(path) => Ok(Some(path)),
-            Err(e) if e.code() == ErrorCode::NotFound => Ok(None),
-            Err(e) => Err(failed("cannot read git's configuration")(e)),
-        }
     }
 }
 

@@ -22,7 +22,7 @@ use backend::{Backend, Entry};
 use library::Library;
 use place::Place;
 use program_backend::ProgramBackend;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Where the sources of a judgement are read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,15 +109,6 @@ impl Git {
     /// How the repository names its objects.
     pub fn format(&self) -> ObjectFormat {
         self.program.format
-    }
-
-    /// Folder that git looks into for hooks, and whether the configuration moved it there.
-    pub fn hooks_dir(&self) -> (PathBuf, bool) {
-        match self.ask(|backend| backend.hooks_path()).ok().flatten() {
-            Some(path) if path.is_absolute() => (path, true),
-            Some(path) => (self.work_tree().unwrap_or(&self.place.git_dir).join(path), true),
-            None => (self.common_dir().join("hooks"), false),
-        }
     }
 
     /// Asks the library, and where that gives no answer the program, whose word counts.

@@ -5,7 +5,6 @@ use super::backend::{Backend, Entry, no_such_commit};
 use super::id::{ObjectFormat, ObjectId};
 use super::program::Program;
 use crate::error::{Error, OrFailed, Result};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(super) struct ProgramBackend {
@@ -100,15 +99,6 @@ impl Backend for ProgramBackend {
 
     fn has_refs(&self, prefix: &str) -> Result<bool> {
         Ok(!self.program.text(&["for-each-ref", "--count=1", "--format=%(refname)", prefix])?.is_empty())
-    }
-
-    fn hooks_path(&self) -> Result<Option<PathBuf>> {
-        let output = self.program.output(&["config", "--type=path", "--get", "core.hooksPath"], None)?;
-        match output.status.code() {
-            Some(0) => Ok(Some(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim_end()))),
-            Some(1) => Ok(None),
-            _ => Err(Error::failed("cannot read git's configuration").cause(said(&output))),
-        }
     }
 }
 
