@@ -28,6 +28,7 @@ mod past;
 mod proof;
 mod published;
 mod push;
+mod repositories;
 mod runners;
 mod sample;
 mod states;
