@@ -3,6 +3,7 @@
 //! histories, which stand outside the repository; see the options.
 
 mod measure;
+mod merging;
 mod postgres;
 mod rows;
 mod scratch;

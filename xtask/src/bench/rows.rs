@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 
 use super::Row;
 use super::measure::{Measured, Side, alternate, peak_memory};
+use super::merging::merge_driver;
 use super::postgres::{Server, as_server_user, give_to_server_user, init_cluster};
 use super::scratch::{Lab, Repository};
 use crate::workspace;
@@ -92,6 +93,13 @@ pub const ROWS: &[Row] = &[
         against: "git diff --cached --quiet",
         limit: 5.0,
         run: prove_again,
+    },
+    Row {
+        name: "merge-driver",
+        work: "git merge of one migration each side, 1,000 before",
+        against: "warm verify of one of them",
+        limit: 2.0,
+        run: merge_driver,
     },
     Row { name: "memory", work: "apply 10,000 migrations", against: "96 MB of peak memory", limit: 96.0, run: memory },
 ];
