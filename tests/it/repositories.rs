@@ -204,7 +204,7 @@ impl Repository {
         let real = "\n1\treal\n";
         assert!(good.contains(real) && good.contains("\n    name text NOT NULL\n"), "the probe is in the baseline");
         let edits = [
-            ("with test data", real, "\n1\treal\n2\tinvented\n", "its rows of public.probe"),
+            ("with test data", real, "\n1\treal\n2\tinvented\n", "public.probe"),
             ("by hand", "\n    name text NOT NULL\n", "\n    name text\n", "public.probe"),
             (
                 "of another major",
