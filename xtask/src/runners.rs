@@ -12,6 +12,9 @@ use crate::{fetch, workspace};
 const NPM: [&str; 2] = ["husky@9.1.7", "lefthook@2.2.2"];
 const PIP: &str = "pre-commit==4.7.0";
 
+/// Debian's bundle of certificate authorities.
+const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 /// The variables by which the tests find each program, with how to get it.
 pub const ALL: [(&str, Fetch); 3] = [
     ("DBBUILD_TEST_HUSKY", || Ok(npm()?.join("node_modules/husky/bin.js"))),
@@ -25,7 +28,12 @@ pub type Fetch = fn() -> Result<PathBuf>;
 fn npm() -> Result<PathBuf> {
     kept(&NPM.join(",").replace('@', "-"), |place| {
         let mut npm = Command::new("npm");
-        npm.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"]).arg(place);
+        npm.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=1", "--prefix"]);
+        npm.arg(place);
+        // Node has a list of authorities of its own; pip, git and cargo trust those of the system.
+        if std::env::var_os("NODE_EXTRA_CA_CERTS").is_none() && Path::new(SYSTEM_AUTHORITIES).exists() {
+            npm.env("NODE_EXTRA_CA_CERTS", SYSTEM_AUTHORITIES);
+        }
         workspace::output(npm.args(NPM)).context("fetching it wants npm (Debian: apt-get install npm)").map(drop)
     })
 }
