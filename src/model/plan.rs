@@ -404,14 +404,7 @@ fn unchanged(sources: &Sources, applied: &BTreeMap<&Version, &Applied>, options:
     let errors = sources.migrations.iter().filter_map(|migration| {
         let row = applied.get(&migration.version)?;
         (row.complete && row.checksum != migration.checksum).then(|| {
-            Error::failed(format!(
-                "{}_{} was applied to this database with other content (sha256 {} then, {} now)",
-                row.version,
-                row.name,
-                short(&row.checksum),
-                short(&migration.checksum)
-            ))
-            .at(Location::file(&migration.path))
+            Error::failed(other_content(row, migration)).at(Location::file(&migration.path))
             .help(if options.protected {
                 "an applied migration is never edited: take the edit back and write a new migration. Nothing was run."
             } else {
@@ -421,6 +414,17 @@ fn unchanged(sources: &Sources, applied: &BTreeMap<&Version, &Applied>, options:
         })
     });
     Error::all(errors).map_or(Ok(()), Err)
+}
+
+/// Says that a row and its file differ.
+pub fn other_content(row: &Applied, file: &Migration) -> String {
+    format!(
+        "{}_{} was applied to this database with other content (sha256 {} then, {} now)",
+        row.version,
+        row.name,
+        short(&row.checksum),
+        short(&file.checksum)
+    )
 }
 
 /// The first digits of a checksum, as git shortens an object id.

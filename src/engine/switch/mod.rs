@@ -21,7 +21,7 @@ use crate::engine::target::Target;
 use crate::engine::upstream;
 use crate::error::{Error, Location, Result};
 use crate::model::guard::{self, Action};
-use crate::model::plan::{Applied, FileKind, History, Reason, short};
+use crate::model::plan::{Applied, FileKind, History, Reason, other_content};
 use crate::model::reconcile::{self, Absent, Stuck, Way};
 use crate::model::sources::Sources;
 
@@ -148,14 +148,7 @@ pub fn judge_edits(project: &Project, sources: &Sources, edited: &[Applied]) -> 
         let file = sources.migrations.iter().find(|migration| migration.version == row.version)?;
         let published = base.sources.migrations.iter().find(|migration| migration.version == row.version)?;
         (published.checksum != file.checksum).then(|| {
-            Error::failed(format!(
-                "{}_{} was applied to this database with other content (sha256 {} then, {} now), and is published",
-                row.version,
-                row.name,
-                short(&row.checksum),
-                short(&file.checksum)
-            ))
-            .at(Location::file(&file.path))
+            Error::failed(format!("{}, and is published", other_content(row, file))).at(Location::file(&file.path))
             .cause(format!("{} has it with other content; {}", base.name, changed_by(project, &file.path)))
             .help(
                 "a published migration is never edited: take the edit back and write a new migration. Nothing was run.",
