@@ -4,8 +4,6 @@
 
 use super::*;
 use crate::error::Status;
-use crate::model::snapshot::{FileEntry, Snapshot};
-use crate::model::sources::SourcePaths;
 use std::sync::Arc;
 
 /// One file of each kind, and two of those whose order matters.
@@ -23,19 +21,7 @@ const TREE: &[(&str, &str)] = &[
 ];
 
 fn sources(files: &[(&str, &str)]) -> Sources {
-    let path = |name: &str| format!("db/{name}");
-    let paths = SourcePaths {
-        migrations: path("migrations"),
-        repeatable: path("repeatable"),
-        init: path("init"),
-        testdata: path("testdata"),
-        checks: path("checks"),
-        baseline: path("baseline.sql"),
-        roles: path("roles.toml"),
-        hba: path("pg_hba.conf"),
-    };
-    let snapshot: Snapshot = files.iter().map(|(name, text)| (path(name), FileEntry::blob(text.as_bytes()))).collect();
-    Sources::read(&snapshot, &paths).unwrap()
+    Sources::of_files(files)
 }
 
 /// [`TREE`] with files added or replaced.

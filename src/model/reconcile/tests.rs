@@ -2,23 +2,9 @@
 
 use super::*;
 use crate::model::plan::{self, PlanOptions, Step};
-use crate::model::snapshot::{FileEntry, Snapshot};
-use crate::model::sources::SourcePaths;
 
 fn sources(files: &[(&str, &str)]) -> Sources {
-    let path = |name: &str| format!("db/{name}");
-    let paths = SourcePaths {
-        migrations: path("migrations"),
-        repeatable: path("repeatable"),
-        init: path("init"),
-        testdata: path("testdata"),
-        checks: path("checks"),
-        baseline: path("baseline.sql"),
-        roles: path("roles.toml"),
-        hba: path("pg_hba.conf"),
-    };
-    let snapshot: Snapshot = files.iter().map(|(name, text)| (path(name), FileEntry::blob(text.as_bytes()))).collect();
-    Sources::read(&snapshot, &paths).unwrap()
+    Sources::of_files(files)
 }
 
 /// What ran: label, up part and down part, in the order of application.

@@ -203,3 +203,23 @@ fn digests_see_what_they_should_and_nothing_else() {
     assert_eq!(with("migrations/10_b.sql", "\u{feff}B;"), base);
     assert_ne!(read(ALL).inputs_digest("d"), base.0);
 }
+
+impl Sources {
+    /// Sources for tests of other modules, from files below `db/`.
+    pub(crate) fn of_files(files: &[(&str, &str)]) -> Sources {
+        let path = |name: &str| format!("db/{name}");
+        let paths = SourcePaths {
+            migrations: path("migrations"),
+            repeatable: path("repeatable"),
+            init: path("init"),
+            testdata: path("testdata"),
+            checks: path("checks"),
+            baseline: path("baseline.sql"),
+            roles: path("roles.toml"),
+            hba: path("pg_hba.conf"),
+        };
+        let snapshot: Snapshot =
+            files.iter().map(|(name, text)| (path(name), FileEntry::blob(text.as_bytes()))).collect();
+        Sources::read(&snapshot, &paths).unwrap()
+    }
+}
