@@ -305,3 +305,20 @@ fn a_branch_database_is_made_by_the_hook_with_auto_and_never_from_a_protected_on
     world.dbbuild(&["build", "--no-baseline"]).ok().says("created `").says("applied db/migrations/1_a.sql");
     world.dbbuild(&["drop", "--yes"]).ok();
 }
+
+#[test]
+fn a_copy_that_cannot_be_marked_does_not_stay() {
+    let Some(server) = server(15) else { return };
+    let db = server.fresh_database();
+    let world = project(&db, "[local]\nper_branch = true\n");
+    db.psql(&format!(
+        "CREATE FUNCTION dbbuild.here() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         IF current_database() <> '{}' THEN RAISE 'only here'; END IF; RETURN NEW; END $$; \
+         CREATE TRIGGER here BEFORE INSERT OR UPDATE ON dbbuild.environment FOR EACH ROW EXECUTE FUNCTION dbbuild.here()",
+        db.name
+    ));
+    world.git(&["checkout", "-q", "-b", "side"]).ok();
+    world.dbbuild(&["build", "--no-baseline"]).fails(1).says("only here");
+    assert_eq!(db.psql(&format!("SELECT count(*) FROM pg_database WHERE datname LIKE '{}_%'", db.name)), "0");
+    assert_eq!(db.psql("SELECT name, protected FROM dbbuild.environment"), "development|f");
+}

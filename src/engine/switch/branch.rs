@@ -120,17 +120,29 @@ pub async fn copy(project: &Project, origin: &Target, target: &Target) -> Result
     if let Err(e) = maintenance.simple(&create).await {
         return Err(not_copied(&maintenance, origin, target, e).await);
     }
+    if let Err(e) = finish(&maintenance, &unfinished, target, mark).await {
+        let dropped = maintenance.simple(&format!("DROP DATABASE {}", quote(&unfinished_name))).await;
+        return Err(match dropped {
+            Ok(_) => e,
+            Err(left) => {
+                e.cause(left).help(format!("the unfinished copy {unfinished_name} was left; the next try drops it."))
+            }
+        });
+    }
+    Ok(format!("made {} from {}", target.describe(), origin.describe()))
+}
+
+/// Marks a copy, says whose it is, and gives it its name.
+async fn finish(maintenance: &Session, unfinished: &Target, target: &Target, mark: &Mark) -> Result<()> {
     let copy = unfinished.connect().await?;
     let own = unfinished.read(&copy).await?;
     let own_mark = Mark { binding: own.facts.binding.clone(), ..mark.clone() };
     copy.simple(&history::write_mark(&own_mark)).await?;
     copy.close().await;
-    let label = label(target)?;
-    maintenance
-        .simple(&format!("COMMENT ON DATABASE {} IS {}", quote(&unfinished_name), history::literal(&label)))
-        .await?;
-    maintenance.simple(&format!("ALTER DATABASE {} RENAME TO {}", quote(&unfinished_name), quote(name))).await?;
-    Ok(format!("made {} from {}", target.describe(), origin.describe()))
+    let (name, comment) = (quote(unfinished.settings.database()), history::literal(&label(target)?));
+    maintenance.simple(&format!("COMMENT ON DATABASE {name} IS {comment}")).await?;
+    maintenance.simple(&format!("ALTER DATABASE {name} RENAME TO {}", quote(target.settings.database()))).await?;
+    Ok(())
 }
 
 /// Says in the comment of a database that was made without a copy which branch it belongs to.
