@@ -49,9 +49,11 @@ pub(super) async fn run(context: &Context, push: &Push) -> Result<Done> {
     }
     let project = context.project()?;
     let git = Program::elsewhere(&project.root);
+    // An address has no tracking branches, and may hold a password, which belongs into no child's arguments.
+    let known = project.git()?.remotes()?.contains(&push.remote);
     let mut faults = Vec::new();
     for tip in &push.tips {
-        if !holds_project(&project, tip)? || is_there_already(&git, &push.remote, tip) {
+        if !holds_project(&project, tip)? || known && is_there_already(&git, &push.remote, tip) {
             continue;
         }
         if let Err(fault) = pre_commit::judge(context, &project, &Source::Rev(tip.id.clone())).await {
@@ -105,9 +107,6 @@ fn holds_project(project: &Project, tip: &Tip) -> Result<bool> {
 
 /// Whether a branch of that remote, as last seen, holds the tip: then the push brings nothing new.
 fn is_there_already(git: &Program, remote: &str, tip: &Tip) -> bool {
-    if remote.is_empty() {
-        return false;
-    }
     let remotes = format!("--remotes={}", remote.replace(['*', '?', '[', '\\'], "?"));
     let new = git.text(&["rev-list", "--max-count=1", &format!("{}^0", tip.id), "--not", &remotes]);
     new.is_ok_and(|new| new.is_empty())
