@@ -12,9 +12,7 @@ const TWO: &str = "CREATE TABLE IF NOT EXISTS b (id int PRIMARY KEY);\n";
 /// A committed and pushed project of one migration, with hooks and a bare repository as `origin`.
 fn project() -> World {
     let world = World::new();
-    let origin = world.home().join("origin.git");
-    world.git(&["init", "--quiet", "--bare", origin.to_str().unwrap()]).ok();
-    world.git(&["remote", "add", "origin", origin.to_str().unwrap()]).ok();
+    world.add_origin();
     world.write("dbbuild.toml", CONFIG).write("db/migrations/1_a.sql", ONE);
     world.dbbuild(&["baseline"]).ok();
     world.dbbuild(&["hooks", "install"]).ok();
@@ -72,9 +70,7 @@ fn each_tip_that_is_pushed_is_judged() {
 #[test]
 fn what_is_no_project_or_is_there_already_is_left_alone() {
     let world = World::new();
-    let origin = world.home().join("origin.git");
-    world.git(&["init", "--quiet", "--bare", origin.to_str().unwrap()]).ok();
-    world.git(&["remote", "add", "origin", origin.to_str().unwrap()]).ok();
+    let origin = world.add_origin();
     world.write("dbbuild.toml", CONFIG).write("db/migrations/1_a.sql", "broken (");
     unseen(&world, "broken");
     world.git(&["push", "-q", "origin", "main"]).ok();
@@ -98,9 +94,7 @@ fn what_is_no_project_or_is_there_already_is_left_alone() {
 #[test]
 fn a_kept_hook_gets_arguments_and_input_too() {
     let world = World::new();
-    let origin = world.home().join("origin.git");
-    world.git(&["init", "--quiet", "--bare", origin.to_str().unwrap()]).ok();
-    world.git(&["remote", "add", "origin", origin.to_str().unwrap()]).ok();
+    world.add_origin();
     for (hook, script) in [
         ("pre-push", "echo \"push to $1\"; sed 's/^/line /'; exit ${OWN_STATUS:-0}"),
         ("post-rewrite", "echo \"rewritten by $1\"; sed 's/^/line /'"),

@@ -15,9 +15,7 @@ const NAMES: [&str; 6] = ["pre-commit", "pre-merge-commit", "pre-push", "post-me
 /// A proved project with a bare `origin`, nothing committed.
 fn project() -> World {
     let world = World::new();
-    let origin = world.home().join("origin.git");
-    world.git(&["init", "--quiet", "--bare", origin.to_str().unwrap()]).ok();
-    world.git(&["remote", "add", "origin", origin.to_str().unwrap()]).ok();
+    world.add_origin();
     world.write("dbbuild.toml", CONFIG).write("db/migrations/1_a.sql", ONE);
     world.dbbuild(&["baseline"]).ok();
     world

@@ -88,6 +88,16 @@ impl World {
         self.dir.path().join("home")
     }
 
+    /// Makes an empty bare repository the remote `origin`, and gives its place.
+    #[track_caller]
+    pub fn add_origin(&self) -> PathBuf {
+        let origin = self.home().join("origin.git");
+        let place = origin.to_str().unwrap();
+        self.git(&["init", "--quiet", "--bare", place]).ok();
+        self.git(&["remote", "add", "origin", place]).ok();
+        origin
+    }
+
     /// The repository, or a path in it.
     pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         self.dir.path().join("repo").join(path)
