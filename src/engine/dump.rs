@@ -13,8 +13,13 @@ use crate::error::{Error, OrFailed, Result};
 pub enum DumpProgram {
     /// A local program, found by [`DumpProgram::for_server`] or by the server that it belongs to.
     Local(Installation),
-    /// The program inside the container with this id; the server is reached over the container's own socket.
-    Container(String),
+    /// The program inside a container; the server is reached over the container's own socket.
+    Container {
+        /// The container.
+        id: String,
+        /// The server's port inside, which its socket is named after.
+        port: u16,
+    },
 }
 
 impl DumpProgram {
@@ -115,7 +120,7 @@ impl DumpOptions {
 pub async fn pg_dump(source: &DumpSource, options: &DumpOptions) -> Result<Vec<u8>> {
     let (status, stdout, stderr) = match &source.program {
         DumpProgram::Local(programs) => run_local(programs, source, options).await?,
-        DumpProgram::Container(id) => run_in_container(id, source, options).await?,
+        DumpProgram::Container { id, port } => run_in_container(id, *port, source, options).await?,
     };
     if status == 0 {
         return Ok(stdout);
@@ -148,7 +153,12 @@ async fn run_local(
     Ok((output.status.code().map_or(-1, i64::from), output.stdout, output.stderr))
 }
 
-async fn run_in_container(id: &str, source: &DumpSource, options: &DumpOptions) -> Result<(i64, Vec<u8>, Vec<u8>)> {
+async fn run_in_container(
+    id: &str,
+    port: u16,
+    source: &DumpSource,
+    options: &DumpOptions,
+) -> Result<(i64, Vec<u8>, Vec<u8>)> {
     // Inside, the server is reached over its own socket, whatever port of the host leads to it.
     let inside = |name: &str| matches!(name, "PGUSER" | "PGPASSWORD" | "PGDATABASE");
     let mut env: Vec<String> =
@@ -159,7 +169,7 @@ async fn run_in_container(id: &str, source: &DumpSource, options: &DumpOptions) 
         format!("PGOPTIONS={}", source.session_options()),
         "PGAPPNAME=dbbuild".into(),
     ]);
-    env.push("PGHOST=/var/run/postgresql".into());
+    env.extend(["PGHOST=/var/run/postgresql".into(), format!("PGPORT={port}")]);
     let mut argv = vec!["pg_dump".to_owned()];
     argv.extend(options.arguments());
     docker_engine::exec(&docker_engine::connect()?, id, "postgres", argv, env).await

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::support::{World, docker, run};
 
 /// A small history that touches what differs between servers: roles, extensions, grants, rows, non-ASCII text.
-fn world(postgres: &str) -> World {
+pub fn world(postgres: &str) -> World {
     let world = World::new();
     configure(&world, postgres);
     world.write(
@@ -35,11 +35,11 @@ fn configure(world: &World, postgres: &str) {
     world.write("dbbuild.toml", text);
 }
 
-const DOCKER: &str = "throwaway = \"docker\"\nimage = \"postgres:15\"";
+pub const DOCKER: &str = "throwaway = \"docker\"\nimage = \"postgres:15\"";
 const LOCAL: &str = "throwaway = \"local\"";
 
 /// What the engine says, asked by the machine's own client.
-fn ask(arguments: &[&str]) -> String {
+pub fn ask(arguments: &[&str]) -> String {
     run(Command::new("docker").args(arguments)).ok().stdout.trim().to_owned()
 }
 
@@ -54,19 +54,23 @@ fn containers_of(pid: u32) -> Vec<String> {
     all.lines().filter_map(owned).collect()
 }
 
-/// A `dbbuild baseline` whose migration sleeps; ended with the value, if it still runs.
+/// A proof that uses nothing that was kept.
+const WHOLE: [&str; 3] = ["verify", "--worktree", "--full"];
+
+/// Such a proof whose migration sleeps; ended with the value, if it still runs.
 struct Sleeper {
     world: World,
     child: Child,
 }
 
 impl Sleeper {
-    /// Starts it and waits until a container runs the migration; gives the containers of it as well.
+    /// Starts it and waits until a container of its own runs the migration; gives the containers of it as well.
     fn start() -> (Sleeper, Vec<String>) {
         let world = world(DOCKER);
+        world.dbbuild(&["baseline"]).ok();
         world.write("db/migrations/0003_sleep.sql", "SELECT pg_sleep(60);\n");
         let mut command = world.command(env!("CARGO_BIN_EXE_dbbuild"));
-        command.arg("baseline").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.args(WHOLE).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let sleeper = Sleeper { child: command.spawn().unwrap(), world };
         let start = Instant::now();
         loop {
@@ -140,7 +144,7 @@ fn a_container_whose_dbbuild_was_killed_goes_with_the_next_run() {
     sleeper.child.wait().unwrap();
     assert_eq!(containers_of(sleeper.child.id()), containers);
     sleeper.world.write("db/migrations/0003_sleep.sql", "SELECT 1;\n");
-    sleeper.world.dbbuild(&["baseline"]).ok();
+    sleeper.world.dbbuild(&WHOLE).fails(3);
     assert_eq!(containers_of(sleeper.child.id()), [""; 0]);
 }
 
@@ -151,8 +155,9 @@ fn an_interrupt_while_containers_start_leaves_none() {
     }
     for pause in [60, 150, 300] {
         let world = world(DOCKER);
+        world.dbbuild(&["baseline"]).ok();
         let mut command = world.command(env!("CARGO_BIN_EXE_dbbuild"));
-        command.arg("baseline").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.args(WHOLE).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         thread::sleep(Duration::from_millis(pause));
         kill(&child, "-INT");
@@ -167,9 +172,10 @@ fn a_failing_migration_leaves_no_container() {
         return;
     }
     let world = world(DOCKER);
+    world.dbbuild(&["baseline"]).ok();
     world.write("db/migrations/0003_broken.sql", "SELECT 1;\nSELECT broken;\n");
     let mut command = world.command(env!("CARGO_BIN_EXE_dbbuild"));
-    let mut child = command.arg("baseline").stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = command.args(WHOLE).stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1));
     assert_eq!(containers_of(child.id()), [""; 0]);
 }

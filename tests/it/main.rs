@@ -17,6 +17,7 @@ mod hooks;
 mod index;
 mod init;
 mod journal;
+mod keeper;
 mod kill;
 mod lock;
 mod machine;

@@ -97,7 +97,7 @@ pub fn verdict_key(config: &Config, sources: &Sources, base: Option<&Base>) -> C
 /// The sources cannot be replayed, a rule is broken, or (status 3) the baseline is not what they make.
 pub async fn prove(request: &Request<'_>) -> Result<Proof> {
     review::sources(request.sources)?;
-    let plan = ThrowawayPlan::from_config(request.config)?.choose().await?;
+    let plan = ThrowawayPlan::from_config(request.config)?.choose(request.reuse).await?;
     let states = States::of(request, &plan);
     let committed = committed(request)?;
     let (replayed, loaded, upgraded) = tokio::join!(

@@ -3,8 +3,9 @@
 use crate::engine::catalog;
 use crate::engine::dump::{self, DumpOptions, DumpSource};
 use crate::engine::runner::{Sink, Worker, WorkerOptions};
-use crate::engine::server::local::StoppedServer;
-use crate::engine::server::{self, Throwaway, ThrowawayOptions};
+use crate::engine::server::docker_keeper::Keeper;
+use crate::engine::server::state::StateDir;
+use crate::engine::server::{self, Origin, Stopped, Throwaway, ThrowawayKind, ThrowawayOptions};
 use crate::engine::session::{self, ConnectOptions, Session};
 use crate::error::{Error, Result};
 use crate::model::baseline::{Dump, NormaliseOptions, normalise};
@@ -49,10 +50,17 @@ impl ThrowawayPlan {
         })
     }
 
-    /// Settles once which kind of server all sides of a proof use.
-    pub(super) async fn choose(self) -> Result<ThrowawayPlan> {
-        let choice = server::choose(&self.options).await?;
-        Ok(ThrowawayPlan { options: choice.options, notes: choice.notes, ..self })
+    /// Settles once which kind of server all sides of a proof use; with `reuse` those of Docker share a kept container.
+    pub(super) async fn choose(self, reuse: bool) -> Result<ThrowawayPlan> {
+        let server::Choice { mut options, mut notes } = server::choose(&self.options).await?;
+        if reuse && options.kind == ThrowawayKind::Docker {
+            let opened = async { Keeper::open(&options, &StateDir::open()?).await };
+            match opened.await {
+                Ok(keeper) => options.keeper = Some(keeper),
+                Err(why) => notes.push(format!("each throwaway server runs in a container of its own: {why}")),
+            }
+        }
+        Ok(ThrowawayPlan { options, notes, ..self })
     }
 
     /// Starts a server with an empty database and connects as the role that runs migrations.
@@ -61,8 +69,8 @@ impl ThrowawayPlan {
     }
 
     /// The same on a copy of a stopped data directory.
-    pub(super) async fn start_from<'s>(&self, data: PathBuf, sink: Sink<'s>) -> Result<Side<'s>> {
-        self.start_with(&ThrowawayOptions { from: Some(data), ..self.options.clone() }, sink).await
+    pub(super) async fn start_from<'s>(&self, origin: Origin, sink: Sink<'s>) -> Result<Side<'s>> {
+        self.start_with(&ThrowawayOptions { from: Some(origin), ..self.options.clone() }, sink).await
     }
 
     async fn start_with<'s>(&self, options: &ThrowawayOptions, sink: Sink<'s>) -> Result<Side<'s>> {
@@ -137,7 +145,7 @@ impl Side<'_> {
     }
 
     /// Shuts the server down in order, for a copy of it; `None` where there is nothing to copy.
-    pub async fn stop(self) -> Result<Option<StoppedServer>> {
+    pub async fn stop(self) -> Result<Option<Stopped>> {
         drop(self.worker);
         self.server.stop().await
     }

@@ -7,7 +7,7 @@ use super::Request;
 use super::server::{Side, ThrowawayPlan};
 use crate::engine::history;
 use crate::engine::runner::Sink;
-use crate::engine::server::kept::{self, Kept};
+use crate::engine::server::kept::{self, Kept, Shelf};
 use crate::engine::server::state::StateDir;
 use crate::engine::server::{programs, template};
 use crate::error::{Error, Result};
@@ -44,8 +44,8 @@ pub(super) struct Start {
 
 /// The states of one proof.
 pub(super) struct States {
-    /// `None` where none are used: in Docker, or where the whole is to be proved again.
-    state: Option<StateDir>,
+    /// `None` where none are used: where the whole is to be proved again, or no container can be kept.
+    shelf: Option<Shelf>,
     /// The key after so many migrations.
     keys: Vec<Checksum>,
 }
@@ -53,18 +53,22 @@ pub(super) struct States {
 impl States {
     /// No states at all.
     pub fn none() -> States {
-        States { state: None, keys: Vec::new() }
+        States { shelf: None, keys: Vec::new() }
     }
 
     /// Names the states of these sources.
     pub fn of(request: &Request<'_>, plan: &ThrowawayPlan) -> States {
-        let ground = || -> Result<(StateDir, Checksum)> {
-            let state = StateDir::open()?;
+        let ground = || -> Result<(Shelf, Checksum)> {
             let ground = ground(plan, &format!("{:?}", request.config.migrations.idempotent))?;
-            Ok((state, ground))
+            let state = StateDir::open()?;
+            let shelf = match &plan.options.keeper {
+                Some(keeper) => Shelf::Keeper(state, keeper.clone()),
+                None => Shelf::Local(state),
+            };
+            Ok((shelf, ground))
         };
-        let usable = request.reuse && plan.options.kind == ThrowawayKind::Local;
-        let Some((state, ground)) = usable.then(ground).and_then(Result::ok) else {
+        let usable = plan.options.kind == ThrowawayKind::Local || plan.options.keeper.is_some();
+        let Some((shelf, ground)) = (request.reuse && usable).then(ground).and_then(Result::ok) else {
             return States::none();
         };
         let mut keys = vec![ground];
@@ -74,13 +78,13 @@ impl States {
             digest.field(migration.label().as_bytes()).field(migration.checksum.as_bytes());
             keys.push(digest.finish());
         }
-        States { state: Some(state), keys }
+        States { shelf: Some(shelf), keys }
     }
 
     /// The longest prefix that is kept, of at most `most` migrations, where all that must be tried was tried.
     pub fn longest(&self, request: &Request<'_>, most: usize) -> Option<Start> {
-        let state = self.state.as_ref()?;
-        let there: HashSet<String> = kept::keys(state);
+        let shelf = self.shelf.as_ref()?;
+        let there: HashSet<String> = kept::keys(shelf);
         if there.is_empty() {
             return None;
         }
@@ -89,7 +93,7 @@ impl States {
             if !there.contains(&key.to_string()) {
                 continue;
             }
-            let Some(kept) = kept::find(state, key) else { continue };
+            let Some(kept) = kept::find(shelf, key) else { continue };
             let Ok(known) = serde_json::from_str::<Known>(kept.note()) else {
                 kept.discard();
                 continue;
@@ -107,7 +111,7 @@ impl States {
     /// The numbers of migrations after which a state is kept, beyond the first `from`: all of them, and those before
     /// what is likely to be edited.
     pub fn cuts(&self, request: &Request<'_>, from: usize) -> BTreeSet<usize> {
-        if self.state.is_none() {
+        if self.shelf.is_none() {
             return BTreeSet::new();
         }
         let all = &request.sources.migrations;
@@ -118,7 +122,7 @@ impl States {
 
     /// The key of a state that is made from other things than a prefix; `None` where none are used.
     pub fn key_of(&self, purpose: &str, parts: &[&[u8]]) -> Option<Checksum> {
-        self.state.as_ref()?;
+        self.shelf.as_ref()?;
         let mut digest = Digest::new(purpose);
         self.keys.first().into_iter().for_each(|ground| {
             digest.field(ground.as_bytes());
@@ -131,8 +135,8 @@ impl States {
 
     /// A copy of the state under a key; one that does not start goes.
     pub async fn start<'s>(&self, plan: &ThrowawayPlan, key: Option<&Checksum>, sink: Sink<'s>) -> Option<Side<'s>> {
-        let kept = kept::find(self.state.as_ref()?, key?)?;
-        match plan.start_from(kept.data_dir(), sink).await {
+        let kept = kept::find(self.shelf.as_ref()?, key?)?;
+        match plan.start_from(kept.origin(), sink).await {
             Ok(side) => Some(side),
             Err(_) => {
                 kept.discard();
@@ -169,13 +173,13 @@ impl States {
         note: &str,
         sink: Sink<'s>,
     ) -> Result<(Side<'s>, Option<Kept>)> {
-        let Some(state) = &self.state else { return Ok((side, None)) };
+        let Some(shelf) = &self.shelf else { return Ok((side, None)) };
         let Some(stopped) = side.stop().await? else {
             return Err(Error::failed("a throwaway server cannot be copied"));
         };
-        match kept::keep(state, stopped, key, note) {
-            Ok(kept) => Ok((plan.start_from(kept.data_dir(), sink).await?, Some(kept))),
-            Err(stopped) => Ok((plan.start_from(stopped.data_dir(), sink).await?, None)),
+        match kept::keep(shelf, stopped, key, note).await {
+            Ok(kept) => Ok((plan.start_from(kept.origin(), sink).await?, Some(kept))),
+            Err(stopped) => Ok((plan.start_from(stopped.origin(), sink).await?, None)),
         }
     }
 }
@@ -203,19 +207,21 @@ pub(super) fn is_new(request: &Request<'_>, migration: &Migration) -> bool {
 /// What every state stands on: programs, cluster, the form of the version table.
 pub(super) fn ground(plan: &ThrowawayPlan, rules: &str) -> Result<Checksum> {
     let options = &plan.options;
-    let programs = programs::find(options.bin_dir.as_deref(), options.major)?;
+    let programs = match &options.keeper {
+        Some(keeper) => ["an image".to_owned(), keeper.image().to_owned(), String::new()],
+        None => {
+            let programs = programs::find(options.bin_dir.as_deref(), options.major)?;
+            let identity = template::identity(&programs.program("postgres"))?;
+            [programs.version.text.clone(), identity, template::extensions(&programs)]
+        }
+    };
+    let settings = (&options.database, &options.encoding, &options.locale, &options.role, &options.settings);
     let mut digest = Digest::new("dbbuild ground 1");
-    for part in [
-        env!("CARGO_PKG_VERSION"),
-        history::SCHEMA,
-        &programs.version.text,
-        &template::identity(&programs.program("postgres"))?,
-        &template::extensions(&programs),
-        &format!("{:?}", (&options.database, &options.encoding, &options.locale, &options.role, &options.settings)),
-        rules,
-    ] {
+    digest.field(env!("CARGO_PKG_VERSION").as_bytes()).field(history::SCHEMA.as_bytes());
+    programs.iter().for_each(|part| {
         digest.field(part.as_bytes());
-    }
+    });
+    digest.field(format!("{settings:?}").as_bytes()).field(rules.as_bytes());
     Ok(digest.finish())
 }
 
@@ -227,7 +233,7 @@ impl Start {
         plan: &ThrowawayPlan,
         sink: Sink<'s>,
     ) -> Option<(Side<'s>, Start)> {
-        let Ok(side) = plan.start_from(self.kept.data_dir(), sink).await else {
+        let Ok(side) = plan.start_from(self.kept.origin(), sink).await else {
             self.kept.discard();
             return None;
         };

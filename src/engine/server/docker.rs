@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 pub use engine::engine_answers;
 
 /// Not the place that the image declares as a volume: a folder of our own in memory, whichever version the image has.
-const DATA_PARENT: &str = "/dbbuild";
+pub(super) const DATA_PARENT: &str = "/dbbuild";
 
 /// How long a command that breaks off waits for a container that was being made, so that it can be removed; and how often
 /// it looks.
@@ -35,9 +35,9 @@ const BREAK_OFF_PAUSE: Duration = Duration::from_millis(50);
 const START_LABEL: &str = "dbbuild.start";
 
 /// The last lines that a container wrote.
-type Log = Arc<Mutex<VecDeque<String>>>;
+pub(super) type Log = Arc<Mutex<VecDeque<String>>>;
 
-type Container = ContainerAsync<GenericImage>;
+pub(super) type Container = ContainerAsync<GenericImage>;
 
 /// A running throwaway container. Dropping it removes it.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ pub async fn usable(options: &ThrowawayOptions) -> Result<()> {
     Err(Error::failed(format!("the image {image} is not on this machine")).help(format!("run `docker pull {image}`")))
 }
 
-fn image(options: &ThrowawayOptions) -> Result<&str> {
+pub(super) fn image(options: &ThrowawayOptions) -> Result<&str> {
     options.image.as_deref().ok_or_else(|| {
         Error::usage("no image is configured for throwaway servers in Docker")
             .help("set postgres.image in dbbuild.toml, for instance image = \"postgres:15\"")
@@ -89,7 +89,7 @@ impl DockerServer {
             user: SUPERUSER.into(),
             password: Some(password),
         };
-        let program = DumpProgram::Container(container.id().to_owned());
+        let program = DumpProgram::Container { id: container.id().to_owned(), port: 5432 };
         let mut server = DockerServer { container: Some(container), address, program };
         server.finish(options, &image_name, &log).await?;
         Ok(server)
@@ -100,29 +100,16 @@ impl DockerServer {
             sql_error(format!("cannot connect to the server in the container of {image}"), error).detail(tail(log))
         };
         let mut tries = 0;
-        let client = loop {
-            match self.address.connect("postgres").await {
-                Ok(client) => break client,
+        let version = loop {
+            match version_of(&self.address).await {
+                Ok(version) => break version,
                 // The engine's own forwarding may need a moment more than the server.
                 Err(_) if tries < 100 => tries += 1,
                 Err(error) => return Err(failed(&error)),
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         };
-        let row = client.query_one("SELECT current_setting('server_version_num')::int4", &[]).await;
-        let number = row.map_err(|error| failed(&error))?.get::<_, i32>(0).unsigned_abs();
-        let (major, minor) = (number / 10_000, number % 10_000);
-        if let Some(pinned) = options.major.filter(|pinned| *pinned != major) {
-            return Err(Error::failed(format!(
-                "the image {image} runs PostgreSQL {major}, but postgres.version is {pinned}"
-            ))
-            .help(format!("set postgres.image to an image of PostgreSQL {pinned}, such as \"postgres:{pinned}\"")));
-        }
-        // An older minor version would write what newer servers keep for themselves.
-        let local = programs::find_client(options.bin_dir.as_deref(), major, false);
-        if let Some(local) = local.ok().filter(|local| local.version.minor >= minor) {
-            self.program = DumpProgram::Local(local);
-        }
+        self.program = fitting_program(options, image, version, self.program.clone())?;
         self.address.prepare(&options.database, options.role.as_deref()).await
     }
 
@@ -162,19 +149,45 @@ impl Drop for DockerServer {
     }
 }
 
+/// `server_version_num` of a server that answers.
+pub(super) async fn version_of(address: &ServerAddress) -> Result<u32, tokio_postgres::Error> {
+    let client = address.connect("postgres").await?;
+    let row = client.query_one("SELECT current_setting('server_version_num')::int4", &[]).await?;
+    Ok(row.get::<_, i32>(0).unsigned_abs())
+}
+
+/// The `pg_dump` for a server of an image: a local one of its version, else the given one inside the container.
+pub(super) fn fitting_program(
+    options: &ThrowawayOptions,
+    image: &str,
+    version: u32,
+    inside: DumpProgram,
+) -> Result<DumpProgram> {
+    let (major, minor) = (version / 10_000, version % 10_000);
+    if let Some(pinned) = options.major.filter(|pinned| *pinned != major) {
+        return Err(Error::failed(format!(
+            "the image {image} runs PostgreSQL {major}, but postgres.version is {pinned}"
+        ))
+        .help(format!("set postgres.image to an image of PostgreSQL {pinned}, such as \"postgres:{pinned}\"")));
+    }
+    // An older minor version would write what newer servers keep for themselves.
+    let local = programs::find_client(options.bin_dir.as_deref(), major, false);
+    Ok(local.ok().filter(|local| local.version.minor >= minor).map_or(inside, DumpProgram::Local))
+}
+
 /// The start of a container as a task of its own: broken off half-way it would leave a container that nobody knows.
-struct Starting {
+pub(super) struct Starting {
     task: Option<JoinHandle<Result<Container, TestcontainersError>>>,
     token: String,
 }
 
 impl Starting {
-    fn begin(request: ContainerRequest<GenericImage>, token: String) -> Starting {
+    pub(super) fn begin(request: ContainerRequest<GenericImage>, token: String) -> Starting {
         let request = request.with_label(START_LABEL, &token);
         Starting { task: Some(tokio::spawn(request.start())), token }
     }
 
-    async fn end(mut self) -> Result<Container, TestcontainersError> {
+    pub(super) async fn end(mut self) -> Result<Container, TestcontainersError> {
         let Some(task) = &mut self.task else { return Err(TestcontainersError::other("it was started already")) };
         let outcome = task.await;
         self.task = None;
@@ -249,7 +262,7 @@ fn request(
         .with_label(THROWAWAY_LABEL, "1")
         .with_label(OWNER_LABEL, Owner::this().label())
         .with_label(MACHINE_LABEL, engine::machine())
-        .with_cmd(server_arguments(options)?)
+        .with_cmd(std::iter::once("postgres".to_owned()).chain(server_options(options)?))
         .with_host_config_modifier(on_loopback_in_memory)
         .with_log_consumer(move |frame: &LogFrame| remember(&kept, frame));
     Ok(request)
@@ -263,7 +276,7 @@ fn on_loopback_in_memory(host: &mut HostConfig) {
 }
 
 /// What initdb is told through the image's entry point, which lets a shell read it.
-fn initdb_arguments(options: &ThrowawayOptions) -> Result<String> {
+pub(super) fn initdb_arguments(options: &ThrowawayOptions) -> Result<String> {
     let utf8 = options.encoding.eq_ignore_ascii_case("utf8") || options.encoding.eq_ignore_ascii_case("utf-8");
     let locale = options.locale.as_deref().unwrap_or(if utf8 { "C.UTF-8" } else { "C" });
     for (key, value) in [("postgres.encoding", options.encoding.as_str()), ("postgres.locale", locale)] {
@@ -275,14 +288,15 @@ fn initdb_arguments(options: &ThrowawayOptions) -> Result<String> {
     Ok(format!("--encoding={} --locale={locale} --lc-messages=C --no-sync --wal-segsize=1", options.encoding))
 }
 
-fn server_arguments(options: &ThrowawayOptions) -> Result<Vec<String>> {
+/// What the server is told on its command line, after its name.
+pub(super) fn server_options(options: &ThrowawayOptions) -> Result<Vec<String>> {
     let mut settings: BTreeMap<String, String> = throwaway_settings(options.major.unwrap_or(0));
     // The engine gives a container little shared memory beside the server's own.
     settings.insert("dynamic_shared_memory_type".into(), "mmap".into());
     settings.extend(options.settings.clone());
     let fixed = FIXED_SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned()));
     settings.extend(fixed);
-    let mut arguments = vec!["postgres".to_owned()];
+    let mut arguments = Vec::new();
     for (name, value) in settings {
         cluster::check_setting(&name, &value)?;
         arguments.extend(["-c".to_owned(), format!("{name}={value}")]);
@@ -290,7 +304,7 @@ fn server_arguments(options: &ThrowawayOptions) -> Result<Vec<String>> {
     Ok(arguments)
 }
 
-fn remember(log: &Log, frame: &LogFrame) {
+pub(super) fn remember(log: &Log, frame: &LogFrame) {
     let Ok(mut log) = log.lock() else { return };
     for line in String::from_utf8_lossy(frame.bytes()).lines() {
         if log.len() == 20 {
@@ -304,7 +318,7 @@ fn tail(log: &Log) -> String {
     log.lock().map(|log| log.iter().cloned().collect::<Vec<_>>().join("\n")).unwrap_or_default()
 }
 
-fn start_error(image: &str, error: &TestcontainersError, log: &Log) -> Error {
+pub(super) fn start_error(image: &str, error: &TestcontainersError, log: &Log) -> Error {
     let mut words = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(next) = source {

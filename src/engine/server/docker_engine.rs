@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use testcontainers::bollard::container::LogOutput;
 use testcontainers::bollard::exec::{CreateExecOptions, StartExecResults};
-use testcontainers::bollard::models::ContainerSummary;
+use testcontainers::bollard::models::{ContainerInspectResponse, ContainerSummary};
 use testcontainers::bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
 use testcontainers::bollard::{API_DEFAULT_VERSION, Docker, errors::Error as DockerError};
 
@@ -232,6 +232,15 @@ pub async fn list(client: &Docker, label: &str) -> Result<Vec<ContainerSummary>>
     let filters = HashMap::from([("label", vec![label])]);
     let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
     client.list_containers(Some(options)).await.map_err(|error| engine_error(&error))
+}
+
+/// What the engine knows of a container, by id or name; `None` where there is none.
+pub async fn inspect(client: &Docker, container: &str) -> Result<Option<ContainerInspectResponse>> {
+    match client.inspect_container(container, None).await {
+        Ok(found) => Ok(Some(found)),
+        Err(DockerError::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+        Err(error) => Err(engine_error(&error)),
+    }
 }
 
 /// Removes a container, running or not, with its anonymous volumes.

@@ -19,7 +19,7 @@ use super::embedded_docker::EmbeddedContainer;
 use super::process;
 use super::programs::{self, Installation};
 use super::state::{StateDir, make_dir};
-use super::{docker_engine, kept, sweep, template};
+use super::{docker_engine, docker_keeper, kept, sweep, template};
 use crate::error::{Error, OrFailed, Result};
 
 /// How long a fast shutdown may take.
@@ -358,6 +358,9 @@ pub(super) async fn prune_in(state: &StateDir) -> Result<Vec<String>> {
         let client = docker_engine::connect()?;
         let swept = docker_engine::sweep(&client, true).await?;
         done.extend(swept.iter().map(|name| format!("removed throwaway container {name}")));
+        let kept = docker_keeper::prune(state).await?;
+        done.extend(kept.iter().map(|name| format!("removed kept container {name}")));
+        kept::forget_keepers(state, &docker_keeper::ids(state).await?);
     }
     Ok(done)
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::ThrowawayOptions;
 use super::address::{HostOrSocketDir, ServerAddress};
 use super::cluster::{self, FIXED_SETTINGS, SUPERUSER, configure, copy_data, throwaway_settings};
 use super::process;
@@ -14,6 +13,7 @@ use super::programs::{self, Installation};
 use super::state::StateDir;
 use super::sweep::{InstanceDir, sweep};
 use super::template::template;
+use super::throwaway::{Origin, ThrowawayOptions};
 use crate::error::{Error, OrFailed, Result};
 
 /// How long a server may take to shut down in order.
@@ -53,8 +53,8 @@ impl LocalServer {
         let programs = programs::find(options.bin_dir.as_deref(), options.major)?;
         state.check_traversable(&programs.bin)?;
         let source = match &options.from {
-            Some(data) => data.clone(),
-            None => template(&state, &programs, &options.encoding, options.locale.as_deref())?,
+            Some(Origin::Folder(data)) => data.clone(),
+            _ => template(&state, &programs, &options.encoding, options.locale.as_deref())?,
         };
         let instance = InstanceDir::create(&state)?;
         let data = instance.path().join("data");

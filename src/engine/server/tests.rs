@@ -8,7 +8,9 @@ use std::process::Stdio;
 use nix::sys::signal::Signal;
 
 use super::docker::engine_answers;
+use super::docker_keeper::Keeper;
 use super::embedded::prune_in;
+use super::kept::{Kept, Shelf};
 use super::state::StateDir;
 use super::sweep::{InstanceDir, sweep};
 use super::*;
@@ -123,30 +125,38 @@ async fn a_stopped_server_is_started_from() {
     fs::set_permissions(temp.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let state = StateDir::at(temp.path().join("s")).unwrap();
     let key = Checksum::of_text("a state");
-    assert!(kept::find(&state, &key).is_none());
+    let shelf = Shelf::Local(state.clone());
+    assert!(kept::find(&shelf, &key).is_none());
     let stopped = server.stop().await.unwrap().unwrap();
-    let state_of = |kept: &kept::Kept| ThrowawayOptions { from: Some(kept.data_dir()), ..options.clone() };
-    let first = kept::keep(&state, stopped, &key, "a note\nof two lines").unwrap();
+    let state_of = |kept: &Kept| ThrowawayOptions { from: Some(kept.origin()), ..options.clone() };
+    let first = kept::keep(&shelf, stopped, &key, "a note\nof two lines").await.unwrap();
     let again = Throwaway::start(&state_of(&first)).await.unwrap();
     assert_eq!(value(again.address(), "shop", "SELECT n::text FROM t").await, "42");
     // The same once more comes back, since it is there already.
-    let stopped = kept::keep(&state, again.stop().await.unwrap().unwrap(), &key, "").unwrap_err();
-    assert!(stopped.data_dir().join("PG_VERSION").exists());
+    let stopped = kept::keep(&shelf, again.stop().await.unwrap().unwrap(), &key, "").await.unwrap_err();
+    assert!(folder(&stopped.origin()).join("PG_VERSION").exists());
     assert!(kept::prune(&state).is_empty(), "it is in use");
     first.annotate("another");
     drop(first);
-    assert_eq!(kept::find(&state, &key).unwrap().note(), "another");
+    assert_eq!(kept::find(&shelf, &key).unwrap().note(), "another");
     // A file that was written to makes it as good as none.
-    let data = kept::find(&state, &key).unwrap().data_dir();
+    let data = folder(&kept::find(&shelf, &key).unwrap().origin());
     fs::write(data.join("PG_VERSION"), "15\n").unwrap();
-    assert!(kept::find(&state, &key).is_none() && !data.exists());
-    let other = kept::keep(&state, stopped, &Checksum::of_text("another state"), "").unwrap();
-    let data = other.data_dir();
+    assert!(kept::find(&shelf, &key).is_none() && !data.exists());
+    let other = kept::keep(&shelf, stopped, &Checksum::of_text("another state"), "").await.unwrap();
+    let data = folder(&other.origin());
     drop(other);
     // A store goes with its state directory.
     drop(temp);
     sweep(&StateDir::open().unwrap());
     assert!(!data.exists());
+}
+
+fn folder(origin: &Origin) -> std::path::PathBuf {
+    match origin {
+        Origin::Folder(path) => path.clone(),
+        Origin::Keeper(path) => panic!("{path} is in a container"),
+    }
 }
 
 #[tokio::test]
@@ -328,11 +338,73 @@ async fn a_container_serves_like_local_programs() {
     let id = server.container().unwrap().to_owned();
     // The sweep leaves alone what a living process owns.
     docker_engine::sweep(&client, false).await.unwrap();
-    let inside = dump(&server, DumpProgram::Container(id.clone())).await;
+    let inside = dump(&server, DumpProgram::Container { id: id.clone(), port: 5432 }).await;
     assert!(inside.contains("CREATE TABLE public.seen") && !inside.contains("hidden"), "{inside}");
     server.stop().await.unwrap();
     let left = docker_engine::list(&client, &format!("{}=1", docker_engine::THROWAWAY_LABEL)).await.unwrap();
     assert!(left.iter().all(|container| container.id.as_ref() != Some(&id)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_container_holds_servers_and_states() {
+    let Some(options) = docker().await else { return };
+    let temp = open_folder();
+    let state = StateDir::at(temp.path().join("state")).unwrap();
+    let (one, other) = tokio::join!(Keeper::open(&options, &state), Keeper::open(&options, &state));
+    let keeper = one.unwrap();
+    assert_eq!(keeper, other.unwrap(), "two that come at once share one");
+    let options = ThrowawayOptions { keeper: Some(keeper.clone()), ..options };
+    let (server, beside) = tokio::join!(Throwaway::start(&options), Throwaway::start(&options));
+    let (server, beside) = (server.unwrap(), beside.unwrap());
+    assert_eq!(value(server.address(), "shop", SETTINGS).await, "UTC off C ISO, MDY C UTF8 C.UTF-8 shop_owner");
+    server.role_address(Some("shop_owner")).connect("shop").await.unwrap().batch_execute(SCHEMA).await.unwrap();
+    let there = "SELECT (to_regclass('public.seen') IS NOT NULL)::text";
+    assert_eq!(value(beside.address(), "shop", there).await, "false", "each has a cluster of its own");
+    let port = server.address().port;
+    let inside = (5432..5448).find(|inside| keeper.host_port(*inside) == Some(port)).unwrap();
+    let inside = dump(&server, DumpProgram::Container { id: keeper.id().to_owned(), port: inside }).await;
+    assert!(inside.contains("CREATE TABLE public.seen"), "{inside}");
+    beside.remove().await;
+
+    let shelf = Shelf::Keeper(state.clone(), keeper.clone());
+    let (key, second) = (Checksum::of_text("a state"), Checksum::of_text("another"));
+    assert!(kept::find(&shelf, &key).is_none());
+    let kept = kept::keep(&shelf, server.stop().await.unwrap().unwrap(), &key, "a note").await.unwrap();
+    assert_eq!(kept::find(&shelf, &key).unwrap().note(), "a note");
+    let from = |origin: Origin| ThrowawayOptions { from: Some(origin), ..options.clone() };
+    let again = Throwaway::start(&from(kept.origin())).await.unwrap();
+    assert_eq!(value(again.address(), "shop", there).await, "true");
+    let stopped = kept::keep(&shelf, again.stop().await.unwrap().unwrap(), &key, "").await.unwrap_err();
+    let kept_too = kept::keep(&shelf, stopped, &second, "").await.unwrap();
+    let again = Throwaway::start(&from(kept_too.origin())).await.unwrap();
+    assert_eq!(value(again.address(), "shop", there).await, "true");
+    // What is discarded is no more known of, and gone from the container when the next is kept.
+    drop(kept_too);
+    kept::find(&shelf, &second).unwrap().discard();
+    assert!(kept::find(&shelf, &second).is_none());
+    let third = kept::keep(&shelf, again.stop().await.unwrap().unwrap(), &Checksum::of_text("3"), "").await.unwrap();
+    drop(third);
+    let gone = kept::find(&shelf, &key).map(|kept| from(kept.origin()));
+    assert!(Throwaway::start(&gone.unwrap()).await.is_ok());
+    let missing = Origin::Keeper(format!("/dbbuild/kept/{second}"));
+    let error = Throwaway::start(&from(missing)).await.unwrap_err();
+    assert!(error.to_string().contains("cannot copy"), "{error}");
+
+    let client = docker_engine::connect().unwrap();
+    assert!(docker_engine::inspect(&client, keeper.id()).await.unwrap().is_some());
+    prune_in(&state).await.unwrap();
+    assert!(docker_engine::inspect(&client, keeper.id()).await.unwrap().is_none());
+    assert!(kept::keys(&shelf).is_empty(), "what is known of its states goes with it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_setting_that_the_image_refuses_is_shown_by_its_log() {
+    let Some(options) = docker().await else { return };
+    let temp = open_folder();
+    let state = StateDir::at(temp.path().join("state")).unwrap();
+    let settings = [("shared_preload_libraries".to_owned(), "no_such_library".to_owned())].into();
+    let error = Keeper::open(&ThrowawayOptions { settings, ..options }, &state).await.unwrap_err();
+    assert!(error.details()[0].contains("no_such_library"), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use super::address::ServerAddress;
 use super::docker::{self, DockerServer};
+use super::docker_guest::{GuestServer, StoppedGuest};
+use super::docker_keeper::Keeper;
 use super::local::{LocalServer, StoppedServer};
 use super::programs;
 use crate::engine::dump::DumpProgram;
@@ -32,8 +34,19 @@ pub struct ThrowawayOptions {
     pub role: Option<String>,
     /// The user's settings, such as `shared_preload_libraries`.
     pub settings: BTreeMap<String, String>,
-    /// Start a copy of this stopped data directory (see [`StoppedServer`]) instead of a fresh cluster; local kind only.
-    pub from: Option<PathBuf>,
+    /// Start a copy of this stopped data directory instead of a fresh cluster.
+    pub from: Option<Origin>,
+    /// Docker kind: start in this kept container, and not in one of its own.
+    pub keeper: Option<Keeper>,
+}
+
+/// A stopped data directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// On this machine.
+    Folder(PathBuf),
+    /// In a kept container.
+    Keeper(String),
 }
 
 impl Default for ThrowawayOptions {
@@ -49,6 +62,7 @@ impl Default for ThrowawayOptions {
             role: None,
             settings: BTreeMap::new(),
             from: None,
+            keeper: None,
         }
     }
 }
@@ -64,6 +78,26 @@ pub struct Throwaway {
 enum Server {
     Local(Box<LocalServer>),
     Docker(Box<DockerServer>),
+    Guest(Box<GuestServer>),
+}
+
+/// The data directory of a throwaway that was shut down in order; dropping it removes it.
+#[derive(Debug)]
+pub enum Stopped {
+    /// On this machine.
+    Local(StoppedServer),
+    /// In a kept container.
+    Guest(StoppedGuest),
+}
+
+impl Stopped {
+    /// What a copy of it starts from.
+    pub fn origin(&self) -> Origin {
+        match self {
+            Stopped::Local(stopped) => Origin::Folder(stopped.data_dir()),
+            Stopped::Guest(stopped) => stopped.origin(),
+        }
+    }
 }
 
 /// What `auto` stands for on this machine.
@@ -80,7 +114,7 @@ pub struct Choice {
 /// another kind would likely hide what is wrong with the settings.
 pub async fn choose(options: &ThrowawayOptions) -> Result<Choice> {
     let chosen = |kind, notes| Choice { options: ThrowawayOptions { kind, ..options.clone() }, notes };
-    if options.from.is_some() {
+    if matches!(options.from, Some(Origin::Folder(_))) {
         return Ok(chosen(ThrowawayKind::Local, Vec::new()));
     }
     if options.kind != ThrowawayKind::Auto {
@@ -118,8 +152,18 @@ impl Throwaway {
     /// Starts a server with the database and role that the options name, ready for connections.
     pub async fn start(options: &ThrowawayOptions) -> Result<Throwaway> {
         let choice = choose(options).await?;
-        let server = match choice.options.kind {
-            ThrowawayKind::Docker => Server::Docker(Box::new(DockerServer::start(&choice.options).await?)),
+        let server = match (choice.options.kind, &choice.options.keeper) {
+            (ThrowawayKind::Docker, Some(keeper)) => {
+                match GuestServer::start(keeper, &choice.options).await {
+                    Ok(server) => Server::Guest(Box::new(server)),
+                    // The container may have ended since it was found; what else is wrong shows again.
+                    Err(_) if options.from.is_none() => {
+                        Server::Docker(Box::new(DockerServer::start(&choice.options).await?))
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            (ThrowawayKind::Docker, None) => Server::Docker(Box::new(DockerServer::start(&choice.options).await?)),
             _ => Server::Local(Box::new(LocalServer::start(&choice.options).await?)),
         };
         Ok(Throwaway { server, notes: choice.notes })
@@ -135,6 +179,7 @@ impl Throwaway {
         match &self.server {
             Server::Local(_) => None,
             Server::Docker(server) => server.id(),
+            Server::Guest(server) => Some(server.id()),
         }
     }
 
@@ -143,6 +188,7 @@ impl Throwaway {
         match &self.server {
             Server::Local(server) => server.address(),
             Server::Docker(server) => server.address(),
+            Server::Guest(server) => server.address(),
         }
     }
 
@@ -156,6 +202,7 @@ impl Throwaway {
         match &self.server {
             Server::Local(server) => DumpProgram::Local(server.programs().clone()),
             Server::Docker(server) => server.dump_program(),
+            Server::Guest(server) => server.dump_program(),
         }
     }
 
@@ -164,13 +211,16 @@ impl Throwaway {
         match self.server {
             Server::Local(server) => drop(tokio::task::spawn_blocking(move || drop(server)).await),
             Server::Docker(server) => drop(server.remove().await),
+            Server::Guest(server) => server.remove().await,
         }
     }
 
-    /// Shuts down in order and keeps the data directory until the returned value is dropped; local kind only.
-    pub async fn stop(self) -> Result<Option<StoppedServer>> {
+    /// Shuts down in order and keeps the data directory until the returned value is dropped; `None` for a container of its
+    /// own, which ends with its server.
+    pub async fn stop(self) -> Result<Option<Stopped>> {
         match self.server {
-            Server::Local(server) => server.stop().await.map(Some),
+            Server::Local(server) => server.stop().await.map(|stopped| Some(Stopped::Local(stopped))),
+            Server::Guest(server) => server.stop().await.map(|stopped| Some(Stopped::Guest(stopped))),
             Server::Docker(server) => server.remove().await.map(|()| None),
         }
     }

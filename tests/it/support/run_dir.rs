@@ -20,6 +20,9 @@ done
 for owner in /dev/shm/dbbuild-*/kept-*/owner /tmp/dbbuild-*/kept-*/owner; do
     case "$(cat "$owner")" in "$1"/*) rm -rf "${owner%/owner}" ;; esac
 done
+docker ps --filter label=dbbuild.kept --format '{{.ID}} {{.Label "dbbuild.kept"}}' | while read -r id owner; do
+    case "$owner" in "$1"/*) docker rm --force "$id" ;; esac
+done
 rm -rf "$1"
 "#;
 
