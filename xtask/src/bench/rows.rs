@@ -88,6 +88,13 @@ pub const ROWS: &[Row] = &[
         run: |lab| prove_one(lab, 10_000),
     },
     Row {
+        name: "prove-one-docker",
+        work: "prove one new migration on 1,000, warm, through Docker in a kept container",
+        against: "the same in local throwaways",
+        limit: 2.0,
+        run: prove_one_in_docker,
+    },
+    Row {
         name: "prove-again",
         work: "verify what was proved before",
         against: "git diff --cached --quiet",
@@ -324,6 +331,32 @@ fn prove_one(lab: &Lab, migrations: u32) -> Result<Measured> {
     };
     let theirs = || Ok(repository.dbmate_rebuild(&relaxed, "by_dbmate"));
     alternate(lab.rounds, 1, &side(&ours), &side(&theirs))
+}
+
+/// The same inputs with both kinds of throwaway servers. Needs an engine with the image.
+fn prove_one_in_docker(lab: &Lab) -> Result<Measured> {
+    let local = one_more(lab, 1000)?;
+    let docker = lab.repository("one-more-docker", 1000)?;
+    let file = docker.path.join("dbbuild.toml");
+    let text = fs::read_to_string(&file)?.replace("\"local\"", "\"docker\"\nimage = \"postgres:15\"");
+    fs::write(&file, text)?;
+    workspace::output(&mut docker.dbbuild(&["baseline"]))?;
+    docker.commit("baseline")?;
+    docker.add_history(1, 1000)?;
+    workspace::output(&mut docker.dbbuild(&["baseline"]))?;
+    docker.git(&["add", "--all"])?;
+    let verify = |repository: &Repository| {
+        let _ = fs::remove_dir_all(repository.path.join(".git/dbbuild/verdict"));
+        repository.dbbuild(&["verify"])
+    };
+    for repository in [&local, &docker] {
+        workspace::output(&mut verify(repository))?;
+    }
+    let ours = || Ok(verify(&docker));
+    let theirs = || Ok(verify(&local));
+    let measured = alternate(lab.rounds, 1, &side(&ours), &side(&theirs));
+    workspace::output(&mut docker.dbbuild(&["server", "prune"]))?;
+    measured
 }
 
 fn prove_again(lab: &Lab) -> Result<Measured> {
