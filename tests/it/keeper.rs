@@ -44,7 +44,8 @@ impl Kept {
     /// Waits until a server in the container sleeps.
     fn wait_for_sleep(&self) {
         let start = Instant::now();
-        let asleep = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()";
+        let asleep =
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()";
         let words = format!(
             "for p in /dbbuild/port-*; do psql -XAtqU postgres -p ${{p##*-}} -c \"{asleep}\" 2>/dev/null; done; true"
         );

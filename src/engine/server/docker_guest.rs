@@ -193,7 +193,9 @@ impl Talk {
         let exec = client.create_exec(container, options).await.map_err(|error| engine_error(&error))?;
         match client.start_exec(&exec.id, None).await.map_err(|error| engine_error(&error))? {
             StartExecResults::Attached { output, input } => Ok(Talk { input, output, rest: Vec::new() }),
-            StartExecResults::Detached => Err(Error::failed("the Docker engine detached a program that was to be heard")),
+            StartExecResults::Detached => {
+                Err(Error::failed("the Docker engine detached a program that was to be heard"))
+            }
         }
     }
 

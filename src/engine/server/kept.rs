@@ -8,12 +8,15 @@
 //! A state appears whole or not at all. Who uses one holds a shared lock on it, who removes one an exclusive lock. Files
 //! that are no longer as they were kept make it as good as none.
 
+mod about;
+
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+
+use about::{Manifest, read_about, size, write_about, write_about_of};
 
 use super::cluster::{remove_tree, write_private};
 use super::docker_guest::{self, StoppedGuest};
@@ -22,10 +25,7 @@ use super::local::StoppedServer;
 use super::state::{StateDir, free_bytes, make_dir, total_bytes};
 use super::throwaway::{Origin, Stopped};
 use crate::error::{Error, OrFailed, Result};
-use crate::model::checksum::{Checksum, Digest};
-
-/// Changes whenever the meaning of the files does.
-const FORMAT: &str = concat!("dbbuild state 1 ", env!("CARGO_PKG_VERSION"));
+use crate::model::checksum::Checksum;
 
 /// How many states a store holds at most.
 const MOST: usize = 12;
@@ -44,9 +44,8 @@ const STORE: &str = "kept-";
 pub(super) const KEEPERS: &str = "keepers";
 const BEING_MADE: &str = ".new-";
 const BEING_REMOVED: &str = ".del-";
-/// Files of a store: whose it is. Files of a state: its note, and its lock, whose time is that of the last use.
+/// Files of a store: whose it is. Files of a state: its lock, whose time is that of the last use.
 const OWNER: &str = "owner";
-const ABOUT: &str = "about";
 const LOCK: &str = "lock";
 
 /// Where states are kept.
@@ -132,12 +131,7 @@ pub fn find(shelf: &Shelf, key: &Checksum) -> Option<Kept> {
 }
 
 /// Keeps a stopped throwaway under a key. Where it cannot be kept, the throwaway comes back as it was.
-pub async fn keep(
-    shelf: &Shelf,
-    stopped: Stopped,
-    key: &Checksum,
-    note: &str,
-) -> std::result::Result<Kept, Stopped> {
+pub async fn keep(shelf: &Shelf, stopped: Stopped, key: &Checksum, note: &str) -> std::result::Result<Kept, Stopped> {
     match (shelf, stopped) {
         (Shelf::Local(state), Stopped::Local(stopped)) => {
             try_keep(state, &stopped, key, note).map_err(|_| Stopped::Local(stopped))
@@ -325,7 +319,10 @@ fn stores(shelf: &Shelf) -> Vec<PathBuf> {
     let state = match shelf {
         Shelf::Local(state) => state,
         Shelf::Keeper(state, keeper) => {
-            return docker_keeper::notes_folder(state, keeper.id()).into_iter().filter(|store| store.is_dir()).collect();
+            return docker_keeper::notes_folder(state, keeper.id())
+                .into_iter()
+                .filter(|store| store.is_dir())
+                .collect();
         }
     };
     let name = store_name(state);
@@ -352,74 +349,6 @@ fn last_use(path: &Path) -> Option<SystemTime> {
 
 fn age(path: &Path) -> Option<Duration> {
     path.symlink_metadata().and_then(|meta| meta.modified()).ok()?.elapsed().ok()
-}
-
-/// Key, manifest and note, if the file is whole.
-fn read_about(path: &Path) -> Option<(String, String, String)> {
-    let text = fs::read_to_string(path.join(ABOUT)).ok()?;
-    let (head, body) = text.split_once('\n')?;
-    if head != format!("{FORMAT} {}", Checksum::of_text(body)) {
-        return None;
-    }
-    let (key, rest) = body.split_once('\n')?;
-    let (manifest, note) = rest.split_once('\n')?;
-    Some((key.to_owned(), manifest.to_owned(), note.to_owned()))
-}
-
-fn write_about(path: &Path, manifest: &str, note: &str) -> Result<()> {
-    write_about_of(path, &path.file_name().unwrap_or_default().to_string_lossy(), manifest, note)
-}
-
-fn write_about_of(path: &Path, key: &str, manifest: &str, note: &str) -> Result<()> {
-    let body = format!("{key}\n{manifest}\n{note}");
-    let text = format!("{FORMAT} {}\n{body}", Checksum::of_text(&body));
-    write_private(&path.join(ABOUT), text.as_bytes()).or_failed(|| format!("cannot write in {}", path.display()))
-}
-
-/// Names, sizes and times of all files of a data directory: whatever writes to one of them changes it.
-struct Manifest {
-    sum: Checksum,
-    bytes: u64,
-}
-
-impl Manifest {
-    fn of(data: &Path) -> Result<Manifest> {
-        let mut files = Vec::new();
-        walk(data, data, &mut files).or_failed(|| format!("cannot read {}", data.display()))?;
-        files.sort();
-        let mut digest = Digest::new("dbbuild manifest 1");
-        for (path, size, seconds, nanoseconds) in &files {
-            digest.field(path.as_os_str().as_bytes());
-            digest.field(&[size.to_le_bytes(), seconds.to_le_bytes(), nanoseconds.to_le_bytes()].concat());
-        }
-        Ok(Manifest { sum: digest.finish(), bytes: files.iter().map(|(_, size, ..)| *size).sum() })
-    }
-}
-
-impl std::fmt::Display for Manifest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.sum, self.bytes)
-    }
-}
-
-/// How many bytes a state says that it has.
-fn size(path: &Path) -> u64 {
-    let manifest = read_about(path).map(|(_, manifest, _)| manifest).unwrap_or_default();
-    manifest.split_once(' ').and_then(|(_, bytes)| bytes.parse().ok()).unwrap_or(0)
-}
-
-fn walk(root: &Path, folder: &Path, files: &mut Vec<(PathBuf, u64, i64, i64)>) -> std::io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let (path, meta) = (entry.path(), entry.metadata()?);
-        if meta.is_dir() {
-            walk(root, &path, files)?;
-        } else {
-            let name = path.strip_prefix(root).unwrap_or(&path).to_path_buf();
-            files.push((name, meta.size(), meta.mtime(), meta.mtime_nsec()));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
