@@ -38,11 +38,12 @@ const SCRIPT: &str = include_str!("keeper.sh");
 const IDLE: Duration = Duration::from_secs(15 * 60);
 
 /// So many servers can run in one container at once.
-const PORTS: std::ops::Range<u16> = 5432..5448;
+const PORTS: std::ops::Range<u16> = 5432..5444;
 
 /// How often a container of our name is looked for before that is given up: somebody may be removing or making it.
-const TRIES: u32 = 40;
+const TRIES: u32 = 240;
 const PAUSE: Duration = Duration::from_millis(250);
+const PRUNE_TRIES: u32 = 8;
 
 /// A kept container that runs. `Debug` holds no password.
 #[derive(Clone, PartialEq, Eq)]
@@ -215,10 +216,15 @@ pub async fn prune(state: &StateDir) -> Result<Vec<String>> {
     let client = engine::connect()?;
     let mut removed = Vec::new();
     for id in ids(state).await? {
-        let Some(found) = engine::inspect(&client, &id).await? else { continue };
-        let busy = found.exec_ids.is_some_and(|ids| !ids.is_empty());
-        if !busy && engine::remove(&client, &id).await.is_ok() {
-            removed.push(found.name.unwrap_or(id).trim_start_matches('/').to_owned());
+        // A server whose dbbuild has just ended takes a moment.
+        for _ in 0..PRUNE_TRIES {
+            let Some(found) = engine::inspect(&client, &id).await? else { break };
+            if found.exec_ids.is_none_or(|ids| ids.is_empty()) {
+                engine::remove(&client, &id).await?;
+                removed.push(found.name.unwrap_or_else(|| id.clone()).trim_start_matches('/').to_owned());
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
         }
     }
     Ok(removed)

@@ -31,9 +31,11 @@ while :; do
         [ -e "$guest" ] || continue
         if kill -0 "$(cat "$guest/guest" 2>/dev/null)" 2>/dev/null; then
             touch "$home/used"
-        elif [ $(($(date +%s) - $(stat -c %Y "$guest"))) -gt 60 ]; then
-            # Somebody killed what would have removed it.
-            rm -rf "$guest"
+        else
+            # It ends at this moment, or somebody killed what would have removed it.
+            now=$(date +%s)
+            since=$(stat -c %Y "$guest" 2>/dev/null || echo "$now")
+            [ $((now - since)) -le 60 ] || rm -rf "$guest"
         fi
     done
     [ $(($(date +%s) - $(stat -c %Y "$home/used"))) -le "$idle" ] || exit 0

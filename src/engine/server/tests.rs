@@ -361,7 +361,7 @@ async fn a_kept_container_holds_servers_and_states() {
     let there = "SELECT (to_regclass('public.seen') IS NOT NULL)::text";
     assert_eq!(value(beside.address(), "shop", there).await, "false", "each has a cluster of its own");
     let port = server.address().port;
-    let inside = (5432..5448).find(|inside| keeper.host_port(*inside) == Some(port)).unwrap();
+    let inside = (5432..5444).find(|inside| keeper.host_port(*inside) == Some(port)).unwrap();
     let inside = dump(&server, DumpProgram::Container { id: keeper.id().to_owned(), port: inside }).await;
     assert!(inside.contains("CREATE TABLE public.seen"), "{inside}");
     beside.remove().await;
