@@ -75,8 +75,20 @@ impl Project {
     /// # Errors
     /// All faults of files, names and directives.
     pub fn sources(&self) -> Result<Sources> {
-        let snapshot = files::read(&self.root, &paths(&self.config))?;
+        let snapshot = self.on_disk(&paths(&self.config))?;
         Sources::read(&snapshot, &source_paths(&self.config.paths))
+    }
+
+    /// What the work tree holds; what a sparse checkout leaves out of it is as the index has it.
+    fn on_disk(&self, paths: &[String]) -> Result<Snapshot> {
+        let mut snapshot = files::read(&self.root, paths)?;
+        let Some(git) = &self.git else { return Ok(snapshot) };
+        let mut left_out = git.left_out(paths)?;
+        left_out.retain(|entry| snapshot.get(&entry.path).is_none());
+        if !left_out.is_empty() {
+            git.read(&left_out)?.iter().for_each(|(path, entry)| snapshot.insert(path.to_owned(), entry.clone()));
+        }
+        Ok(snapshot)
     }
 
     /// What a source holds, with the configuration that stands there.
@@ -88,7 +100,7 @@ impl Project {
             let config = self.config.clone();
             let mut all = paths(&config);
             all.push(self.config_name.clone());
-            let snapshot = files::read(&self.root, &all)?;
+            let snapshot = self.on_disk(&all)?;
             let format = self.git.as_ref().map_or(ObjectFormat::Sha1, Git::format);
             return Ok(Tree { config, listed: files::listed(&snapshot, format)?, snapshot: Some(snapshot) });
         }

@@ -272,6 +272,15 @@ fn split_and_sparse_indexes() {
     let info = format!("100644,{blob},db/migrations/3_c.sql");
     watched.git(&["update-index", "--add", "--cacheinfo", &info]).ok();
     watched.refuses(&[], "db/baseline.sql is stale");
+
+    // What the checkout leaves out of the work tree is not removed from it.
+    watched.dbbuild(&["baseline"]).ok();
+    watched.git(&["add", "--sparse", BASELINE]).ok();
+    watched.passes(&[]);
+    watched.git(&["sparse-checkout", "reapply"]).ok();
+    watched.dbbuild(&["verify", "--worktree"]).ok();
+    watched.git(&["rm", "-q", "--sparse", "db/migrations/3_c.sql"]).ok();
+    watched.dbbuild(&["verify", "--worktree"]).fails(3).says("db/baseline.sql is stale");
 }
 
 #[test]

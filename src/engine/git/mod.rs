@@ -11,6 +11,7 @@ mod library;
 mod place;
 mod program;
 mod program_backend;
+mod sparse;
 
 pub use commits::Parents;
 pub use id::{ObjectFormat, ObjectId};
@@ -193,7 +194,11 @@ impl Git {
         let contents = self.ask(|backend| backend.blobs(&ids)).map_err(|e| {
             let path = |id: &&Listed| e.message().contains(id.id.as_str());
             let which = files.iter().find(|entry| path(entry)).map_or("a file", |entry| entry.path.as_str());
-            Error::failed(format!("cannot read {which}")).cause(e).help("`git fsck` finds what is damaged or missing.")
+            let fault = Error::failed(format!("cannot read {which}")).cause(&e);
+            match e.helps() {
+                [] => fault.help("`git fsck` finds what is damaged or missing."),
+                helps => helps.iter().fold(fault, |fault, help| fault.help(help)),
+            }
         })?;
         let mut snapshot = Snapshot::default();
         for (entry, bytes) in files.iter().zip(contents) {

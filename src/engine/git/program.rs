@@ -104,10 +104,8 @@ impl Program {
         if output.status.success() {
             return Ok(output.stdout);
         }
-        let first = arguments.iter().map(|word| word.as_ref().to_string_lossy()).find(|word| !word.starts_with('-'));
         let said = String::from_utf8_lossy(&output.stderr);
-        Err(Error::failed(format!("git {} failed ({})", first.unwrap_or_default(), output.status))
-            .cause(said.trim_end()))
+        Err(Error::failed(format!("git {} failed ({})", subcommand(arguments), output.status)).cause(said.trim_end()))
     }
 
     /// Runs and takes what it prints as text, without the last line end.
@@ -118,4 +116,17 @@ impl Program {
         let text = String::from_utf8_lossy(&self.bytes(arguments, None)?).into_owned();
         Ok(text.strip_suffix('\n').map(str::to_owned).unwrap_or(text))
     }
+}
+
+/// The first word that is neither an option nor the value of one.
+fn subcommand<S: AsRef<OsStr>>(arguments: &[S]) -> String {
+    let mut words = arguments.iter().map(|word| word.as_ref().to_string_lossy());
+    while let Some(word) = words.next() {
+        match word.as_ref() {
+            "-c" | "-C" => drop(words.next()),
+            option if option.starts_with('-') => {}
+            name => return name.to_owned(),
+        }
+    }
+    String::new()
 }

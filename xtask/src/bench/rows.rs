@@ -75,17 +75,31 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "prove-one",
-        work: "prove one new migration on 1,000, warm, local throwaway",
+        work: "prove one new migration on 1,000 published ones, warm, local throwaway",
         against: "dbmate drop and up on a running server with durability off",
         limit: 0.45,
-        run: |lab| prove_one(lab, 1000),
+        run: |lab| prove_one(lab, &One { migrations: 1000, published: true, whole: false }),
+    },
+    Row {
+        name: "prove-one-alone",
+        work: "the same in a repository without an upstream",
+        against: "dbmate drop and up on a running server with durability off",
+        limit: 0.45,
+        run: |lab| prove_one(lab, &One { migrations: 1000, published: false, whole: false }),
     },
     Row {
         name: "prove-one-10000",
-        work: "prove one new migration on 10,000, warm, local throwaway, changed objects really loaded",
+        work: "prove one new migration on 10,000 published ones, warm, changed objects really loaded",
         against: "dbmate drop and up on a running server with durability off",
         limit: 0.25,
-        run: |lab| prove_one(lab, 10_000),
+        run: |lab| prove_one(lab, &One { migrations: 10_000, published: true, whole: false }),
+    },
+    Row {
+        name: "prove-one-whole",
+        work: "the same with the whole baseline really loaded",
+        against: "dbmate drop and up on a running server with durability off",
+        limit: 0.45,
+        run: |lab| prove_one(lab, &One { migrations: 10_000, published: true, whole: true }),
     },
     Row {
         name: "prove-one-docker",
@@ -304,12 +318,28 @@ fn hook_with_verdict(lab: &Lab) -> Result<Measured> {
     hook(lab, &repository)
 }
 
+/// A proof of one new migration.
+struct One {
+    /// So many stand before it.
+    migrations: u32,
+    /// They are upstream's, so that the way from its baseline is proved too.
+    published: bool,
+    /// The whole baseline is loaded, as it is at each twenty-first proof, and not only what changed in it.
+    whole: bool,
+}
+
 /// A history whose baseline was proved, and one migration more with its baseline.
-fn one_more(lab: &Lab, migrations: u32) -> Result<Repository<'_>> {
-    let repository = lab.repository(&format!("one-more-{migrations}"), migrations)?;
+fn one_more(lab: &Lab, migrations: u32, published: bool) -> Result<Repository<'_>> {
+    let upstream = if published { "published" } else { "alone" };
+    let repository = lab.repository(&format!("one-more-{migrations}-{upstream}"), migrations)?;
     if !baseline(&repository).is_file() {
         workspace::output(&mut repository.dbbuild(&["baseline"]))?;
         repository.commit("baseline")?;
+        if published {
+            repository.git(&["remote", "add", "origin", "."])?;
+            repository.git(&["fetch", "--quiet", "origin"])?;
+        }
+        copy_folder(&repository.path.join(KNOWN), &repository.path.join(KNOWN_BEFORE))?;
         repository.add_history(1, migrations)?;
         workspace::output(&mut repository.dbbuild(&["baseline"]))?;
         repository.git(&["add", "--all"])?;
@@ -317,16 +347,30 @@ fn one_more(lab: &Lab, migrations: u32) -> Result<Repository<'_>> {
     Ok(repository)
 }
 
-fn prove_one(lab: &Lab, migrations: u32) -> Result<Measured> {
-    let repository = one_more(lab, migrations)?;
-    let place = lab.dir().join(format!("relaxed-{migrations}"));
-    fs::create_dir(&place)?;
-    fs::set_permissions(&place, Permissions::from_mode(0o755))?;
-    let relaxed = Server::start_relaxed(&place)?;
+/// What was found out in a repository.
+const KNOWN: &str = ".git/dbbuild";
+/// The same before the last migration was written.
+const KNOWN_BEFORE: &str = ".git/known-before";
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    workspace::output(Command::new("cp").arg("-a").arg(from).arg(to)).map(drop)
+}
+
+fn prove_one(lab: &Lab, one: &One) -> Result<Measured> {
+    let repository = one_more(lab, one.migrations, one.published)?;
+    let place = tempfile::Builder::new().prefix("relaxed-").tempdir_in(lab.dir())?;
+    fs::set_permissions(place.path(), Permissions::from_mode(0o755))?;
+    let relaxed = Server::start_relaxed(place.path())?;
     workspace::output(&mut repository.dbmate_rebuild(&relaxed, "by_dbmate"))?;
-    // The verdict would answer at once; what is known of the migrations before stays.
+    let known = repository.path.join(KNOWN);
+    // The baseline was made with the migration, so that it is known by now: what is measured is its first proof.
     let ours = || {
-        let _ = fs::remove_dir_all(repository.path.join(".git/dbbuild/verdict"));
+        fs::remove_dir_all(&known)?;
+        copy_folder(&repository.path.join(KNOWN_BEFORE), &known)?;
+        if one.whole {
+            // Without a baseline that is known to be settled the whole is loaded.
+            fs::remove_dir_all(known.join("settled"))?;
+        }
         Ok(repository.dbbuild(&["verify"]))
     };
     let theirs = || Ok(repository.dbmate_rebuild(&relaxed, "by_dbmate"));
@@ -360,7 +404,7 @@ fn prove_one_in_docker(lab: &Lab) -> Result<Measured> {
 }
 
 fn prove_again(lab: &Lab) -> Result<Measured> {
-    let repository = one_more(lab, 1000)?;
+    let repository = one_more(lab, 1000, true)?;
     workspace::output(&mut repository.dbbuild(&["verify"]))?;
     let ours = || Ok(repository.dbbuild(&["verify"]));
     let theirs = || Ok(repository.git_command(&["diff", "--cached", "--quiet"]));
