@@ -1,12 +1,15 @@
-//! Reads catalogs: what a database consists of, which roles it mentions, what a transaction has touched.
+//! Reads catalogs: what a database consists of, which roles it mentions, what a dump would show, what a transaction has
+//! touched.
 //!
 //! It never writes. The queries stand in `.sql` files beside this one; what their rows mean is
 //! [`crate::model::catalog`]'s.
 
 mod roles;
+mod shown;
 mod touched;
 
 pub use roles::{mentioned_roles, own_extension_comments};
+pub use shown::{Shown, shown};
 pub use touched::{Touched, rows_fingerprint, stamp, touched};
 
 use crate::error::{Error, Result};
@@ -131,6 +134,9 @@ fn cell(row: &[Option<String>], at: usize) -> Option<&str> {
     row.get(at)?.as_deref()
 }
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod shown_tests;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod test_server;

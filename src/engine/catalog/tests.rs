@@ -5,13 +5,13 @@ use super::*;
 use crate::model::baseline::{self, Baseline, BaselineParts, Dump, NormaliseOptions};
 use crate::model::checksum::Checksum;
 
-const RICH: &str = include_str!("rich.sql");
+pub(super) const RICH: &str = include_str!("rich.sql");
 
-fn own() -> Vec<String> {
+pub(super) fn own() -> Vec<String> {
     vec!["postgres".to_owned()]
 }
 
-fn normalised(server: &TestServer, database: &str) -> (Dump, String) {
+pub(super) fn normalised(server: &TestServer, database: &str) -> (Dump, String) {
     let comments = server.connected(database, async |session| own_extension_comments(session.client()).await.unwrap());
     let options =
         NormaliseOptions { own_roles: own(), database: Some(database.to_owned()), extension_comments: comments };
@@ -29,7 +29,7 @@ fn normalised(server: &TestServer, database: &str) -> (Dump, String) {
     (dump, text)
 }
 
-fn drop_roles(server: &TestServer, database: &str) {
+pub(super) fn drop_roles(server: &TestServer, database: &str) {
     server.psql("postgres", &["-c", &format!("DROP DATABASE {database}")]).unwrap();
     let roles =
         server.psql("postgres", &["-c", "SELECT quote_ident(rolname) FROM pg_roles WHERE oid >= 16384"]).unwrap();

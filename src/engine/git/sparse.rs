@@ -14,7 +14,10 @@ impl Git {
         if paths.is_empty() || !self.place.git_dir.join("info/sparse-checkout").is_file() {
             return Ok(Vec::new());
         }
-        let mut words: Vec<String> = ["-c", "advice.sparseIndexExpanded=false", "ls-files", "-t", "-s", "-z", "--full-name", "--"].map(str::to_owned).into();
+        let mut words: Vec<String> =
+            ["-c", "advice.sparseIndexExpanded=false", "ls-files", "-t", "-s", "-z", "--full-name", "--"]
+                .map(str::to_owned)
+                .into();
         words.extend(self.below_top(paths).iter().map(|path| format!(":(top,literal){path}")));
         let output = self.program.program.bytes(&words, None);
         let output = output.map_err(|e| Error::failed("cannot read the index").cause(e))?;

@@ -100,8 +100,9 @@ pub async fn prove(request: &Request<'_>) -> Result<Proof> {
     let plan = ThrowawayPlan::from_config(request.config)?.choose(request.reuse).await?;
     let states = States::of(request, &plan);
     let committed = committed(request)?;
+    let (tell, hear) = tokio::sync::watch::channel(None);
     let (replayed, loaded, upgraded) = tokio::join!(
-        replay::full(request, &plan, &states),
+        replay::full(request, &plan, &states, tell),
         async {
             match &committed {
                 Some(text) => Some(match load::load_part(&plan, request, &states, text).await {
@@ -111,7 +112,7 @@ pub async fn prove(request: &Request<'_>) -> Result<Proof> {
                 None => None,
             }
         },
-        upgrade::full(request, &plan, &states),
+        upgrade::full(request, &plan, &states, hear),
     );
     let mut replayed = replayed?;
     let made = Made { request, plan: &plan, states: &states, major: replayed.major };

@@ -5,9 +5,10 @@ use super::states::{self, Known, Start, States};
 use super::unseen::{self, Unseen};
 use super::{Request, judge_rule, probe, rows, testdata};
 use crate::engine::cache::Kind;
+use crate::engine::catalog::{self, Shown};
+use crate::engine::history;
 use crate::engine::runner::{Event, Ran, Sink, run_check};
 use crate::engine::server::kept::Kept;
-use crate::engine::{catalog, history};
 use crate::error::{Error, Location, Result};
 use crate::model::baseline::{Dump, RoleNeed};
 use crate::model::catalog::Catalog;
@@ -15,7 +16,9 @@ use crate::model::config::Severity;
 use crate::model::migration::{Idempotent, Migration};
 use crate::model::plan::{FileKind, Reason};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// What a database that was made by the sources shows.
 pub(super) struct Replayed {
@@ -44,7 +47,14 @@ pub(super) struct Trail {
 }
 
 /// Replays everything, from the longest prefix that is kept, and tries every rule.
-pub(super) async fn full(request: &Request<'_>, plan: &ThrowawayPlan, states: &States) -> Result<Replayed> {
+///
+/// `tell` hears early what the database shows, so that another side need not be dumped where it shows the same.
+pub(super) async fn full(
+    request: &Request<'_>,
+    plan: &ThrowawayPlan,
+    states: &States,
+    tell: watch::Sender<Option<Arc<Shown>>>,
+) -> Result<Replayed> {
     // A non-transactional file cannot be tried a second time without a trace: where it leaves one, the replay begins
     // anew without it.
     let mut untried = BTreeSet::new();
@@ -55,7 +65,7 @@ pub(super) async fn full(request: &Request<'_>, plan: &ThrowawayPlan, states: &S
         let mut tried =
             Tried { faults: faults.clone(), notes: notes.clone(), settled: untried.clone(), ..Tried::default() };
         let side = begin(request, plan, states, &mut tried).await?;
-        let outcome = replay_and_try(request, plan, states, side, &untried, &mut tried).await;
+        let outcome = replay_and_try(request, plan, states, (side, &tell), &untried, &mut tried).await;
         if let Some((path, fault)) = tried.dirty.take()
             && untried.insert(path)
         {
@@ -155,7 +165,7 @@ async fn replay_and_try<'s>(
     request: &Request<'s>,
     plan: &ThrowawayPlan,
     states: &States,
-    mut side: Side<'s>,
+    (mut side, tell): (Side<'s>, &watch::Sender<Option<Arc<Shown>>>),
     untried: &BTreeSet<String>,
     tried: &mut Tried,
 ) -> Result<Replayed> {
@@ -176,7 +186,14 @@ async fn replay_and_try<'s>(
     run_files(request, &mut side, true, &mut tried.faults).await?;
     let roles = read_roles(&side).await?;
     let read = async {
-        let catalog = catalog::read(side.session().client(), &side.own_roles()).await?;
+        let catalog = match request.base {
+            Some(_) if request.reuse => {
+                let shown = Arc::new(catalog::shown(side.session().client(), &side.own_roles()).await?);
+                tell.send_replace(Some(Arc::clone(&shown)));
+                shown.catalog.clone()
+            }
+            _ => catalog::read(side.session().client(), &side.own_roles()).await?,
+        };
         Ok::<_, Error>((catalog, unseen::faults(&side).await?))
     };
     let (dump, read) = tokio::join!(side.dump(), read);

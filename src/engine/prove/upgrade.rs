@@ -10,8 +10,9 @@ use super::server::{Side, ThrowawayPlan};
 use super::states::States;
 use super::unseen::{self, Unseen};
 use super::{Goal, Made, Request, Settled, inputs, judge_rule, testdata};
+use crate::engine::catalog::{self, Shown};
+use crate::engine::history;
 use crate::engine::runner::load_baseline;
-use crate::engine::{catalog, history};
 use crate::error::{Error, Result};
 use crate::model::baseline::{Baseline, Dump, RoleNeed, keep_committed, volatility};
 use crate::model::catalog::Catalog;
@@ -23,6 +24,7 @@ use crate::model::sources::ScriptFile;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// What is loaded faster than this is loaded each time.
 const WORTH_KEEPING: Duration = Duration::from_millis(150);
@@ -39,7 +41,8 @@ pub(super) struct Upgraded {
 
 /// What an upgraded database without test data shows.
 struct Outcome {
-    dump: Dump,
+    /// `None` where it shows what the replayed one does.
+    dump: Option<Dump>,
     roles: Vec<RoleNeed>,
     catalog: Catalog,
     unseen: Unseen,
@@ -54,16 +57,23 @@ struct Upgrade<'a> {
     text: Arc<str>,
     /// The migrations that upstream's baseline does not hold.
     pending: Vec<&'a Migration>,
+    /// What the replayed database shows, once it is known.
+    replayed: watch::Receiver<Option<Arc<Shown>>>,
 }
 
 /// Upgrades a database of upstream, where there is an upstream that differs.
 ///
 /// # Errors
 /// A server does not start or stop.
-pub(super) async fn full(request: &Request<'_>, plan: &ThrowawayPlan, states: &States) -> Result<Upgraded> {
+pub(super) async fn full(
+    request: &Request<'_>,
+    plan: &ThrowawayPlan,
+    states: &States,
+    replayed: watch::Receiver<Option<Arc<Shown>>>,
+) -> Result<Upgraded> {
     let Some(base) = request.base else { return Ok(Upgraded::default()) };
     let upgrade = match Upgrade::of(request, plan, states, base) {
-        Ok(upgrade) => upgrade,
+        Ok(upgrade) => Upgrade { replayed, ..upgrade },
         Err(why) => return Ok(Upgraded::told(base, &why)),
     };
     if is_same(request, base) && (request.goal == Goal::Generate || base.sources.baseline == request.sources.baseline) {
@@ -127,7 +137,8 @@ impl<'a> Upgrade<'a> {
         let held = history::held_by_baseline(&Baseline::parse(text, "its baseline")?)?;
         let held: BTreeSet<String> = held.applied.iter().map(|applied| applied.version.to_string()).collect();
         let pending = request.sources.migrations.iter().filter(|m| !held.contains(&m.version.to_string())).collect();
-        Ok(Upgrade { request, plan, states, base, text: Arc::from(text), pending })
+        let (_, replayed) = watch::channel(None);
+        Ok(Upgrade { request, plan, states, base, text: Arc::from(text), pending, replayed })
     }
 
     /// The test data that upstream's default environment loads.
@@ -175,7 +186,7 @@ impl<'a> Upgrade<'a> {
                 faults.push(fault);
             }
             upgraded.faults.extend(faults.into_iter().map(|fault| self.explain(fault, files)));
-            upgraded.outcome = Some(read(&side, files.is_empty(), &mut upgraded.faults).await?);
+            upgraded.outcome = Some(self.read(&side, files.is_empty(), &mut upgraded.faults).await?);
             side.end().await;
             return Ok(upgraded);
         }
@@ -243,23 +254,39 @@ impl<'a> Upgrade<'a> {
         Ok(None)
     }
 
+    /// What the database shows. With test data its rows do not count, nor does the dump that would hold them; nor is
+    /// anything dumped that shows what the replayed database does.
+    async fn read(&self, side: &Side<'_>, whole: bool, faults: &mut Vec<Error>) -> Result<Outcome> {
+        let (client, own) = (side.session().client(), side.own_roles());
+        let shown = match whole && self.request.reuse {
+            true => catalog::shown(client, &own).await.ok(),
+            false => None,
+        };
+        let roles = read_roles(side).await?;
+        let (unseen, found) = unseen::faults(side).await?;
+        faults.extend(found);
+        let mut replayed = self.replayed.clone();
+        let same = match &shown {
+            // The channel closes where the replay fails.
+            Some(shown) => match replayed.wait_for(Option::is_some).await {
+                Ok(other) => other.as_ref().is_some_and(|other| shown.same_dump(other)),
+                Err(_) => false,
+            },
+            None => false,
+        };
+        let dump = if same || !whole { None } else { Some(side.dump().await?) };
+        let catalog = match shown {
+            Some(shown) => shown.catalog,
+            None => catalog::read(client, &own).await?,
+        };
+        Ok(Outcome { dump, roles, catalog, unseen })
+    }
+
     /// Says on which database something failed.
     fn explain(&self, fault: Error, files: &[&ScriptFile]) -> Error {
         let data = if files.is_empty() { "" } else { " with its test data" };
         fault.cause(format!("on a database made from the baseline of {}{data}, as deployed ones are", self.base.name))
     }
-}
-
-/// What the database shows; with test data its rows do not count, nor does the dump that would hold them.
-async fn read(side: &Side<'_>, whole: bool, faults: &mut Vec<Error>) -> Result<Outcome> {
-    let dump = async { if whole { side.dump().await } else { Ok(Dump::default()) } };
-    let (dump, beside) = tokio::join!(dump, async {
-        let catalog = catalog::read(side.session().client(), &side.own_roles()).await?;
-        Ok::<_, Error>((catalog, unseen::faults(side).await?, read_roles(side).await?))
-    });
-    let (catalog, (unseen, found), roles) = beside?;
-    faults.extend(found);
-    Ok(Outcome { dump: dump?, roles, catalog, unseen })
 }
 
 impl Upgraded {
@@ -292,7 +319,7 @@ impl Upgraded {
     pub async fn compare(&self, made: &Made<'_>, replayed: &Replayed, settled: &Settled) -> Result<()> {
         let Some(outcome) = &self.outcome else { return Ok(()) };
         // A deployed database is where it is: data that runs again there moves sequences.
-        let dump = outcome.dump.clone().with_positions_of(&replayed.dump);
+        let dump = outcome.dump.as_ref().unwrap_or(&replayed.dump).clone().with_positions_of(&replayed.dump);
         let same_roles = outcome.roles == replayed.roles;
         if same_roles && dump == replayed.dump {
             return Ok(());
