@@ -9,7 +9,7 @@ mod files;
 pub use files::{Absent, Made, Remove, absent, removals};
 
 use crate::model::checksum::Checksum;
-use crate::model::plan::{Applied, FileKind, History, Reason};
+use crate::model::plan::{Applied, FileKind, History, Reason, may_differ};
 use crate::model::script::Script;
 use crate::model::sources::Sources;
 use crate::model::sql;
@@ -126,9 +126,12 @@ pub fn phantoms<'h>(sources: &Sources, history: &'h History) -> Vec<&'h Applied>
 }
 
 /// Applied whole, with other content than the file of the tree has; the oldest version first. One that was interrupted may
-/// be edited: its journal knows what must stay.
+/// be edited: its journal knows what must stay. One that was rewritten with leave is as good as it was.
 pub fn edited<'h>(sources: &Sources, history: &'h History) -> Vec<&'h Applied> {
-    let differs = |row: &&Applied| checksum_of(sources, &row.version).is_some_and(|now| now != row.checksum);
+    let differs = |row: &&Applied| {
+        let file = sources.migrations.iter().find(|migration| migration.version == row.version);
+        file.is_some_and(|file| file.checksum != row.checksum && !may_differ(sources, file))
+    };
     let mut found: Vec<&Applied> = history.applied.iter().filter(|row| row.complete).filter(differs).collect();
     found.sort_by(|a, b| a.version.cmp(&b.version));
     found

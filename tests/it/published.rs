@@ -181,3 +181,25 @@ fn what_is_compared_where_the_commit_itself_is_published_or_cannot_be_had() {
     inside("dbbuild", &["baseline"]).ok();
     inside("dbbuild", &["verify", "--worktree"]).ok();
 }
+
+#[test]
+fn a_deployed_database_takes_what_was_rewritten_with_leave_as_applied() {
+    let Some(server) = server(15) else { return };
+    let db = server.fresh_database();
+    let world = published();
+    world.write("dbbuild.toml", format!("default_env = \"production\"\n{CONFIG}[env.production]\nurl = \"{}\"\nprotected = true\n", db.url));
+    let apply = || world.dbbuild(&["apply", "--env", "production"]);
+    apply().ok();
+    let b = "db/migrations/0002_b.sql";
+    world.write(b, format!("-- what b is for\n{B}"));
+    apply().fails(1).says("an applied migration is never edited");
+    world.dbbuild(&["baseline", "--allow-rewrite", "2"]).ok();
+    apply().ok().says("0002_b was applied here before it was rewritten with leave; it does not run again");
+    world.dbbuild(&["status", "--env", "production"]).ok().says_not("changed");
+    world.write("db/migrations/0003_c.sql", "CREATE TABLE IF NOT EXISTS c (id int);\n");
+    apply().ok();
+    assert_eq!(db.psql("SELECT string_agg(version, ' ' ORDER BY position) FROM dbbuild.migration"), "0001 0002 0003");
+    // Leave holds for one content.
+    world.write(b, format!("-- once more\n{B}"));
+    apply().fails(1).says("an applied migration is never edited");
+}

@@ -76,6 +76,19 @@ fn what_another_branch_left_is_told_and_taken_back_on_request() {
 }
 
 #[test]
+fn what_truncate_takes_is_told_as_a_loss() {
+    let Some(server) = server(15) else { return };
+    let db = server.fresh_database();
+    let world = project(&db, "");
+    side(&world, &TWO.replace("DROP TABLE b;", "DROP TABLE b;\nTRUNCATE a;\nINSERT INTO a VALUES (1);"));
+    db.psql("INSERT INTO a VALUES (1), (2), (3)");
+    world.git(&["checkout", "-q", "main"]).ok();
+    let built = world.dbbuild(&["build", "--no-baseline", "--take-back"]);
+    built.ok().says("2 rows of public.a").says("took back 2_b");
+    assert_eq!(db.psql("SELECT count(*) FROM a"), "1");
+}
+
+#[test]
 fn with_auto_a_switch_takes_back_and_applies() {
     let Some(server) = server(15) else { return };
     let db = server.fresh_database();

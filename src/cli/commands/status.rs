@@ -8,7 +8,7 @@ use crate::engine::{prove, upgrade};
 use crate::error::Result;
 use crate::model::branch::DETACHED;
 use crate::model::guard::Standing;
-use crate::model::plan::{Applied, FileKind, History};
+use crate::model::plan::{Applied, FileKind, History, may_differ};
 use crate::model::sources::Sources;
 use std::collections::BTreeMap;
 
@@ -115,7 +115,7 @@ fn rows(sources: &Sources, history: &History, refs: &Refs) -> Vec<Row> {
         let state = match applied.remove(&migration.version) {
             None => "pending",
             Some(row) if !row.complete => "interrupted",
-            Some(row) if row.checksum != migration.checksum => "changed",
+            Some(row) if row.checksum != migration.checksum && !may_differ(sources, migration) => "changed",
             Some(_) => "applied",
         };
         let (version, name) = (migration.version.to_string(), migration.name.clone());

@@ -3,12 +3,12 @@
 use super::load::{self, Loaded};
 use super::replay::{self, Replayed};
 use super::unseen::Unseen;
-use super::{Made, Settled, judge_rule};
+use super::{Made, Settled, judge_rule, stale};
 use crate::engine::runner::Event;
 use crate::error::{Error, Location, Result};
 use crate::model::baseline::{
-    Baseline, ColumnName, Dump, RoleNeed, Volatility, differences, differing_rows, keep_committed, unified_diff,
-    volatility,
+    Baseline, Change, ColumnName, Dump, RoleNeed, Volatility, differences, differing_rows, keep_committed,
+    unified_diff, volatility,
 };
 use crate::model::catalog::Catalog;
 use std::sync::Arc;
@@ -57,14 +57,14 @@ pub(super) async fn with_committed(
                 return Ok(settled);
             }
             let rows = differing_rows(&committed.dump, &replayed.dump, &second);
-            return Err(stale(made, &committed, &text, &settled.text, rows.into_iter().collect()));
+            return Err(is_stale(made, &committed, &text, &settled.text, rows.into_iter().collect()));
         }
     }
     let settled = settle(made, replayed.into(), candidate).await?;
     if settled.text == text {
         return Ok(settled);
     }
-    Err(stale(made, &committed, &text, &settled.text, Vec::new()))
+    Err(is_stale(made, &committed, &text, &settled.text, Vec::new()))
 }
 
 /// Makes the baseline of the sources.
@@ -178,7 +178,7 @@ fn published_volatile(made: &Made<'_>) -> Vec<ColumnName> {
 }
 
 /// The error that names what differs, object by object, then the diff, then the command.
-fn stale(made: &Made<'_>, committed: &Baseline, old: &str, new: &str, rows: Vec<String>) -> Error {
+fn is_stale(made: &Made<'_>, committed: &Baseline, old: &str, new: &str, rows: Vec<String>) -> Error {
     let path = made.request.baseline_path;
     let Ok(fresh) = Baseline::parse(new, path) else {
         return Error::difference(format!("{path} is stale"));
@@ -191,6 +191,7 @@ fn stale(made: &Made<'_>, committed: &Baseline, old: &str, new: &str, rows: Vec<
         false => "its header is not that of these sources".to_owned(),
     });
     let error = Error::difference(format!("{path} is stale: {what}")).at(Location::file(path));
+    let error = stale::causes(made.request, committed, &fresh).into_iter().fold(error, Error::cause);
     listed(error, objects)
         .detail(unified_diff((&format!("a/{path}"), old), (&format!("b/{path}"), new), DIFF_LINES))
         .help("run `dbbuild baseline` and stage the result, or `dbbuild verify --fix`, which does both for the index.")
@@ -219,8 +220,11 @@ pub(super) fn otherwise(made: &Made<'_>, base: &str, wanted: &str, found: &str) 
 
 /// What one baseline says otherwise than another, object by object.
 fn objects(old: &Baseline, new: &Baseline) -> Vec<String> {
-    let roles = differences(&old.roles, &new.roles);
-    roles.iter().chain(&differences(&old.dump, &new.dump)).map(ToString::to_string).collect()
+    let mut found = differences(&old.roles, &new.roles);
+    found.extend(differences(&old.dump, &new.dump));
+    // A table that is there or not says more than its key, which comes before it by name.
+    found.sort_by_key(|difference| difference.change == Change::Changed || !stale::is_whole(&difference.object));
+    found.iter().map(ToString::to_string).collect()
 }
 
 fn sentence(objects: &[String]) -> Option<String> {

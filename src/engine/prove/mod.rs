@@ -9,6 +9,7 @@ mod probe;
 mod replay;
 mod rows;
 mod server;
+mod stale;
 mod states;
 mod testdata;
 mod unseen;

@@ -19,7 +19,7 @@ const SHOWN: usize = 12;
 
 /// The user's tables by OID; a table that is written anew has another file.
 const TABLES: &str = "SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname), \
-    pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid) \
+    pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid), pg_catalog.pg_relation_filenode(c.oid) \
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'dbbuild') \
       AND n.nspname !~ '^pg_(toast|temp)'";
@@ -56,10 +56,19 @@ impl Losses {
 
 /// A look at tables and columns.
 struct Look {
-    /// Name and rows deleted so far in this transaction, by OID.
-    tables: BTreeMap<String, (String, u64)>,
+    /// By OID.
+    tables: BTreeMap<String, Table>,
     /// Name by table's OID and number.
     columns: BTreeMap<(String, String), String>,
+}
+
+/// A table at one moment.
+struct Table {
+    name: String,
+    /// Rows deleted so far in this transaction; TRUNCATE is not counted.
+    deleted: u64,
+    /// Its file, another one after TRUNCATE and after a rewrite.
+    file: String,
 }
 
 /// Runs the down parts of a way in a transaction, looks what is gone, tries what is applied again after them, and rolls back.
@@ -109,10 +118,11 @@ pub async fn rehearse(
         worker.reset().await?;
     }
     let after = look(session).await?;
+    let left = left_in_new_files(session, &before, &after).await?;
     let again = if losses.unknown.is_empty() { apply_again(&worker, sources, way).await } else { Ok(()) };
     worker.clean_up().await?;
     again?;
-    losses.lost = compare(session, &before, &after).await?;
+    losses.lost = compare(session, &before, &after, &left).await?;
     worker.into_session().close().await;
     Ok(losses)
 }
@@ -157,29 +167,54 @@ fn failure_of(message: String, failure: &Error) -> Error {
 async fn look(session: &Session) -> Result<Look> {
     let text = |row: &[Option<String>], i: usize| row.get(i).cloned().flatten().unwrap_or_default();
     let tables = session.query_rows(TABLES).await?;
-    let tables = tables.iter().map(|row| (text(row, 0), (text(row, 1), text(row, 2).parse().unwrap_or(0)))).collect();
+    let table = |row: &[Option<String>]| {
+        (text(row, 0), Table { name: text(row, 1), deleted: text(row, 2).parse().unwrap_or(0), file: text(row, 3) })
+    };
+    let tables = tables.iter().map(|row| table(row)).collect();
     let columns = session.query_rows(COLUMNS).await?;
     let columns = columns.iter().map(|row| ((text(row, 0), text(row, 1)), text(row, 2))).collect();
     Ok(Look { tables, columns })
 }
 
+/// The rows that tables hold whose file is another one now, by OID: they were emptied, or written anew.
+async fn left_in_new_files(session: &Session, before: &Look, after: &Look) -> Result<BTreeMap<String, usize>> {
+    let mut left = BTreeMap::new();
+    for (oid, table) in &after.tables {
+        if before.tables.get(oid).is_some_and(|old| old.file != table.file) {
+            left.insert(oid.clone(), count(session, &format!("SELECT FROM ONLY {}", table.name)).await?);
+        }
+    }
+    Ok(left)
+}
+
 /// What is in the first look and not in the second, counted now that all of it stands again.
-async fn compare(session: &Session, before: &Look, after: &Look) -> Result<Vec<String>> {
+async fn compare(
+    session: &Session,
+    before: &Look,
+    after: &Look,
+    left: &BTreeMap<String, usize>,
+) -> Result<Vec<String>> {
     let mut lost = Vec::new();
-    for (oid, (name, deleted)) in &before.tables {
-        let Some((_, now)) = after.tables.get(oid) else {
+    for (oid, Table { name, deleted, .. }) in &before.tables {
+        let Some(Table { deleted: now, .. }) = after.tables.get(oid) else {
             let rows = count(session, &format!("SELECT FROM ONLY {name}")).await?;
             if rows > 0 {
                 lost.push(format!("table {name} with {}", many(rows, "row")));
             }
             continue;
         };
-        if now > deleted {
-            lost.push(format!("{} of {name}", many((now - deleted) as usize, "row")));
+        let mut gone = usize::try_from(now.saturating_sub(*deleted)).unwrap_or(usize::MAX);
+        if let Some(left) = left.get(oid) {
+            gone = gone.max(count(session, &format!("SELECT FROM ONLY {name}")).await?.saturating_sub(*left));
+        }
+        if gone > 0 {
+            lost.push(format!("{} of {name}", many(gone, "row")));
         }
     }
     for ((oid, number), column) in &before.columns {
-        let (Some((table, _)), true) = (before.tables.get(oid), after.tables.contains_key(oid)) else { continue };
+        let (Some(Table { name: table, .. }), true) = (before.tables.get(oid), after.tables.contains_key(oid)) else {
+            continue;
+        };
         if after.columns.contains_key(&(oid.clone(), number.clone())) {
             continue;
         }
@@ -198,7 +233,7 @@ async fn compare(session: &Session, before: &Look, after: &Look) -> Result<Vec<S
 pub async fn contents(session: &Session) -> Result<Losses> {
     let tables = look(session).await?.tables;
     let mut lost = Vec::new();
-    for (name, _) in tables.values() {
+    for Table { name, .. } in tables.values() {
         let rows = count(session, &format!("SELECT FROM ONLY {name}")).await?;
         if rows > 0 {
             lost.push(format!("table {name} with {}", many(rows, "row")));
