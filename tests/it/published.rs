@@ -187,7 +187,10 @@ fn a_deployed_database_takes_what_was_rewritten_with_leave_as_applied() {
     let Some(server) = server(15) else { return };
     let db = server.fresh_database();
     let world = published();
-    world.write("dbbuild.toml", format!("default_env = \"production\"\n{CONFIG}[env.production]\nurl = \"{}\"\nprotected = true\n", db.url));
+    world.write(
+        "dbbuild.toml",
+        format!("default_env = \"production\"\n{CONFIG}[env.production]\nurl = \"{}\"\nprotected = true\n", db.url),
+    );
     let apply = || world.dbbuild(&["apply", "--env", "production"]);
     apply().ok();
     let b = "db/migrations/0002_b.sql";
