@@ -87,7 +87,7 @@
 //! - `src/engine/upgrade.rs`: read, plan, clear, lock, run: the way of every command that writes to a database.
 //! - `src/engine/server/`: embedded and throwaway servers, of local programs or Docker; kept states; their removal.
 //! - `src/engine/dump.rs`: running `pg_dump`.
-//! - `src/engine/catalog/`: reading catalogs, and what a transaction has touched.
+//! - `src/engine/catalog/`: reading catalogs, a fingerprint of all that a dump shows, and what a transaction has touched.
 //! - `src/engine/prove/`: the proof: replay, load, upgrade from upstream, compare, idempotence, test data.
 //! - `src/engine/rewrite.rs`: refuses or allows what was done to a published migration.
 //! - `src/engine/verdict.rs`: a judgement from end to end: files, what they are measured against, the verdict that is kept.
