@@ -3,11 +3,12 @@
 //! Pure: made from the sources and what the version table says, without a look at the database itself.
 
 mod order;
+mod rewritten;
 
 pub use order::in_order;
+pub use rewritten::may_differ;
 
 use crate::error::{Error, Location, Result};
-use crate::model::baseline::{Rewritten, rewritten_of};
 use crate::model::checksum::Checksum;
 use crate::model::guard::Action;
 use crate::model::migration::Migration;
@@ -279,7 +280,7 @@ fn plan_after(sources: &Sources, history: &History, options: &PlanOptions, way: 
     steps.extend(recorded.map(|migration| Step::Record(Box::new(migration.clone()))));
     let newest = history.applied.iter().map(|row| &row.version).max();
     let mut notes = unknown_versions(sources, history);
-    notes.extend(rewritten(sources, history));
+    notes.extend(rewritten::notes(sources, history));
     let mut migrates = !(way.back.is_empty() && way.remove.is_empty());
     for migration in &sources.migrations {
         let reason = match applied.get(&migration.version) {
@@ -416,31 +417,6 @@ fn unchanged(sources: &Sources, applied: &BTreeMap<&Version, &Applied>, options:
         })
     });
     Error::all(errors).map_or(Ok(()), Err)
-}
-
-/// Whether the baseline's header records that this migration was rewritten to what it is now, with leave: databases that
-/// have the older content do not run it again.
-pub fn may_differ(sources: &Sources, migration: &Migration) -> bool {
-    let text = sources.baseline.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-    let leave = Rewritten { version: migration.version.clone(), content: Some(migration.checksum) };
-    rewritten_of(&text).contains(&leave)
-}
-
-/// What was applied before it was rewritten with leave, told in every plan: nothing runs, and nothing hides it.
-fn rewritten(sources: &Sources, history: &History) -> Vec<String> {
-    let rows: BTreeMap<&Version, &Applied> = history.applied.iter().map(|row| (&row.version, row)).collect();
-    let rewritten = sources.migrations.iter().filter(|migration| {
-        let row = rows.get(&migration.version);
-        row.is_some_and(|row| row.complete && row.checksum != migration.checksum) && may_differ(sources, migration)
-    });
-    rewritten
-        .map(|migration| {
-            format!(
-                "{}_{} was applied here before it was rewritten with leave; it does not run again",
-                migration.version, migration.name
-            )
-        })
-        .collect()
 }
 
 /// Says that a row and its file differ.
