@@ -78,28 +78,28 @@ pub const ROWS: &[Row] = &[
         work: "prove one new migration on 1,000 published ones, warm, local throwaway",
         against: "dbmate drop and up on a running server with durability off",
         limit: 0.45,
-        run: |lab| prove_one(lab, &One { migrations: 1000, published: true, whole: false }),
+        run: |lab| prove_one(lab, &One::PUBLISHED),
     },
     Row {
         name: "prove-one-alone",
         work: "the same in a repository without an upstream",
         against: "dbmate drop and up on a running server with durability off",
         limit: 0.45,
-        run: |lab| prove_one(lab, &One { migrations: 1000, published: false, whole: false }),
+        run: |lab| prove_one(lab, &One { published: false, ..One::PUBLISHED }),
     },
     Row {
         name: "prove-one-10000",
         work: "prove one new migration on 10,000 published ones, warm, changed objects really loaded",
         against: "dbmate drop and up on a running server with durability off",
         limit: 0.25,
-        run: |lab| prove_one(lab, &One { migrations: 10_000, published: true, whole: false }),
+        run: |lab| prove_one(lab, &One { migrations: 10_000, ..One::PUBLISHED }),
     },
     Row {
         name: "prove-one-whole",
         work: "the same with the whole baseline really loaded",
         against: "dbmate drop and up on a running server with durability off",
         limit: 0.45,
-        run: |lab| prove_one(lab, &One { migrations: 10_000, published: true, whole: true }),
+        run: |lab| prove_one(lab, &One { migrations: 10_000, whole: true, ..One::PUBLISHED }),
     },
     Row {
         name: "prove-one-docker",
@@ -326,21 +326,33 @@ struct One {
     published: bool,
     /// The whole baseline is loaded, as it is at each twenty-first proof, and not only what changed in it.
     whole: bool,
+    /// Throwaways run in Docker, for which an engine with the image is needed.
+    docker: bool,
+}
+
+impl One {
+    const PUBLISHED: One = One { migrations: 1000, published: true, whole: false, docker: false };
 }
 
 /// A history whose baseline was proved, and one migration more with its baseline.
-fn one_more(lab: &Lab, migrations: u32, published: bool) -> Result<Repository<'_>> {
-    let upstream = if published { "published" } else { "alone" };
-    let repository = lab.repository(&format!("one-more-{migrations}-{upstream}"), migrations)?;
+fn one_more<'a>(lab: &'a Lab, one: &One) -> Result<Repository<'a>> {
+    let upstream = if one.published { "published" } else { "alone" };
+    let place = if one.docker { "-docker" } else { "" };
+    let repository = lab.repository(&format!("one-more-{}-{upstream}{place}", one.migrations), one.migrations)?;
     if !baseline(&repository).is_file() {
+        if one.docker {
+            let file = repository.path.join("dbbuild.toml");
+            let text = fs::read_to_string(&file)?.replace("\"local\"", "\"docker\"\nimage = \"postgres:15\"");
+            fs::write(&file, text)?;
+        }
         workspace::output(&mut repository.dbbuild(&["baseline"]))?;
         repository.commit("baseline")?;
-        if published {
+        if one.published {
             repository.git(&["remote", "add", "origin", "."])?;
             repository.git(&["fetch", "--quiet", "origin"])?;
         }
         copy_folder(&repository.path.join(KNOWN), &repository.path.join(KNOWN_BEFORE))?;
-        repository.add_history(1, migrations)?;
+        repository.add_history(1, one.migrations)?;
         workspace::output(&mut repository.dbbuild(&["baseline"]))?;
         repository.git(&["add", "--all"])?;
     }
@@ -356,55 +368,45 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     workspace::output(Command::new("cp").arg("-a").arg(from).arg(to)).map(drop)
 }
 
+/// The first proof of the last migration. Its baseline was made with it, so that it is known by now.
+fn first_proof(repository: &Repository, one: &One) -> Result<Command> {
+    let known = repository.path.join(KNOWN);
+    fs::remove_dir_all(&known)?;
+    copy_folder(&repository.path.join(KNOWN_BEFORE), &known)?;
+    if one.whole {
+        // Without a baseline that is known to be settled the whole is loaded.
+        fs::remove_dir_all(known.join("settled"))?;
+    }
+    Ok(repository.dbbuild(&["verify"]))
+}
+
 fn prove_one(lab: &Lab, one: &One) -> Result<Measured> {
-    let repository = one_more(lab, one.migrations, one.published)?;
+    let repository = one_more(lab, one)?;
     let place = tempfile::Builder::new().prefix("relaxed-").tempdir_in(lab.dir())?;
     fs::set_permissions(place.path(), Permissions::from_mode(0o755))?;
     let relaxed = Server::start_relaxed(place.path())?;
     workspace::output(&mut repository.dbmate_rebuild(&relaxed, "by_dbmate"))?;
-    let known = repository.path.join(KNOWN);
-    // The baseline was made with the migration, so that it is known by now: what is measured is its first proof.
-    let ours = || {
-        fs::remove_dir_all(&known)?;
-        copy_folder(&repository.path.join(KNOWN_BEFORE), &known)?;
-        if one.whole {
-            // Without a baseline that is known to be settled the whole is loaded.
-            fs::remove_dir_all(known.join("settled"))?;
-        }
-        Ok(repository.dbbuild(&["verify"]))
-    };
+    let ours = || first_proof(&repository, one);
     let theirs = || Ok(repository.dbmate_rebuild(&relaxed, "by_dbmate"));
     alternate(lab.rounds, 1, &side(&ours), &side(&theirs))
 }
 
-/// The same inputs with both kinds of throwaway servers. Needs an engine with the image.
+/// The same inputs with both kinds of throwaway servers.
 fn prove_one_in_docker(lab: &Lab) -> Result<Measured> {
-    let local = one_more(lab, 1000)?;
-    let docker = lab.repository("one-more-docker", 1000)?;
-    let file = docker.path.join("dbbuild.toml");
-    let text = fs::read_to_string(&file)?.replace("\"local\"", "\"docker\"\nimage = \"postgres:15\"");
-    fs::write(&file, text)?;
-    workspace::output(&mut docker.dbbuild(&["baseline"]))?;
-    docker.commit("baseline")?;
-    docker.add_history(1, 1000)?;
-    workspace::output(&mut docker.dbbuild(&["baseline"]))?;
-    docker.git(&["add", "--all"])?;
-    let verify = |repository: &Repository| {
-        let _ = fs::remove_dir_all(repository.path.join(".git/dbbuild/verdict"));
-        repository.dbbuild(&["verify"])
-    };
-    for repository in [&local, &docker] {
-        workspace::output(&mut verify(repository))?;
+    let in_docker = One { docker: true, ..One::PUBLISHED };
+    let (local, docker) = (one_more(lab, &One::PUBLISHED)?, one_more(lab, &in_docker)?);
+    for (repository, one) in [(&local, &One::PUBLISHED), (&docker, &in_docker)] {
+        workspace::output(&mut first_proof(repository, one)?)?;
     }
-    let ours = || Ok(verify(&docker));
-    let theirs = || Ok(verify(&local));
+    let ours = || first_proof(&docker, &in_docker);
+    let theirs = || first_proof(&local, &One::PUBLISHED);
     let measured = alternate(lab.rounds, 1, &side(&ours), &side(&theirs));
     workspace::output(&mut docker.dbbuild(&["server", "prune"]))?;
     measured
 }
 
 fn prove_again(lab: &Lab) -> Result<Measured> {
-    let repository = one_more(lab, 1000, true)?;
+    let repository = one_more(lab, &One::PUBLISHED)?;
     workspace::output(&mut repository.dbbuild(&["verify"]))?;
     let ours = || Ok(repository.dbbuild(&["verify"]));
     let theirs = || Ok(repository.git_command(&["diff", "--cached", "--quiet"]));
