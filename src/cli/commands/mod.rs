@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub mod adopt;
 pub mod apply;
 pub mod baseline;
 pub mod bootstrap;
@@ -61,6 +62,12 @@ commands! {
     /// The file is named after the UTC time and NAME, and its path is printed. A pattern that needs several steps to go
     /// without downtime gives several files. Every template can run twice without a change.
     New(new),
+    /// Take over an existing database
+    ///
+    /// Writes what it holds as the first migration: its schema, and the rows of the tables named by --data alone. Writes
+    /// its roles and the baseline too, marks it, and records that migration as applied. All of it is first proved in
+    /// throwaway servers to make the same database.
+    Adopt(adopt),
     /// Bring the local database and the baseline up to the checked-out files (the default)
     ///
     /// Starts the embedded server or reaches the configured one, makes the database if it is missing, applies what is
