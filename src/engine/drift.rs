@@ -34,8 +34,8 @@ pub async fn find(
     }
     let Some(accepted) = prove::remembered(&project.cache, &inputs) else { return Ok(Vec::new()) };
     let accepted: Vec<&Catalog> = accepted.iter().collect();
-    let own_roles = own_roles(session).await?;
-    let found = catalog::read(session.client(), &own_roles).await?;
+    let own_roles = own_roles(session, &accepted).await?;
+    let found = catalog::read_exactly(session.client(), &own_roles).await?;
     let differences: Vec<_> =
         drift(&found, &accepted).into_iter().filter(|difference| !difference.is_inherited_column_order()).collect();
     if differences.is_empty() {
@@ -44,12 +44,14 @@ pub async fn find(
     Ok(differences)
 }
 
-/// Who runs migrations here, and who owns the database: their objects carry no owner in the baseline.
-async fn own_roles(session: &Session) -> Result<Vec<String>> {
+/// Who runs migrations here, and who owns the database: their objects carry no owner in the baseline. An adopted one may
+/// name the database's owner all the same.
+async fn own_roles(session: &Session, accepted: &[&Catalog]) -> Result<Vec<String>> {
     let sql = "SELECT CURRENT_USER UNION SELECT pg_catalog.pg_get_userbyid(datdba) FROM pg_catalog.pg_database \
                WHERE datname = pg_catalog.current_database()";
     let rows = session.query_rows(sql).await?;
-    Ok(rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect())
+    let roles = rows.into_iter().filter_map(|row| row.into_iter().next().flatten());
+    Ok(roles.filter(|role| !accepted.iter().any(|catalog| catalog.has_owner(role))).collect())
 }
 
 /// The error (status 3) that names what drifted.

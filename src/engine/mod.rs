@@ -1,5 +1,6 @@
 //! The edges: git, PostgreSQL sessions, servers, files, and what runs over them. Nothing here prints or exits.
 
+pub mod adopt;
 pub mod cache;
 pub mod catalog;
 pub mod drift;

@@ -59,6 +59,21 @@ impl Project {
         Ok(Project { root, config_name: name, config, git, cache })
     }
 
+    /// Whether a folder, or one above it, holds a configuration.
+    pub fn exists(start: &Path) -> bool {
+        search(start).is_ok()
+    }
+
+    /// A project in a folder whose configuration is not written yet.
+    ///
+    /// # Errors
+    /// The repository around the folder cannot be read.
+    pub fn unwritten(root: &Path, config: Config) -> Result<Project> {
+        let git = Git::open(root)?;
+        let cache = Cache::below(git.as_ref().map(Git::common_dir));
+        Ok(Project { root: root.to_path_buf(), config_name: FILE_NAME.to_owned(), config, git, cache })
+    }
+
     /// The repository.
     ///
     /// # Errors
@@ -75,7 +90,18 @@ impl Project {
     /// # Errors
     /// All faults of files, names and directives.
     pub fn sources(&self) -> Result<Sources> {
-        let snapshot = self.on_disk(&paths(&self.config))?;
+        self.sources_with(&[])
+    }
+
+    /// The same with further files, as if they lay on disk: paths from the project's folder, and their texts.
+    ///
+    /// # Errors
+    /// As [`Project::sources`].
+    pub fn sources_with(&self, more: &[(String, String)]) -> Result<Sources> {
+        let mut snapshot = self.on_disk(&paths(&self.config))?;
+        for (path, text) in more {
+            snapshot.insert(path.clone(), FileEntry::blob(text.as_bytes()));
+        }
         Sources::read(&snapshot, &source_paths(&self.config.paths))
     }
 

@@ -15,6 +15,7 @@ pub mod preview;
 pub mod published;
 pub mod reconcile;
 pub mod review;
+pub mod roles;
 pub mod script;
 pub mod snapshot;
 pub mod sources;

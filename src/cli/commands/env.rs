@@ -96,12 +96,7 @@ async fn mark(context: &Context, name: &str, confirm: Option<String>, unprotect:
     let session = target.connect_to_write(&project.config).await?;
     let found = target.read(&session).await?;
     let to = target::selected(&project.config, name);
-    let confirm = confirm.or_else(|| {
-        if found.facts.empty || !output::is_interactive() {
-            return None;
-        }
-        output::ask(&format!("{} is not empty. Type {name} to mark it as {name}", target.describe()))
-    });
+    let confirm = confirmation(&target, found.facts.empty, name, confirm);
     guard::judge_mark(&found.facts, &to, confirm.as_deref(), unprotect.as_deref())?;
     let mark =
         Mark { environment: name.to_owned(), protected: to.is_protected(), binding: found.facts.binding.clone() };
@@ -113,4 +108,14 @@ async fn mark(context: &Context, name: &str, confirm: Option<String>, unprotect:
     context.output.line(&format!("{} is marked {name} now", target.describe()));
     context.output.json(&serde_json::json!({ "database": target.describe(), "marked": name }));
     Ok(Done::Well)
+}
+
+/// The environment's name as somebody gave it or types it on a terminal; an empty database wants none.
+pub(super) fn confirmation(target: &target::Target, empty: bool, name: &str, given: Option<String>) -> Option<String> {
+    given.or_else(|| {
+        if empty || !output::is_interactive() {
+            return None;
+        }
+        output::ask(&format!("{} is not empty. Type {name} to mark it as {name}", target.describe()))
+    })
 }

@@ -50,6 +50,18 @@ const SETTINGS: [(&str, &str); 9] = [
 /// # Errors
 /// Where the server refuses the query.
 pub async fn read(client: &Client, own_roles: &[String]) -> Result<Catalog> {
+    read_with(client, own_roles, true).await
+}
+
+/// [`read`] where the given roles alone count as the role that runs migrations.
+///
+/// # Errors
+/// Where the server refuses the query.
+pub async fn read_exactly(client: &Client, own_roles: &[String]) -> Result<Catalog> {
+    read_with(client, own_roles, false).await
+}
+
+async fn read_with(client: &Client, own_roles: &[String], usual: bool) -> Result<Catalog> {
     // Planning a query over every kind costs more than asking first which kinds there are.
     let census: Vec<String> = KINDS.iter().map(|kind| format!("({})", kind.when)).collect();
     let current = SETTINGS.map(|(name, _)| format!("pg_catalog.current_setting('{name}')"));
@@ -65,7 +77,7 @@ pub async fn read(client: &Client, own_roles: &[String]) -> Result<Catalog> {
     .await?;
     let facts = facts.into_iter().next().ok_or_else(|| Error::failed("cannot read the catalogs"))?;
     let mut own_roles = own_roles.to_vec();
-    own_roles.extend(facts.iter().take(2).flatten().cloned());
+    own_roles.extend(facts.iter().take(if usual { 2 } else { 0 }).flatten().cloned());
     let before: Vec<&str> =
         facts.iter().skip(2).take(SETTINGS.len()).map(|v| v.as_deref().unwrap_or_default()).collect();
     let present = facts.iter().skip(2 + SETTINGS.len());

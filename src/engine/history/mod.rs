@@ -214,6 +214,22 @@ pub fn insert_migration(migration: &Migration, transactional: bool, author: &Aut
     )
 }
 
+/// The row of a migration that did not run here, with where it comes from: `adopted` or `marked`.
+pub fn record_migration(migration: &Migration, origin: &str, author: &Author) -> String {
+    format!(
+        "INSERT INTO dbbuild.migration (version, name, checksum, state, origin, up_sql, down_sql, git_commit, \
+         dbbuild_version) VALUES ('{}', {}, '{}', 'applied', {}, {}, {}, {}, '{}')",
+        migration.version,
+        literal(&migration.name),
+        migration.checksum,
+        literal(origin),
+        optional(Some(&migration.up.text)),
+        optional(migration.down.as_ref().map(|down| &*down.text)),
+        optional(author.commit.as_deref()),
+        env!("CARGO_PKG_VERSION"),
+    )
+}
+
 /// An interrupted migration goes on: its row tells of the file as it is now.
 pub fn resume_migration(migration: &Migration, author: &Author) -> String {
     format!(

@@ -7,6 +7,7 @@ mod compare;
 mod load;
 mod probe;
 mod replay;
+mod restore;
 mod rows;
 mod server;
 mod stale;
@@ -15,6 +16,7 @@ mod testdata;
 mod unseen;
 mod upgrade;
 
+pub use restore::restored;
 pub use server::{ThrowawayPlan, database_name};
 use states::States;
 
@@ -66,6 +68,8 @@ pub struct Proof {
     pub baseline: Arc<str>,
     /// What a person should know.
     pub notes: Vec<String>,
+    /// The catalogs that a right database may show: as replayed, as loaded from the baseline, as upgraded.
+    pub catalogs: Vec<Catalog>,
     /// Whether all of it is proved: a baseline that mends upstream's is made before the way from that one is proved.
     pub complete: bool,
 }
@@ -141,7 +145,7 @@ pub async fn prove(request: &Request<'_>) -> Result<Proof> {
         return Err(fault);
     }
     let settled = settled.ok_or_else(|| Error::failed("the proof came to no end"))?;
-    remember(request, [Some(&replayed.catalog), Some(&settled.catalog), upgraded.catalog()]);
+    let catalogs = remember(request, [Some(&replayed.catalog), Some(&settled.catalog), upgraded.catalog()]);
     load::remember(request, &states, &settled.text, settled.parts, replayed.catalog == settled.catalog);
     states::confirm(&replayed.trail.kept, Some(testdata::sum(request)), settled.steady);
     let mends = request.base.filter(|base| request.goal == Goal::Generate && upgrade::is_same(request, base));
@@ -152,7 +156,7 @@ pub async fn prove(request: &Request<'_>) -> Result<Proof> {
             base.name
         ));
     }
-    Ok(Proof { baseline: settled.text, notes, complete: mends.is_none() })
+    Ok(Proof { baseline: settled.text, notes, catalogs, complete: mends.is_none() })
 }
 
 /// The committed baseline, where the goal is to compare with it.
@@ -221,7 +225,7 @@ fn allowed(committed: &[u8]) -> Vec<Rewritten> {
 }
 
 /// Keeps the catalogs that a right database may show: as replayed, as loaded from the baseline, as upgraded.
-fn remember(request: &Request<'_>, catalogs: [Option<&Catalog>; 3]) {
+fn remember(request: &Request<'_>, catalogs: [Option<&Catalog>; 3]) -> Vec<Catalog> {
     let mut different: Vec<&Catalog> = Vec::new();
     for catalog in catalogs.into_iter().flatten() {
         if !different.contains(&catalog) {
@@ -231,6 +235,7 @@ fn remember(request: &Request<'_>, catalogs: [Option<&Catalog>; 3]) {
     if let Ok(body) = serde_json::to_string(&different) {
         request.cache.put(Kind::Catalog, &inputs(request.config, request.sources), &body);
     }
+    different.into_iter().cloned().collect()
 }
 
 /// The catalogs kept for a set of inputs.

@@ -113,6 +113,11 @@ impl Side<'_> {
         self.worker.session()
     }
 
+    /// What leads a libpq program to the database, as superuser.
+    pub fn libpq_env(&self) -> Vec<(String, String)> {
+        self.server.address().libpq_env(&self.plan.options.database)
+    }
+
     /// The normalised dump of the whole database but the schema dbbuild.
     pub async fn dump(&self) -> Result<Dump> {
         let database = self.plan.options.database.clone();

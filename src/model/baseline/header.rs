@@ -60,12 +60,7 @@ pub fn render(parts: &BaselineParts) -> String {
         out.push_str(&format!("-- dbbuild:volatile {}\n", one_line(&column.to_string())));
     }
     out.push('\n');
-    let storage = [Storage::Tablespace, Storage::AccessMethod].map(Storage::default_statement);
-    for statement in PREAMBLE.iter().chain(&storage) {
-        out.push_str(statement);
-        out.push('\n');
-    }
-    out.push('\n');
+    write_preamble(&mut out);
     Dump { entries: roles::entries(&parts.roles) }.write(&mut out);
     parts.dump.write(&mut out);
     out.push_str(&format!("--\n-- Name: dbbuild; Type: {HISTORY}; Schema: -\n--\n\n"));
@@ -74,6 +69,16 @@ pub fn render(parts: &BaselineParts) -> String {
     out.push_str(END);
     out.push('\n');
     out
+}
+
+/// The settings under which a dump loads, each on a line of its own.
+pub(super) fn write_preamble(out: &mut String) {
+    let storage = [Storage::Tablespace, Storage::AccessMethod].map(Storage::default_statement);
+    for statement in PREAMBLE.iter().chain(&storage) {
+        out.push_str(statement);
+        out.push('\n');
+    }
+    out.push('\n');
 }
 
 /// A baseline read back from its file.
@@ -99,11 +104,7 @@ impl Baseline {
     /// SQL that makes the roles and a part of the dump in an empty database.
     pub fn sql_of(&self, part: &Dump) -> String {
         let mut out = String::new();
-        let storage = [Storage::Tablespace, Storage::AccessMethod].map(Storage::default_statement);
-        for statement in PREAMBLE.iter().chain(&storage) {
-            out.push_str(statement);
-            out.push('\n');
-        }
+        write_preamble(&mut out);
         self.roles.write(&mut out);
         part.write(&mut out);
         out

@@ -3,6 +3,7 @@
 //! From `pg_dump`'s text to the file ([`normalise()`], [`render`]), back from the file ([`Baseline::parse`]), and what
 //! differs between two of them ([`differences()`]). It runs no `pg_dump` and reads no file.
 
+mod adopted;
 mod differences;
 mod dump;
 mod facts;
@@ -20,6 +21,7 @@ mod sections;
 mod volatile;
 mod wanted;
 
+pub use adopted::{adopted_migration, lost_rows, role_statements};
 pub use differences::{Change, Difference, differences, unified_diff};
 pub use dump::{Dump, Entry, Part};
 pub use facts::{Facts, ObjectChange, ObjectName};

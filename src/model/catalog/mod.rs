@@ -88,6 +88,23 @@ impl Catalog {
         })
     }
 
+    /// Whether a role owns an object by name, and not as the one who runs migrations.
+    pub fn has_owner(&self, role: &str) -> bool {
+        self.objects.values().flat_map(BTreeMap::values).any(|aspects| aspects.get("owner").is_some_and(|o| o == role))
+    }
+
+    /// Leaves an aspect out of all objects that have it.
+    pub fn forget_aspect(&mut self, name: &str) {
+        self.objects.values_mut().flat_map(BTreeMap::values_mut).for_each(|aspects| {
+            aspects.remove(name);
+        });
+    }
+
+    /// Leaves out all objects of a kind.
+    pub fn forget_kind(&mut self, kind: &str) {
+        self.objects.remove(kind);
+    }
+
     /// How many objects there are.
     pub fn len(&self) -> usize {
         self.objects.values().map(BTreeMap::len).sum()

@@ -123,6 +123,16 @@ fn configuration(options: &InitOptions) -> String {
         .replace("{{database}}", &toml_string(&options.database))
 }
 
+/// The same for a database that is there: with its encoding, and with its locale as a comment, since the machine may not
+/// have it.
+pub fn adopted_configuration(options: &InitOptions, encoding: &str, locale: &str) -> String {
+    let mut text = configuration(options);
+    if encoding != "UTF8" {
+        text = text.replace("# encoding = \"UTF8\"", &format!("encoding = {}", toml_string(encoding)));
+    }
+    text.replace("# locale = \"C\"", &format!("# locale = {}", toml_string(locale)))
+}
+
 fn toml_string(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }

@@ -10,7 +10,8 @@ mod init;
 mod slug;
 
 pub use init::{
-    DRIVERS, GIT_IGNORE, InitFile, InitOptions, append_lines, driver_attributes, git_attributes, init_files,
+    DRIVERS, GIT_IGNORE, InitFile, InitOptions, adopted_configuration, append_lines, driver_attributes, git_attributes,
+    init_files,
 };
 pub use slug::slug;
 

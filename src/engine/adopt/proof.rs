@@ -1,0 +1,66 @@
+//! The proof: what would be written makes the same database as the one that is there, object by object.
+//!
+//! Where an object comes out differently, a plain restore by psql is asked: what `pg_dump` and psql alone change as well is
+//! said, and anything else is an error.
+
+use super::capture::Captured;
+use crate::engine::prove::{self, Goal, Proof, Request, restored};
+use crate::engine::project::Project;
+use crate::engine::runner::Sink;
+use crate::error::{Error, Result};
+use crate::model::baseline::{Baseline, Dump, lost_rows};
+use crate::model::catalog::{Catalog, CatalogDifference, drift};
+use crate::model::sources::Sources;
+
+/// Differences that are named one by one.
+const SHOWN: usize = 20;
+
+/// Proves that the sources with migration zero make the database that was captured; the baseline comes with it.
+///
+/// # Errors
+/// They do not run, or (status 3) what they make differs.
+pub async fn prove(project: &Project, sources: &Sources, captured: &Captured, sink: Sink<'_>) -> Result<Proof> {
+    let request = Request {
+        config: &project.config,
+        sources,
+        base: None,
+        baseline_path: &project.config.paths.baseline,
+        goal: Goal::Generate,
+        cache: &project.cache,
+        reuse: true,
+        sink,
+    };
+    let unwritten = "what was read does not make a database by itself; nothing was written, to the tree or the database.";
+    let mut proof = prove::prove(&request).await.map_err(|e| e.help(unwritten))?;
+    let accepted: Vec<&Catalog> = proof.catalogs.iter().collect();
+    let mut found: Vec<CatalogDifference> = drift(&captured.catalog, &accepted).into_iter().collect();
+    if !found.is_empty() {
+        let plain = restored(&project.config, &captured.bin, &captured.raw, &captured.own_roles, &captured.needed).await?;
+        let usual: Vec<CatalogDifference> = drift(&captured.catalog, &[&plain]).into_iter().collect();
+        let (usual, rest): (Vec<_>, Vec<_>) = found.into_iter().partition(|difference| usual.contains(difference));
+        proof.notes.extend(usual.iter().map(|difference| format!("pg_dump and psql alone write it otherwise: {difference}")));
+        found = rest;
+    }
+    let mut lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+    lines.extend(rows(&captured.rows, &proof.baseline, &project.config.paths.baseline)?);
+    match lines.len() {
+        0 => Ok(proof),
+        n => Err(differs(n, lines)),
+    }
+}
+
+fn rows(chosen: &Dump, baseline: &str, path: &str) -> Result<Vec<String>> {
+    let made = Baseline::parse(baseline, path)?.dump;
+    Ok(lost_rows(chosen, &made).into_iter().map(|what| format!("{what} do not come out as they are")).collect())
+}
+
+fn differs(count: usize, mut lines: Vec<String>) -> Error {
+    if count > SHOWN {
+        lines.truncate(SHOWN);
+        lines.push(format!("and {} more", count - SHOWN));
+    }
+    let differ = if count == 1 { "1 object differs".to_owned() } else { format!("{count} objects differ") };
+    Error::difference(format!("what would be written makes another database: {differ}"))
+        .detail(lines.join("\n"))
+        .help("shown is what the database has, and what was made of it; please report it. Nothing was written.")
+}
