@@ -8,6 +8,7 @@ mod differences;
 mod dump;
 mod facts;
 mod header;
+mod large_objects;
 mod names;
 mod normalise;
 mod order;

@@ -38,7 +38,8 @@ pub fn normalise(dump: &[u8], options: &NormaliseOptions) -> Result<Dump> {
     }
     for line in &parsed.meta {
         let word = line.split_ascii_whitespace().next().unwrap_or_default();
-        let connects = word == "\\connect" && options.database.is_some();
+        // A name that psql must not take for a connection string is connected to in a neutral encoding.
+        let connects = matches!(word, "\\connect" | "\\encoding") && options.database.is_some();
         if !connects && !matches!(word, "\\restrict" | "\\unrestrict") {
             return Err(Error::failed(format!("the dump holds the meta-command `{word}`, which only psql can run")));
         }

@@ -4,6 +4,7 @@
 //! The order between objects stays `pg_dump`'s own, which follows from their names and dependencies.
 
 use super::dump::{Entry, Part};
+use super::large_objects;
 use super::names::{Placed, tokens};
 use super::scan::Token;
 use crate::error::{Error, Result};
@@ -19,6 +20,7 @@ pub(super) fn canonicalise(entries: &mut Vec<Entry>) -> Result<()> {
             _ => {}
         }
     }
+    large_objects::merge(entries);
     merge_rows(entries)?;
     sort_ties(entries);
     Ok(())
