@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::model::baseline::{Baseline, Dump, lost_rows};
 use crate::model::catalog::{Catalog, CatalogDifference, drift};
 use crate::model::sources::Sources;
+use std::collections::BTreeSet;
 
 /// Differences that are named one by one.
 const SHOWN: usize = 20;
@@ -38,7 +39,7 @@ pub async fn prove(project: &Project, sources: &Sources, captured: &Captured, si
         let plain = restored(&project.config, &captured.bin, &captured.raw, &captured.own_roles, &captured.needed).await?;
         let usual: Vec<CatalogDifference> = drift(&captured.catalog, &[&plain]).into_iter().collect();
         let (usual, rest): (Vec<_>, Vec<_>) = found.into_iter().partition(|difference| usual.contains(difference));
-        proof.notes.extend(usual.iter().map(|difference| format!("pg_dump and psql alone write it otherwise: {difference}")));
+        proof.notes.extend(told(&usual));
         found = rest;
     }
     let mut lines: Vec<String> = found.iter().map(ToString::to_string).collect();
@@ -47,6 +48,24 @@ pub async fn prove(project: &Project, sources: &Sources, captured: &Captured, si
         0 => Ok(proof),
         n => Err(differs(n, lines)),
     }
+}
+
+/// What a plain restore changes as well: the objects that are written otherwise, and those whose columns change places.
+fn told(usual: &[CatalogDifference]) -> Vec<String> {
+    let (order, written): (Vec<_>, Vec<_>) = usual.iter().partition(|difference| difference.is_inherited_column_order());
+    let table = |column: &str| column.rsplit_once('.').map_or(column, |(table, _)| table).to_owned();
+    let named = |names: BTreeSet<String>| {
+        let mut list: Vec<String> = names.iter().take(SHOWN).cloned().collect();
+        if names.len() > SHOWN {
+            list.push(format!("{} more", names.len() - SHOWN));
+        }
+        (!list.is_empty()).then(|| list.join(", "))
+    };
+    let written = named(written.iter().map(|difference| difference.object.to_string()).collect());
+    let order = named(order.iter().map(|difference| format!("`{}`", table(&difference.object.identity))).collect());
+    let written = written.map(|list| format!("a plain restore of pg_dump's output writes these otherwise, too: {list}"));
+    let order = order.map(|list| format!("no dump keeps the order of columns of inheritance children: {list}"));
+    written.into_iter().chain(order).collect()
 }
 
 fn rows(chosen: &Dump, baseline: &str, path: &str) -> Result<Vec<String>> {

@@ -50,12 +50,12 @@ WHERE a.oid >= 16384
 -- when: EXISTS (SELECT FROM pg_foreign_data_wrapper)
 SELECT 'foreign data wrapper', quote_ident(w.fdwname), concat_ws(E'\x1f',
     'handler=' || NULLIF(w.fdwhandler, 0)::regproc, 'validator=' || NULLIF(w.fdwvalidator, 0)::regproc,
-    'options=' || array_to_string(w.fdwoptions, ', '), 'owner=' || pg_get_userbyid(w.fdwowner),
+    'options=' || (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(w.fdwoptions) o), 'owner=' || pg_get_userbyid(w.fdwowner),
     'privileges=' || COALESCE(w.fdwacl, acldefault('F', w.fdwowner))::text), 'pg_foreign_data_wrapper'::regclass, w.oid, 0
 FROM pg_foreign_data_wrapper w
 -- when: EXISTS (SELECT FROM pg_foreign_server)
 SELECT 'server', quote_ident(s.srvname), concat_ws(E'\x1f', 'wrapper=' || w.fdwname, 'type=' || s.srvtype,
-    'version=' || s.srvversion, 'options=' || array_to_string(s.srvoptions, ', '),
+    'version=' || s.srvversion, 'options=' || (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(s.srvoptions) o WHERE o !~* '^[^=]*passw(or)?d='),
     'owner=' || pg_get_userbyid(s.srvowner),
     'privileges=' || COALESCE(s.srvacl, acldefault('S', s.srvowner))::text), 'pg_foreign_server'::regclass, s.oid, 0
 FROM pg_foreign_server s

@@ -29,7 +29,7 @@ SELECT c.kind, c.id, concat_ws(E'\x1f',
         FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
         WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass
             AND d.deptype IN ('a', 'i')) END,
-    'server=' || fs.srvname, 'foreign options=' || array_to_string(ft.ftoptions, ', '),
+    'server=' || fs.srvname, 'foreign options=' || (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(ft.ftoptions) o),
     'owner=' || pg_get_userbyid(c.relowner),
     'privileges=' || CASE WHEN c.relkind <> 'c'
         THEN COALESCE(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner))::text END), 'pg_class'::regclass, c.oid, 0
@@ -55,7 +55,7 @@ SELECT 'column', c.id || '.' || quote_ident(a.attname), concat_ws(E'\x1f',
     'compression=' || NULLIF(a.attcompression::text, ''),
     'statistics=' || NULLIF(a.attstattarget, -1),
     'options=' || (SELECT string_agg(o, ', ') FROM unnest(a.attoptions) o WHERE o NOT LIKE 'pg\_%'),
-    'foreign options=' || array_to_string(a.attfdwoptions, ', '),
+    'foreign options=' || (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(a.attfdwoptions) o),
     'privileges=' || a.attacl::text), 'pg_class'::regclass, c.oid, a.attnum
 FROM rel c
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped

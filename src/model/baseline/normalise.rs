@@ -120,6 +120,7 @@ impl NormaliseOptions {
                 let text = self.replace_role_after(&text, "FOR");
                 Some(secrets::without_password_option(&text))
             }
+            "CREATE" if text.starts_with("CREATE SERVER ") => Some(secrets::without_password_option(&text)),
             "CREATE" if text.starts_with("CREATE SUBSCRIPTION ") => Some(secrets::without_connection_password(&text)),
             "COMMENT" if text.starts_with("COMMENT ON EXTENSION ") => self.extension_comment(text),
             _ => Some(text),

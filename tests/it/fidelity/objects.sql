@@ -35,9 +35,14 @@ GRANT ALL ON SCHEMA public TO PUBLIC;
 ALTER SCHEMA public OWNER TO regress_owner;
 COMMENT ON SCHEMA public IS 'another comment';
 CREATE SCHEMA ext;
+SELECT count(*) = 2 AS has_contrib FROM pg_available_extensions WHERE name IN ('btree_gist', 'hstore') \gset
+SELECT count(*) > 0 AS has_xml FROM pg_config() WHERE setting LIKE '%--with-libxml%' \gset
+SELECT current_setting('server_version_num')::int >= 170000 AS has_17, current_setting('server_version_num')::int >= 180000 AS has_18 \gset
+\if :has_contrib
 CREATE EXTENSION btree_gist SCHEMA ext;
 CREATE EXTENSION hstore SCHEMA ext;
 COMMENT ON EXTENSION hstore IS 'ours';
+\endif
 
 -- Types: enum, composite, domain, range, base, shell.
 CREATE TYPE odd.mood AS ENUM ('sad', 'it''s ok', 'happy; -- really', '');
@@ -96,7 +101,7 @@ REVOKE ALL ON FUNCTION odd.atomic(integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION odd.atomic(integer) TO regress_reader WITH GRANT OPTION;
 COMMENT ON FUNCTION odd.poly(anyelement, anyarray) IS 'polymorphic';
 COMMENT ON PROCEDURE odd.proc(integer, odd.pair) IS 'procedure';
-ALTER FUNCTION odd.windowed() DEPENDS ON EXTENSION hstore;
+ALTER FUNCTION odd.windowed() DEPENDS ON EXTENSION plpgsql;
 ALTER FUNCTION odd.windowed() OWNER TO regress_owner;
 
 -- Aggregates.
@@ -157,7 +162,7 @@ CREATE OPERATOR CLASS odd.box_too DEFAULT FOR TYPE box USING gist_too AS OPERATO
 -- Collations, conversions, text search.
 CREATE COLLATION odd.plain FROM "C";
 CREATE COLLATION odd."made; here" (LC_COLLATE = 'C', LC_CTYPE = 'POSIX');
-SELECT count(*) > 0 AS has_icu FROM pg_collation WHERE collprovider = 'i' \gset
+SELECT count(*) > 0 AS has_icu FROM pg_collation WHERE collname = 'de-x-icu' \gset
 \if :has_icu
 CREATE COLLATION odd.icu (PROVIDER = icu, LOCALE = 'de-u-co-phonebk', DETERMINISTIC = false);
 \endif
@@ -215,11 +220,13 @@ INSERT INTO odd."Ta; ble ""q"" 'x' ü – \ %I $$" ("desc", "ünï", bits) VALUE
 INSERT INTO odd."Ta; ble ""q"" 'x' ü – \ %I $$" ("Id #", "desc") OVERRIDING SYSTEM VALUE VALUES (3, 'own');
 CREATE TABLE odd.kept (id serial PRIMARY KEY, a text, b text, c text, d odd.wordy, e odd.widget DEFAULT '7', x xml, f float8, g float4, h date, i jsonb, j inet, k odd.span, l bytea, m oid, n uuid, o tsvector, p point, q numeric, r odd.pair, s odd.positive, t odd.mood[], u time with time zone, v "char", w name, y pg_lsn, z bigserial);
 ALTER TABLE odd.kept ALTER a SET STORAGE EXTERNAL, ALTER b SET COMPRESSION pglz, ALTER c SET STATISTICS 500, ALTER c SET (n_distinct = -0.5, n_distinct_inherited = 100);
-INSERT INTO odd.kept (a, f, g, h, i, j, k, l, n, o, p, q, r, s, t, u, v, w, y, x) VALUES
-    ('one', 'Infinity', 'NaN', 'infinity', '{"a": [1, "\u00fc\\"]}', '10.0.0.1/8', '[1,2)', '\xdeadbeef', '00000000-0000-0000-0000-000000000001', 'a:1 b', '(1,2)', 'NaN', '("x, ""y""","{1.5,2}")', 5, '{sad,"it''s ok"}', '12:00+01', 'x', 'n', '0/16AE7F8', '<a>&amp;</a>'),
-    (NULL, '-Infinity', '1e-30', '-infinity', 'null', '::1', 'empty', '', NULL, '', NULL, '-Infinity', NULL, 1, '{}', NULL, E'\\', '', NULL, NULL),
-    ('three', 0.1 + 0.2, 1.0/3, '4713-01-01 BC', '1e400', NULL, '(,)', '\x00', NULL, NULL, '(NaN,inf)', 1e100, '(,)', 2, NULL, '00:00-15:59', '', 'NULL', NULL, NULL),
-    ('\N', 5e-324, '-0', '5874897-12-31', '[]', NULL, NULL, NULL, NULL, NULL, NULL, 0.00, '("","{}")', 3, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO odd.kept (a, f, g, h, i, j, k, l, n, o, p, q, r, s, t, u, v, w, y) VALUES
+    ('one', 'Infinity', 'NaN', 'infinity', '{"a": [1, "\u00fc\\"]}', '10.0.0.1/8', '[1,2)', '\xdeadbeef', '00000000-0000-0000-0000-000000000001', 'a:1 b', '(1,2)', 'NaN', '("x, ""y""","{1.5,2}")', 5, '{sad,"it''s ok"}', '12:00+01', 'x', 'n', '0/16AE7F8'),
+    (NULL, '-Infinity', '1e-30', '-infinity', 'null', '::1', 'empty', '', NULL, '', NULL, '-Infinity', NULL, 1, '{}', NULL, E'\\', '', NULL),
+    ('three', 0.1 + 0.2, 1.0/3, '4713-01-01 BC', '1e400', NULL, '(,)', '\x00', NULL, NULL, '(NaN,inf)', 1e100, '(,)', 2, NULL, '00:00-15:59', '', 'NULL', NULL),
+    ('\N', 5e-324, '-0', '5874897-12-31', '[]', NULL, NULL, NULL, NULL, NULL, NULL, 0.00, '("","{}")', 3, NULL, NULL, NULL, NULL, NULL);
+CREATE TABLE odd.beyond (a integer GENERATED ALWAYS AS IDENTITY (MAXVALUE 5), b serial);
+INSERT INTO odd.beyond OVERRIDING SYSTEM VALUE VALUES (50, 3);
 CREATE UNLOGGED TABLE odd.unlogged (a integer PRIMARY KEY, t text);
 CREATE TABLE odd.typed OF odd.pair ("B c" WITH OPTIONS DEFAULT 'typed' NOT NULL, CHECK ("B c" <> ''));
 CREATE TABLE odd.with_method (a integer, b box) USING heap_too;
@@ -246,7 +253,12 @@ GRANT EXECUTE ON FUNCTION pg_catalog.pg_ls_logdir() TO regress_reader;
 ALTER TABLE odd.kept ADD CONSTRAINT "chk; one" CHECK (f > 0 OR a <> ALL (ARRAY['x', 'y']::varchar[])) NO INHERIT NOT VALID;
 ALTER TABLE odd.kept ADD CONSTRAINT uq UNIQUE (a, b) DEFERRABLE INITIALLY DEFERRED;
 ALTER TABLE odd.kept ADD CONSTRAINT uq_nulls UNIQUE NULLS NOT DISTINCT (c, f);
-ALTER TABLE odd.kept ADD CONSTRAINT ex EXCLUDE USING gist (p WITH ~=, (id % 100) WITH =) WHERE (id > 0);
+ALTER TABLE odd.kept ADD CONSTRAINT ex EXCLUDE USING gist (p WITH ~=, k WITH &&) WHERE (id > 0) DEFERRABLE;
+\if :has_contrib
+ALTER TABLE odd.kept ADD CONSTRAINT ex_too EXCLUDE USING gist ((id % 100) WITH =, p WITH ~=);
+CREATE TABLE odd.with_hstore (h ext.hstore DEFAULT 'a=>1'::ext.hstore);
+CREATE INDEX ON odd.with_hstore USING gin (h);
+\endif
 CREATE INDEX "Index; on x" ON odd.kept USING btree (lower(a) COLLATE "C" text_pattern_ops DESC NULLS LAST, (f + 1), b) INCLUDE (c) WITH (fillfactor = 60, deduplicate_items = off) WHERE (a IS NOT NULL AND f <> 'NaN');
 ALTER INDEX odd."Index; on x" ALTER COLUMN 2 SET STATISTICS 300;
 CREATE INDEX gin_on ON odd.kept USING gin (o, t) WITH (fastupdate = off);
@@ -257,12 +269,17 @@ CREATE INDEX spgist_on ON odd.kept USING spgist (p);
 CREATE INDEX bloom_like ON odd.kept USING gist (o tsvector_ops (siglen = 64));
 COMMENT ON INDEX odd.gin_on IS 'an index';
 COMMENT ON CONSTRAINT uq ON odd.kept IS 'a constraint';
-ALTER INDEX odd.hash_on DEPENDS ON EXTENSION btree_gist;
+ALTER INDEX odd.hash_on DEPENDS ON EXTENSION plpgsql;
 CREATE STATISTICS odd.stats (ndistinct, dependencies) ON a, b FROM odd.kept;
 CREATE STATISTICS odd."stats; expr" ON lower(a), (f + 1), c FROM odd.kept;
 ALTER STATISTICS odd.stats SET STATISTICS 123;
 ALTER STATISTICS odd.stats OWNER TO regress_owner;
 COMMENT ON STATISTICS odd.stats IS 'statistics';
+\if :has_xml
+UPDATE odd.kept SET x = '<a>&amp;</a>' WHERE id = 1;
+CREATE VIEW odd.of_xml AS SELECT xmlelement(name "El; x", xmlattributes(a AS "at"), b), xmlparse(document a), xmlserialize(content x AS text) AS s, xmlforest(a, b AS c), x IS DOCUMENT AS d,
+    (SELECT count(*) FROM XMLTABLE(XMLNAMESPACES('u' AS n), '/r' PASSING x COLUMNS o FOR ORDINALITY, v text PATH 'v' DEFAULT 'q' NOT NULL)) FROM odd.kept;
+\endif
 CREATE TABLE odd.self (id integer PRIMARY KEY, parent integer REFERENCES odd.self ON DELETE SET NULL, UNIQUE (id, parent));
 INSERT INTO odd.self VALUES (1, 2), (2, 1), (3, 3);
 CREATE TABLE odd.hen (id integer PRIMARY KEY, egg integer NOT NULL);
@@ -274,17 +291,17 @@ INSERT INTO odd.nameless SELECT 1, 1;
 ALTER TABLE odd.nameless ADD CHECK (a > 5) NOT VALID;
 
 -- Inheritance: diamonds, columns in another order, constraints of its own.
-CREATE TABLE odd.top (a integer DEFAULT 1 CHECK (a > 0), b text NOT NULL);
+CREATE TABLE odd.top (n serial, a integer DEFAULT 1 CHECK (a > 0), b text NOT NULL);
 CREATE TABLE odd.left_one (c integer) INHERITS (odd.top);
 CREATE TABLE odd.right_one (b text DEFAULT 'r', d integer) INHERITS (odd.top);
 CREATE TABLE odd.bottom (a integer DEFAULT 9) INHERITS (odd.left_one, odd.right_one);
 ALTER TABLE odd.top ADD COLUMN late date DEFAULT '2020-02-02';
 ALTER TABLE odd.top ADD CONSTRAINT inh CHECK (a < 1000);
-CREATE TABLE odd.adopted (late date, x integer, b text NOT NULL, a integer, CONSTRAINT inh CHECK (a < 1000), CONSTRAINT top_a_check CHECK (a > 0));
+CREATE TABLE odd.adopted (n integer NOT NULL DEFAULT 5, late date, x integer, b text NOT NULL, a integer, CONSTRAINT inh CHECK (a < 1000), CONSTRAINT top_a_check CHECK (a > 0));
 ALTER TABLE odd.adopted INHERIT odd.top;
 ALTER TABLE odd.left_one ALTER COLUMN a SET DEFAULT 77;
 ALTER TABLE odd.right_one ALTER COLUMN a DROP DEFAULT;
-INSERT INTO odd.top VALUES (1, 'top'); INSERT INTO odd.bottom (b) VALUES ('bottom'); INSERT INTO odd.adopted (a, b, x) VALUES (4, 'ad', 5);
+INSERT INTO odd.top (a, b) VALUES (1, 'top'); INSERT INTO odd.bottom (b) VALUES ('bottom'); INSERT INTO odd.adopted (a, b, x) VALUES (4, 'ad', 5);
 
 -- Partitions of partitions, other column orders, hash by enum, default ones, attached and detached.
 CREATE TABLE odd.parted (id integer, at date NOT NULL, kind odd.mood, note text DEFAULT 'p') PARTITION BY RANGE (at, (id % 10));
@@ -326,7 +343,7 @@ CREATE VIEW odd.ctes AS WITH RECURSIVE t (n) AS MATERIALIZED (VALUES (1) UNION A
 CREATE VIEW odd.sampled AS SELECT * FROM odd.self TABLESAMPLE bernoulli (50) REPEATABLE (7) FOR UPDATE SKIP LOCKED;
 CREATE VIEW odd.joins AS SELECT j.id, a.parent, b.parent AS other, e.hen FROM odd.self a FULL JOIN odd.self b USING (id) AS j LEFT JOIN odd.egg e ON e.id = j.id;
 CREATE VIEW odd.unions AS (SELECT 1 AS x, 'a' AS y UNION ALL SELECT 2, 'b') EXCEPT (SELECT 3, NULL LIMIT 1 OFFSET 2) ORDER BY 1 FETCH FIRST 2 ROWS WITH TIES;
-CREATE VIEW odd.exprs AS SELECT CASE a WHEN 'x' THEN 1 ELSE NULL END AS e0, COALESCE(a, b) AS e1, GREATEST(f, 1) AS e2, a LIKE 'x%' ESCAPE '!' AS e3, a ~~* 'Y' AS e4, a SIMILAR TO 'z+' AS e5, extract(year FROM h) AS e6, h::timestamp AT TIME ZONE 'UTC' AS e7, substring(a FROM 2 FOR 3) AS e8, overlay(a PLACING 'x' FROM 1) AS e9, position('x' IN a) AS e10, trim(both 'x' from a) AS e11, a IS NORMALIZED AS e12, i -> 'a' ->> 0 AS e13, ARRAY(SELECT 1) AS e14, EXISTS (SELECT 1) AS e15, id IN (1, 2, 3) AS e16, (id, f) = ANY (SELECT 1, 2.0) AS e17, f BETWEEN SYMMETRIC 1 AND 2 AS e18, current_user AS who, xmlelement(name "El; x", xmlattributes(a AS "at"), b) AS e20, r."B c" AS e21 FROM odd.kept k, LATERAL (SELECT (k.r).*) r;
+CREATE VIEW odd.exprs AS SELECT CASE a WHEN 'x' THEN 1 ELSE NULL END AS e0, COALESCE(a, b) AS e1, GREATEST(f, 1) AS e2, a LIKE 'x%' ESCAPE '!' AS e3, a ~~* 'Y' AS e4, a SIMILAR TO 'z+' AS e5, extract(year FROM h) AS e6, h::timestamp AT TIME ZONE 'UTC' AS e7, substring(a FROM 2 FOR 3) AS e8, overlay(a PLACING 'x' FROM 1) AS e9, position('x' IN a) AS e10, trim(both 'x' from a) AS e11, a IS NORMALIZED AS e12, i -> 'a' ->> 0 AS e13, ARRAY(SELECT 1) AS e14, EXISTS (SELECT 1) AS e15, id IN (1, 2, 3) AS e16, (id, f) = ANY (SELECT 1, 2.0) AS e17, f BETWEEN SYMMETRIC 1 AND 2 AS e18, current_user AS who, r."B c" AS e21 FROM odd.kept k, LATERAL (SELECT (k.r).*) r;
 CREATE VIEW odd.operators AS SELECT id OPERATOR(odd.#%#) 1 AS one, OPERATOR(odd.@#@) 5::bigint AS two, id OPERATOR(odd.=!=*%) 3 AS three FROM odd.kept;
 CREATE FUNCTION odd.pair_of(integer) RETURNS odd.pair LANGUAGE sql AS $$SELECT ROW('x', NULL)::odd.pair$$;
 CREATE VIEW odd.of_function AS SELECT p.*, 1 AS one FROM odd.pair_of(1) p;
@@ -352,7 +369,7 @@ CREATE MATERIALIZED VIEW odd.mat_empty AS SELECT 1 AS one WITH NO DATA;
 CREATE UNIQUE INDEX mat_key ON odd.mat (id);
 ALTER MATERIALIZED VIEW odd.mat CLUSTER ON mat_key;
 ALTER MATERIALIZED VIEW odd.mat ALTER COLUMN parent SET STATISTICS 50;
-ALTER MATERIALIZED VIEW odd.mat_empty DEPENDS ON EXTENSION hstore;
+ALTER MATERIALIZED VIEW odd.mat_empty DEPENDS ON EXTENSION plpgsql;
 COMMENT ON MATERIALIZED VIEW odd.mat IS 'materialized';
 ALTER MATERIALIZED VIEW odd.mat OWNER TO regress_owner;
 GRANT SELECT ON odd.egg TO regress_owner; GRANT USAGE ON SCHEMA odd TO regress_owner;
@@ -369,7 +386,7 @@ ALTER TABLE odd.self DISABLE TRIGGER trunc;
 ALTER TABLE odd.self ENABLE REPLICA TRIGGER statement_one;
 ALTER TABLE odd.kept ENABLE ALWAYS TRIGGER "trig; one";
 COMMENT ON TRIGGER trunc ON odd.self IS 'a trigger';
-ALTER TRIGGER trunc ON odd.self DEPENDS ON EXTENSION hstore;
+ALTER TRIGGER trunc ON odd.self DEPENDS ON EXTENSION plpgsql;
 ALTER TABLE odd.kept ENABLE ROW LEVEL SECURITY;
 ALTER TABLE odd.self ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE odd.nameless FORCE ROW LEVEL SECURITY;
@@ -387,8 +404,8 @@ CREATE FOREIGN DATA WRAPPER dummy OPTIONS (debug 'true', "odd opt" 'a''b');
 CREATE FOREIGN DATA WRAPPER checked_one VALIDATOR postgresql_fdw_validator;
 COMMENT ON FOREIGN DATA WRAPPER dummy IS 'a wrapper';
 GRANT USAGE ON FOREIGN DATA WRAPPER dummy TO regress_reader;
-CREATE SERVER "ser; ver" TYPE 'oracle' VERSION '1.0' FOREIGN DATA WRAPPER dummy OPTIONS (host 'h', port '5');
-CREATE SERVER plain_one FOREIGN DATA WRAPPER checked_one;
+CREATE SERVER "ser; ver" TYPE 'oracle' VERSION '1.0' FOREIGN DATA WRAPPER dummy OPTIONS (host 'h', password 'server secret', port '5');
+CREATE SERVER plain_one FOREIGN DATA WRAPPER checked_one OPTIONS (host 'x', dbname 'y');
 COMMENT ON SERVER plain_one IS 'a server';
 GRANT USAGE ON FOREIGN SERVER plain_one TO regress_reader WITH GRANT OPTION;
 CREATE USER MAPPING FOR PUBLIC SERVER "ser; ver" OPTIONS ("user" 'u', password 'secret');
@@ -420,3 +437,28 @@ SELECT lo_from_bytea(4711, '\x000102ff'), lo_from_bytea(1000000, decode(repeat('
 COMMENT ON LARGE OBJECT 4711 IS 'a large object';
 GRANT SELECT ON LARGE OBJECT 4711 TO regress_reader;
 ALTER LARGE OBJECT 1000000 OWNER TO regress_owner;
+
+-- What later versions brought.
+\if :has_17
+CREATE VIEW odd.json_table_one AS SELECT * FROM JSON_TABLE('[{"a": 1}]'::jsonb, '$[*]' AS root COLUMNS (n FOR ORDINALITY, a integer PATH '$.a' DEFAULT 5 ON EMPTY ERROR ON ERROR, NESTED PATH '$.b[*]' COLUMNS (c text PATH '$' OMIT QUOTES)));
+CREATE VIEW odd.json_exists_one AS SELECT JSON_EXISTS('{}'::jsonb, 'strict $.a' PASSING 1 AS x), JSON_VALUE('{"a": 1}'::jsonb, '$.a' RETURNING integer) AS v, '{}' IS JSON OBJECT WITH UNIQUE KEYS AS j;
+CREATE COLLATION odd.builtin_one (PROVIDER = builtin, LOCALE = 'C.UTF-8');
+CREATE TABLE odd.parted_method (a integer) PARTITION BY LIST (a) USING heap_too;
+CREATE TABLE odd.parted_method_1 PARTITION OF odd.parted_method FOR VALUES IN (1);
+CREATE TABLE odd.parted_identity (a integer GENERATED ALWAYS AS IDENTITY, b integer) PARTITION BY RANGE (b);
+CREATE TABLE odd.parted_identity_1 PARTITION OF odd.parted_identity FOR VALUES FROM (0) TO (10);
+CREATE EVENT TRIGGER at_login ON login EXECUTE FUNCTION odd.event_fn();
+ALTER EVENT TRIGGER at_login DISABLE;
+GRANT MAINTAIN ON odd.kept TO regress_reader;
+\endif
+\if :has_18
+CREATE TABLE odd.virtual_one (a integer, b integer GENERATED ALWAYS AS (a * 2) VIRTUAL, c integer GENERATED ALWAYS AS (a + 1) STORED);
+CREATE TABLE odd.not_nulls (a integer CONSTRAINT "nn; a" NOT NULL NO INHERIT, b integer, c integer NOT NULL);
+ALTER TABLE odd.not_nulls ADD CONSTRAINT nn_later NOT NULL b NOT VALID;
+COMMENT ON CONSTRAINT "nn; a" ON odd.not_nulls IS 'a not-null constraint';
+CREATE TABLE odd.temporal (id int4range, valid_at daterange, CONSTRAINT temporal_pk PRIMARY KEY (id, valid_at WITHOUT OVERLAPS));
+CREATE TABLE odd.temporal_ref (id int4range, at daterange, parent int4range, FOREIGN KEY (parent, PERIOD at) REFERENCES odd.temporal (id, PERIOD valid_at));
+ALTER TABLE odd.nameless ADD CONSTRAINT unenforced CHECK (b > 100) NOT ENFORCED;
+ALTER TABLE odd.egg ADD CONSTRAINT fk_unenforced FOREIGN KEY (hen) REFERENCES odd.hen NOT ENFORCED;
+ALTER DEFAULT PRIVILEGES GRANT SELECT ON LARGE OBJECTS TO regress_reader;
+\endif
