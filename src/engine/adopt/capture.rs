@@ -54,7 +54,7 @@ pub async fn capture(session: &Session, wish: &Wish<'_>) -> Result<Captured> {
     session.simple("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     let captured = read(session, wish).await;
     session.simple("ROLLBACK").await?;
-    captured.map_err(|e| e.help("nothing was changed."))
+    captured
 }
 
 async fn read(session: &Session, wish: &Wish<'_>) -> Result<Captured> {

@@ -22,6 +22,11 @@ pub(super) async fn read(session: &Session, chosen: &[Chosen], large_objects: bo
          (SELECT pg_catalog.count(*) FROM pg_catalog.pg_user_mappings), \
          (SELECT pg_catalog.count(oid) FROM pg_catalog.pg_subscription s WHERE s.subdbid = \
             (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())), \
+         (SELECT pg_catalog.count(*) FROM (SELECT 'pg_catalog.pg_class'::pg_catalog.regclass AS catalog, oid FROM pg_catalog.pg_class \
+                WHERE relowner = 10 AND relkind IN ('r', 'p', 'v', 'm', 'S', 'f') UNION ALL \
+                SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, oid FROM pg_catalog.pg_proc WHERE proowner = 10) o \
+            WHERE o.oid >= 16384 AND CURRENT_USER <> (SELECT rolname FROM pg_catalog.pg_roles WHERE oid = 10) \
+                AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = o.catalog AND e.objid = o.oid AND e.deptype = 'e')), \
          (SELECT r.rolsuper::pg_catalog.int4 FROM pg_catalog.pg_roles r WHERE r.rolname = CURRENT_USER)",
         oids.join(", ")
     );
@@ -42,7 +47,12 @@ pub(super) async fn read(session: &Session, chosen: &[Chosen], large_objects: bo
     left.extend(some(number(2), "tablespace setting of a relation", "tablespace settings of relations"));
     left.extend(some(number(3), "ADMIN OPTION of a membership", "ADMIN OPTIONs of memberships"));
     left.extend(some(number(4), "user mapping's password", "user mappings' passwords"));
-    if number(6) == 0 {
+    left.extend(some(
+        number(6),
+        "object's owner, the server's superuser: whoever loads owns it",
+        "objects' owner, the server's superuser: whoever loads owns them",
+    ));
+    if number(7) == 0 {
         left.extend(some(number(5), "subscription, which a superuser alone can read", "subscriptions, which a superuser alone can read"));
     }
     left.push("passwords of roles".to_owned());

@@ -13,6 +13,8 @@ use crate::model::catalog::{Catalog, CatalogDifference, drift};
 use crate::model::sources::Sources;
 use std::collections::BTreeSet;
 
+/// Lines of a statement that are shown.
+const LINES: usize = 3;
 /// Differences that are named one by one.
 const SHOWN: usize = 20;
 
@@ -31,8 +33,7 @@ pub async fn prove(project: &Project, sources: &Sources, captured: &Captured, si
         reuse: true,
         sink,
     };
-    let unwritten = "what was read does not make a database by itself; nothing was written, to the tree or the database.";
-    let mut proof = prove::prove(&request).await.map_err(|e| e.help(unwritten))?;
+    let mut proof = prove::prove(&request).await.map_err(|e| does_not_run(sources, &e))?;
     let accepted: Vec<&Catalog> = proof.catalogs.iter().collect();
     let mut found: Vec<CatalogDifference> = drift(&captured.catalog, &accepted).into_iter().collect();
     if !found.is_empty() {
@@ -48,6 +49,31 @@ pub async fn prove(project: &Project, sources: &Sources, captured: &Captured, si
         0 => Ok(proof),
         n => Err(differs(n, lines)),
     }
+}
+
+/// The error of a file that nobody has, since it was not written: with the lines that it speaks of.
+fn does_not_run(sources: &Sources, e: &Error) -> Error {
+    let mut error = Error::failed("what was read does not make a database by itself");
+    for one in std::iter::once(e).chain(e.others()) {
+        let named = one.location().filter(|at| sources.migrations.iter().any(|m| m.path == at.path));
+        if named.is_none() {
+            error = error.cause(one.message());
+        }
+        error = one.causes().iter().fold(error, |error, cause| error.cause(cause));
+        error = one.details().iter().fold(error, |error, detail| error.detail(detail));
+        if let (Some(at), Some(migration)) = (named, sources.migrations.first()) {
+            let lines: Vec<&str> = migration.up.text.lines().skip(at.line.saturating_sub(1)).take(LINES).collect();
+            error = error.detail(lines.join("\n"));
+        }
+    }
+    let all: Vec<&String> = e.causes().iter().collect();
+    if all.iter().any(|cause| cause.contains("(23503)")) {
+        error = error.help("name the tables that the chosen rows point at, too: `--data`.");
+    }
+    if all.iter().any(|cause| cause.contains("is not available")) {
+        error = error.help("install the extension on this machine, or name an image that has it: `postgres.image`.");
+    }
+    error.help("nothing was written, to the tree or the database.")
 }
 
 /// What a plain restore changes as well: the objects that are written otherwise, and those whose columns change places.

@@ -1,13 +1,46 @@
 //! Access privileges as text: PostgreSQL's `{grantee=privileges/grantor,…}`, in an order that depends on no history.
 
 use super::alias;
+use std::collections::BTreeMap;
+
+/// The order in which PostgreSQL writes privileges.
+const ORDER: &str = "arwdDxtXUCTcsAm";
 
 /// Sorts the items and names the owner by an alias. Text of another form is returned as it is.
 pub(super) fn normalise(acl: &str, own_roles: &[String]) -> String {
     let Some(elements) = array_elements(acl) else { return acl.to_owned() };
     let mut items: Vec<String> = elements.iter().map(|item| normal_item(item, own_roles)).collect();
     items.sort();
-    items.join(", ")
+    merged(&items).join(", ")
+}
+
+/// Items of several own roles became items of one grantee, who then has the privileges of all.
+fn merged(sorted: &[String]) -> Vec<String> {
+    let mut items: Vec<(String, String, BTreeMap<char, bool>)> = Vec::new();
+    for item in sorted {
+        let Some((grantee, rest)) = item.rsplit_once('=') else { return sorted.to_vec() };
+        let (privileges, grantor) = rest.split_once('/').unwrap_or((rest, ""));
+        let mut grants = BTreeMap::new();
+        let mut chars = privileges.chars().peekable();
+        while let Some(privilege) = chars.next() {
+            grants.insert(privilege, chars.next_if_eq(&'*').is_some());
+        }
+        match items.iter_mut().find(|(known, by, _)| known == grantee && by == grantor) {
+            Some((_, _, known)) => {
+                grants.into_iter().for_each(|(privilege, option)| *known.entry(privilege).or_default() |= option);
+            }
+            None => items.push((grantee.to_owned(), grantor.to_owned(), grants)),
+        }
+    }
+    if items.len() == sorted.len() {
+        return sorted.to_vec();
+    }
+    let text = |grants: &BTreeMap<char, bool>| -> String {
+        let in_order = ORDER.chars().filter_map(|privilege| grants.get(&privilege).map(|option| (privilege, option)));
+        in_order.map(|(privilege, option)| format!("{privilege}{}", if *option { "*" } else { "" })).collect()
+    };
+    let by = |grantor: &str| if grantor.is_empty() { String::new() } else { format!("/{grantor}") };
+    items.iter().map(|(grantee, grantor, grants)| format!("{grantee}={}{}", text(grants), by(grantor))).collect()
 }
 
 /// The elements of a one-dimensional array in PostgreSQL's text form.
@@ -75,5 +108,12 @@ mod tests {
         let acl = r#"{"\"post gres\"=arwd/\"post gres\"",=r/"\"post gres\"",b=r/a,"\"x\"\"=y\"=r/b"}"#;
         assert_eq!(normalise(acl, &own), "<owner>=arwd, PUBLIC=r, b=r/a, x\"=y=r/b");
         assert_eq!(normalise("{}", &own), "");
+    }
+
+    #[test]
+    fn several_own_roles_are_one() {
+        let own = ["boss".to_owned(), "root".to_owned()];
+        let acl = "{root=arwdDxt/root,boss=r*w/root,x=r/boss,x=w/root}";
+        assert_eq!(normalise(acl, &own), "<owner>=ar*wdDxt, x=rw");
     }
 }
