@@ -4,12 +4,14 @@
 // Only for tests: what cannot be had there is a failed test, and what is printed is shown when one fails.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod adopt;
 mod bad_input;
 mod commands;
 mod connection;
 mod docker;
 mod edited;
 mod failing_sql;
+mod fidelity;
 mod guard;
 mod harness;
 mod histories;

@@ -15,7 +15,7 @@ pub struct Args {
 
 const COLUMNS: [&str; 8] = ["version", "name", "state", "applied_at", "seconds", "by", "commit", "dbbuild"];
 
-const QUERY: &str = "SELECT version, name, CASE WHEN origin = 'baseline' THEN 'baseline' ELSE state END, \
+const QUERY: &str = "SELECT version, name, CASE WHEN origin <> 'run' THEN origin ELSE state END, \
      pg_catalog.to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), \
      pg_catalog.round(EXTRACT(epoch FROM duration)::numeric, 3)::text, applied_by, git_commit, dbbuild_version \
      FROM dbbuild.migration ORDER BY position DESC";

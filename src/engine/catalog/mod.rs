@@ -151,6 +151,9 @@ fn cell(row: &[Option<String>], at: usize) -> Option<&str> {
 mod shown_tests;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
+mod kinds_tests;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod test_server;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -84,9 +84,18 @@ impl TestServer {
 
     /// Loads a file's text in one transaction.
     pub(super) fn load(&self, database: &str, sql: &str) {
+        self.load_with(database, sql, &["-1"]);
+    }
+
+    /// Runs a file's text statement by statement.
+    pub(super) fn run(&self, database: &str, sql: &str) {
+        self.load_with(database, sql, &[]);
+    }
+
+    fn load_with(&self, database: &str, sql: &str, args: &[&str]) {
         let file = self.dir.path().join("load.sql");
         std::fs::write(&file, sql).unwrap();
-        if let Err(error) = self.psql(database, &["-1", "-f", file.to_str().unwrap()]) {
+        if let Err(error) = self.psql(database, &[args, &["-f", file.to_str().unwrap()]].concat()) {
             panic!("on PostgreSQL {}: {error}", self.major);
         }
     }
