@@ -7,6 +7,7 @@ use crate::cli::{Context, Done};
 use crate::engine::adopt::{self, Captured, DatabaseFacts, Wish};
 use crate::engine::history::{Author, Found};
 use crate::engine::project::Project;
+use crate::engine::prove;
 use crate::engine::session::Session;
 use crate::engine::target::{Start, Target, check_version};
 use crate::error::{Error, OrFailed, Result};
@@ -87,6 +88,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     if let Err(e) = adopt::record(&session, &captured, &mark, migration, &author).await {
         return Err(written.undo(e));
     }
+    prove::accept(&project.cache, &prove::inputs(&project.config, &sources), &captured.as_found);
     super::build::remember_verdict(&project, &proof.baseline)?;
     report(context, &target, &written, &proof.notes, &captured, &migration_path);
     Ok(Done::Well)
