@@ -88,7 +88,7 @@ SELECT 'default privileges', concat_ws(' ', CASE d.defaclobjtype WHEN 'r' THEN '
     'privileges=' || d.defaclacl::text), 'pg_class'::regclass, NULL::oid, 0
 FROM pg_default_acl d
 -- when: EXISTS (SELECT FROM pg_db_role_setting WHERE setdatabase <> 0)
-SELECT 'settings', COALESCE(quote_ident(pg_get_userbyid(NULLIF(s.setrole, 0))) || ' in this database', 'this database'),
-    concat_ws(E'\x1f', (SELECT string_agg(c, E'\x1f' ORDER BY c) FROM unnest(s.setconfig) c)), 'pg_class'::regclass, NULL::oid, 0
+SELECT 'settings', CASE s.setrole WHEN 0 THEN 'this database' ELSE 'this database for a role' END,
+    concat_ws(E'\x1f', 'owner=' || pg_get_userbyid(NULLIF(s.setrole, 0)), (SELECT string_agg(c, E'\x1f' ORDER BY c) FROM unnest(s.setconfig) c)), 'pg_class'::regclass, NULL::oid, 0
 FROM pg_db_role_setting s
 WHERE s.setdatabase = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())

@@ -131,6 +131,9 @@ impl NormaliseOptions {
         if text.starts_with("ALTER DEFAULT PRIVILEGES ") {
             return Some(self.default_privileges(&text));
         }
+        if text.starts_with("ALTER ROLE ") {
+            return Some(self.replace_role_after(&text, "ROLE"));
+        }
         let found = tokens(&text);
         let [.., owner, to, role, Placed { token: Token::Punctuation(b';'), .. }] = found.as_slice() else {
             return Some(text);

@@ -66,10 +66,10 @@ impl Catalog {
         self.objects.entry(kind.to_owned()).or_default().insert(identity, aspects);
     }
 
-    /// Default privileges of several roles share an identity until their owner tells them apart.
+    /// Default privileges and settings of several roles share an identity until their owner tells them apart.
     fn free_identity(&self, kind: &str, identity: &str, aspects: &Aspects) -> String {
         match aspects.get("owner") {
-            Some(owner) if kind == "default privileges" => format!("{identity} of {owner}"),
+            Some(owner) if matches!(kind, "default privileges" | "settings") => format!("{identity} of {owner}"),
             _ => identity.to_owned(),
         }
     }
