@@ -70,6 +70,7 @@
 //! - `src/model/baseline/`: the baseline's text: dumps taken apart, normalised, ordered, compared, rendered.
 //! - `src/model/catalog/`: what a database consists of, and what differs between two.
 //! - `src/model/changelog.rs`: what changed between two baselines, as people read it.
+//! - `src/model/roles.rs`: the text of `db/roles.toml`.
 //! - `src/model/template/`: the texts of `dbbuild init` and `dbbuild new`.
 //!
 //! The edges, in [`engine`] (`src/engine/mod.rs`):
@@ -92,6 +93,7 @@
 //! - `src/engine/rewrite.rs`: refuses or allows what was done to a published migration.
 //! - `src/engine/verdict.rs`: a judgement from end to end: files, what they are measured against, the verdict that is kept.
 //! - `src/engine/cache.rs`: what was proved once, below git's common directory.
+//! - `src/engine/adopt/`: an existing database read, written down as migration zero, proved, recorded.
 //! - `src/engine/drift.rs`: what a database has that its sources do not make.
 //! - `src/engine/switch/`: what a switch, a merge or an edit means for the local database; a database for each branch.
 //! - `src/engine/sizes.rs`: estimated sizes of tables.

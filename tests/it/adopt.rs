@@ -55,8 +55,15 @@ fn a_database_without_migrations_is_taken_over_by_its_owner() {
         .says("passwords of roles")
         .says("is marked production now");
     let roles = world.read("db/roles.toml");
-    assert!(roles.contains("[role.app]\nlogin = true\nvalid_until = \"2030-01-01 00:00:00+00\"\nmember_of = [\"app_reader\"]"));
-    assert!(roles.contains("settings = { statement_timeout = \"30s\" }") && roles.contains("[role.shop_owner]"), "{roles}");
+    assert!(
+        roles.contains(
+            "[role.app]\nlogin = true\nvalid_until = \"2030-01-01 00:00:00+00\"\nmember_of = [\"app_reader\"]"
+        )
+    );
+    assert!(
+        roles.contains("settings = { statement_timeout = \"30s\" }") && roles.contains("[role.shop_owner]"),
+        "{roles}"
+    );
     let found = world.run(world.command("find").args(["db/migrations", "-name", "*_adopted.sql"]));
     let migration = world.read(found.stdout.trim());
     assert!(migration.contains("-- dbbuild:idempotent false adopted from shop"), "{migration}");
@@ -79,7 +86,10 @@ fn a_database_without_migrations_is_taken_over_by_its_owner() {
     assert_eq!(copy.psql("SELECT count(*) FROM shop.orders"), "0");
     assert_eq!(copy.psql("SELECT relispopulated FROM pg_class WHERE relname = 'sales'"), "t");
 
-    world.write("db/migrations/29990101000000_more.sql", "ALTER TABLE shop.orders ADD COLUMN IF NOT EXISTS note text;\n");
+    world.write(
+        "db/migrations/29990101000000_more.sql",
+        "ALTER TABLE shop.orders ADD COLUMN IF NOT EXISTS note text;\n",
+    );
     world.dbbuild(&["apply", "--env", "production", "--url", &url]).ok().says("29990101000000_more");
     assert_eq!(server.existing("shop").psql("SELECT count(note) FROM shop.orders"), "0");
     adopt(&world, &url, &[]).fails(1).says("dbbuild manages it already");

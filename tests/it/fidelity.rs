@@ -30,7 +30,8 @@ fn every_table(server: &Server, database: &str) -> Vec<String> {
 /// Adopts a database of a server with all its rows, and gives its baseline.
 fn adopt(world: &World, server: &Server, database: &str) -> String {
     let (url, tables) = (server.url(database), every_table(server, database));
-    let mut arguments = vec!["adopt", "--env", "production", "--url", &url, "--confirm", "production", "--large-objects"];
+    let mut arguments =
+        vec!["adopt", "--env", "production", "--url", &url, "--confirm", "production", "--large-objects"];
     for table in &tables {
         arguments.extend(["--data", table]);
     }

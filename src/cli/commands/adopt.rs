@@ -103,12 +103,8 @@ async fn place(context: &Context) -> Result<Place> {
         return Ok(Place { project, configuration: None, session, target });
     }
     let root = context.folder.canonicalize().or_failed(|| "cannot find the folder")?;
-    let unknown = DatabaseFacts {
-        name: "app".to_owned(),
-        major: 15,
-        encoding: "UTF8".to_owned(),
-        locale: "C".to_owned(),
-    };
+    let unknown =
+        DatabaseFacts { name: "app".to_owned(), major: 15, encoding: "UTF8".to_owned(), locale: "C".to_owned() };
     let mut config = Config::parse(&configuration(&unknown), FILE_NAME)?;
     config.postgres.version = None;
     let project = Project::unwritten(&root, config)?;

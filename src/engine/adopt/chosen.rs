@@ -37,9 +37,10 @@ async fn find_one(session: &Session, name: &str) -> Result<Vec<Chosen>> {
          WHERE c.oid = pg_catalog.to_regclass({})",
         literal(name)
     );
-    let rows = session.query_rows(&sql).await.map_err(|e| {
-        Error::usage(format!("`{name}` is no name of a table")).cause(e).help("nothing was changed.")
-    })?;
+    let rows = session
+        .query_rows(&sql)
+        .await
+        .map_err(|e| Error::usage(format!("`{name}` is no name of a table")).cause(e).help("nothing was changed."))?;
     let cell = |row: &Vec<Option<String>>, at: usize| row.get(at).cloned().flatten().unwrap_or_default();
     let Some(first) = rows.first() else {
         return Err(Error::usage(format!("there is no table `{name}`"))

@@ -42,7 +42,11 @@ pub(super) async fn read(session: &Session, chosen: &[Chosen], large_objects: bo
     let mut left = Vec::new();
     left.extend(some(number(0), "other table's rows", "other tables' rows"));
     if !large_objects {
-        left.extend(some(number(1), "large object (--large-objects takes it)", "large objects (--large-objects takes them)"));
+        left.extend(some(
+            number(1),
+            "large object (--large-objects takes it)",
+            "large objects (--large-objects takes them)",
+        ));
     }
     left.extend(some(number(2), "tablespace setting of a relation", "tablespace settings of relations"));
     left.extend(some(number(3), "ADMIN OPTION of a membership", "ADMIN OPTIONs of memberships"));
@@ -53,7 +57,11 @@ pub(super) async fn read(session: &Session, chosen: &[Chosen], large_objects: bo
         "objects' owner, the server's superuser: whoever loads owns them",
     ));
     if number(7) == 0 {
-        left.extend(some(number(5), "subscription, which a superuser alone can read", "subscriptions, which a superuser alone can read"));
+        left.extend(some(
+            number(5),
+            "subscription, which a superuser alone can read",
+            "subscriptions, which a superuser alone can read",
+        ));
     }
     left.push("passwords of roles".to_owned());
     Ok(left)

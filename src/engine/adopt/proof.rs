@@ -4,8 +4,8 @@
 //! said, and anything else is an error.
 
 use super::capture::Captured;
-use crate::engine::prove::{self, Goal, Proof, Request, restored};
 use crate::engine::project::Project;
+use crate::engine::prove::{self, Goal, Proof, Request, restored};
 use crate::engine::runner::Sink;
 use crate::error::{Error, Result};
 use crate::model::baseline::{Baseline, Dump, lost_rows};
@@ -37,7 +37,8 @@ pub async fn prove(project: &Project, sources: &Sources, captured: &Captured, si
     let accepted: Vec<&Catalog> = proof.catalogs.iter().collect();
     let mut found: Vec<CatalogDifference> = drift(&captured.catalog, &accepted).into_iter().collect();
     if !found.is_empty() {
-        let plain = restored(&project.config, &captured.bin, &captured.raw, &captured.own_roles, &captured.needed).await?;
+        let plain =
+            restored(&project.config, &captured.bin, &captured.raw, &captured.own_roles, &captured.needed).await?;
         let usual: Vec<CatalogDifference> = drift(&captured.catalog, &[&plain]).into_iter().collect();
         let (usual, rest): (Vec<_>, Vec<_>) = found.into_iter().partition(|difference| usual.contains(difference));
         proof.notes.extend(told(&usual));
@@ -78,7 +79,8 @@ fn does_not_run(sources: &Sources, e: &Error) -> Error {
 
 /// What a plain restore changes as well: the objects that are written otherwise, and those whose columns change places.
 fn told(usual: &[CatalogDifference]) -> Vec<String> {
-    let (order, written): (Vec<_>, Vec<_>) = usual.iter().partition(|difference| difference.is_inherited_column_order());
+    let (order, written): (Vec<_>, Vec<_>) =
+        usual.iter().partition(|difference| difference.is_inherited_column_order());
     let table = |column: &str| column.rsplit_once('.').map_or(column, |(table, _)| table).to_owned();
     let named = |names: BTreeSet<String>| {
         let mut list: Vec<String> = names.iter().take(SHOWN).cloned().collect();
@@ -89,7 +91,8 @@ fn told(usual: &[CatalogDifference]) -> Vec<String> {
     };
     let written = named(written.iter().map(|difference| difference.object.to_string()).collect());
     let order = named(order.iter().map(|difference| format!("`{}`", table(&difference.object.identity))).collect());
-    let written = written.map(|list| format!("a plain restore of pg_dump's output writes these otherwise, too: {list}"));
+    let written =
+        written.map(|list| format!("a plain restore of pg_dump's output writes these otherwise, too: {list}"));
     let order = order.map(|list| format!("no dump keeps the order of columns of inheritance children: {list}"));
     written.into_iter().chain(order).collect()
 }

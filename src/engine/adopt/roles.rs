@@ -45,7 +45,12 @@ fn role(row: &[Option<String>]) -> Role {
     member_of.dedup();
     Role {
         name: cell(0).unwrap_or_default().to_owned(),
-        attributes: ATTRIBUTES.iter().enumerate().filter(|(at, _)| cell(at + 1) == Some("t")).map(|(_, a)| *a).collect(),
+        attributes: ATTRIBUTES
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| cell(at + 1) == Some("t"))
+            .map(|(_, a)| *a)
+            .collect(),
         inherit: cell(7) != Some("f"),
         connection_limit: cell(8).and_then(|limit| limit.parse().ok()).unwrap_or(-1),
         valid_until: cell(9).map(str::to_owned),

@@ -60,7 +60,12 @@ fn the_table_of_kinds_tells_what_is_kept_and_compared() {
                 break dump;
             }
             let before = Baseline::parse(&text, "").unwrap();
-            assert_eq!(before.dump.entries.len(), dump.entries.len(), "{}", unified_diff(("", &text), ("", &again), 60));
+            assert_eq!(
+                before.dump.entries.len(),
+                dump.entries.len(),
+                "{}",
+                unified_diff(("", &text), ("", &again), 60)
+            );
             text = again;
         };
         remove(server, &database);
@@ -109,5 +114,9 @@ fn check(made: &str) {
     }
     let committed = std::fs::read_to_string(&place).unwrap_or_default();
     let help = "run this test with DBBUILD_WRITE_KINDS=1 and commit the table";
-    assert!(committed == made, "{TABLE} is stale: {help}\n{}", unified_diff(("is", &committed), ("should be", made), 60));
+    assert!(
+        committed == made,
+        "{TABLE} is stale: {help}\n{}",
+        unified_diff(("is", &committed), ("should be", made), 60)
+    );
 }

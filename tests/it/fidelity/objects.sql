@@ -221,7 +221,7 @@ INSERT INTO odd."Ta; ble ""q"" 'x' ü – \ %I $$" ("Id #", "desc") OVERRIDING S
 CREATE TABLE odd.kept (id serial PRIMARY KEY, a text, b text, c text, d odd.wordy, e odd.widget DEFAULT '7', x xml, f float8, g float4, h date, i jsonb, j inet, k odd.span, l bytea, m oid, n uuid, o tsvector, p point, q numeric, r odd.pair, s odd.positive, t odd.mood[], u time with time zone, v "char", w name, y pg_lsn, z bigserial);
 ALTER TABLE odd.kept ALTER a SET STORAGE EXTERNAL, ALTER b SET COMPRESSION pglz, ALTER c SET STATISTICS 500, ALTER c SET (n_distinct = -0.5, n_distinct_inherited = 100);
 INSERT INTO odd.kept (a, f, g, h, i, j, k, l, n, o, p, q, r, s, t, u, v, w, y) VALUES
-    ('one', 'Infinity', 'NaN', 'infinity', '{"a": [1, "\u00fc\\"]}', '10.0.0.1/8', '[1,2)', '\xdeadbeef', '00000000-0000-0000-0000-000000000001', 'a:1 b', '(1,2)', 'NaN', '("x, ""y""","{1.5,2}")', 5, '{sad,"it''s ok"}', '12:00+01', 'x', 'n', '0/16AE7F8'),
+    ('one', 'Infinity', 'NaN', 'infinity', '{"a": [1, "x\\"]}', '10.0.0.1/8', '[1,2)', '\xdeadbeef', '00000000-0000-0000-0000-000000000001', 'a:1 b', '(1,2)', 'NaN', '("x, ""y""","{1.5,2}")', 5, '{sad,"it''s ok"}', '12:00+01', 'x', 'n', '0/16AE7F8'),
     (NULL, '-Infinity', '1e-30', '-infinity', 'null', '::1', 'empty', '', NULL, '', NULL, '-Infinity', NULL, 1, '{}', NULL, E'\\', '', NULL),
     ('three', 0.1 + 0.2, 1.0/3, '4713-01-01 BC', '1e400', NULL, '(,)', '\x00', NULL, NULL, '(NaN,inf)', 1e100, '(,)', 2, NULL, '00:00-15:59', '', 'NULL', NULL),
     ('\N', 5e-324, '-0', '5874897-12-31', '[]', NULL, NULL, NULL, NULL, NULL, NULL, 0.00, '("","{}")', 3, NULL, NULL, NULL, NULL, NULL);
