@@ -89,9 +89,9 @@ pub fn role_statements(needed: &[RoleNeed]) -> String {
 pub fn lost_rows(chosen: &Dump, made: &Dump) -> Vec<String> {
     let mut lost = Vec::new();
     for block in chosen.blocks() {
-        let found = made.blocks().filter(|other| other.table == block.table);
         let mut rows = super::CopyBlock { rows: Vec::new(), ..block.clone() };
-        let same_columns = found.fold(true, |same, other| rows.merge(other.clone()) && same);
+        let same_columns =
+            made.blocks().filter(|other| other.table == block.table).all(|other| rows.merge(other.clone()));
         rows.sort();
         if !same_columns || rows.rows != block.rows {
             lost.push(format!("rows of `{}`", block.table));
