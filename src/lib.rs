@@ -71,6 +71,7 @@
 //! - `src/model/catalog/`: what a database consists of, and what differs between two.
 //! - `src/model/changelog.rs`: what changed between two baselines, as people read it.
 //! - `src/model/roles.rs`: the text of `db/roles.toml`.
+//! - `src/model/import/`: the files of other tools, turned into dbbuild's; one file for each tool.
 //! - `src/model/template/`: the texts of `dbbuild init` and `dbbuild new`.
 //!
 //! The edges, in [`engine`] (`src/engine/mod.rs`):
@@ -99,6 +100,7 @@
 //! - `src/engine/sizes.rs`: estimated sizes of tables.
 //! - `src/engine/past.rs`: the commits that changed the baseline, and what each made of an object.
 //! - `src/engine/hooks/`: installing the scripts of `hooks/` beside existing ones; other programs that run hooks.
+//! - `src/engine/import/`: another tool's files read, and what was made of them put in their place, all or nothing.
 //! - `src/engine/merge/`: the merge driver: the sources of three versions found, merged, and their baseline made.
 //!
 //! The user, in [`cli`] (`src/cli/mod.rs`):

@@ -9,6 +9,7 @@ pub mod files;
 pub mod git;
 pub mod history;
 pub mod hooks;
+pub mod import;
 pub mod lock;
 pub mod merge;
 pub mod past;

@@ -5,7 +5,7 @@ use crate::engine::files;
 use crate::engine::git::{Git, Listed, ObjectFormat, Source};
 use crate::error::{Error, OrFailed, Result};
 use crate::model::checksum::Checksum;
-use crate::model::config::{Config, FILE_NAME, Paths};
+use crate::model::config::{Config, FILE_NAME};
 use crate::model::snapshot::{FileEntry, Snapshot};
 use crate::model::sources::{SourcePaths, Sources};
 use std::path::{Path, PathBuf};
@@ -102,7 +102,7 @@ impl Project {
         for (path, text) in more {
             snapshot.insert(path.clone(), FileEntry::blob(text.as_bytes()));
         }
-        Sources::read(&snapshot, &source_paths(&self.config.paths))
+        Sources::read(&snapshot, &SourcePaths::from(&self.config.paths))
     }
 
     /// What the work tree holds; what a sparse checkout leaves out of it is as the index has it.
@@ -237,7 +237,7 @@ impl Tree {
     /// # Errors
     /// git cannot read a file.
     pub fn sound_sources(&self, project: &Project) -> Result<(Sources, Vec<Error>)> {
-        let paths = source_paths(&self.config.paths);
+        let paths = SourcePaths::from(&self.config.paths);
         Ok(match &self.snapshot {
             Some(snapshot) => Sources::read_sound(snapshot, &paths),
             None => Sources::read_sound(&project.git()?.read(&self.listed)?, &paths),
@@ -262,17 +262,4 @@ fn search(start: &Path) -> Result<PathBuf> {
 /// Every path of the configuration.
 pub fn paths(config: &Config) -> Vec<String> {
     config.paths.all().iter().map(|(_, path)| (*path).to_owned()).collect()
-}
-
-fn source_paths(paths: &Paths) -> SourcePaths {
-    SourcePaths {
-        migrations: paths.migrations.clone(),
-        repeatable: paths.repeatable.clone(),
-        init: paths.init.clone(),
-        testdata: paths.testdata.clone(),
-        checks: paths.checks.clone(),
-        baseline: paths.baseline.clone(),
-        roles: paths.roles.clone(),
-        hba: paths.hba.clone(),
-    }
 }

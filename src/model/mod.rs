@@ -9,6 +9,7 @@ pub mod config;
 pub mod conninfo;
 pub mod directive;
 pub mod guard;
+pub mod import;
 pub mod migration;
 pub mod plan;
 pub mod preview;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Location, Result};
 use crate::model::checksum::{Checksum, Digest};
+use crate::model::config::Paths;
 use crate::model::directive::{self, After, FileKind};
 use crate::model::migration::{Migration, decode, normalise};
 use crate::model::script::Script;
@@ -39,6 +40,21 @@ pub struct SourcePaths {
     pub roles: String,
     /// Host-based access.
     pub hba: String,
+}
+
+impl From<&Paths> for SourcePaths {
+    fn from(paths: &Paths) -> SourcePaths {
+        SourcePaths {
+            migrations: paths.migrations.clone(),
+            repeatable: paths.repeatable.clone(),
+            init: paths.init.clone(),
+            testdata: paths.testdata.clone(),
+            checks: paths.checks.clone(),
+            baseline: paths.baseline.clone(),
+            roles: paths.roles.clone(),
+            hba: paths.hba.clone(),
+        }
+    }
 }
 
 /// A file of SQL that is no migration.

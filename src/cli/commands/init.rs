@@ -1,5 +1,7 @@
 //! `dbbuild init`: configuration, folders with one example each, git's files and the hooks. Never overwrites.
 
+mod from;
+
 use super::hooks;
 use super::new::version;
 use crate::cli::{Context, Done, output};
@@ -9,6 +11,7 @@ use crate::engine::hooks::Place;
 use crate::engine::server::{docker, programs};
 use crate::error::{OrFailed, Result};
 use crate::model::config::{Config, FILE_NAME, Paths};
+use crate::model::import::{self, Setting};
 use crate::model::template::{self, GIT_IGNORE, InitOptions, git_attributes};
 use jiff::Timestamp;
 use std::path::Path;
@@ -28,6 +31,8 @@ pub struct Args {
     /// Do not install the git hooks
     #[arg(long, conflicts_with = "hooks")]
     no_hooks: bool,
+    #[command(flatten)]
+    from: from::FromArgs,
 }
 
 /// The version that is pinned where neither programs nor flags say one.
@@ -42,26 +47,35 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let out = &context.output;
     let paths = configured_paths(&root)?;
     let mut said = Vec::new();
+    // Everything that can be wrong with another tool's files is said before anything is written.
+    let import = from::prepare(&root, &args.from, &paths)?;
     if Git::open(&root)?.is_none() {
         git2::Repository::init(&root)
             .map_err(|e| crate::error::Error::failed("cannot make a git repository").cause(e.message()))?;
         said.push("made a git repository".to_owned());
     }
     let attributes = git_attributes(&paths);
-    write_files(&root, &options(&root, &args, paths).await?, &mut said)?;
+    let imported = import.map(|import| import.write(context, &root, &paths)).transpose()?;
+    let settings = imported.as_ref().map_or(&[][..], |imported| &imported.settings);
+    write_files(&root, &options(&root, &args, paths).await?, settings, &mut said)?;
     for (name, lines) in [(".gitattributes", attributes.as_str()), (".gitignore", GIT_IGNORE)] {
         append(&root, name, lines, &mut said)?;
     }
     if !args.no_hooks {
         offer_hooks(context, &root, args.hooks, &mut said)?;
     }
-    if said.is_empty() {
-        out.line("everything is there already: nothing was changed");
-    } else {
-        said.iter().for_each(|line| out.line(line));
-        out.line("next: look at dbbuild.toml and the example in db/, then run `dbbuild`");
+    let changed = !said.is_empty() || imported.as_ref().is_some_and(|imported| imported.changed);
+    said.iter().for_each(|line| out.line(line));
+    match (&imported, changed) {
+        (_, false) => out.line("everything is there already: nothing was changed"),
+        (Some(_), true) => out.line("next: look at dbbuild.toml, run `dbbuild`, then commit"),
+        (None, true) => out.line("next: look at dbbuild.toml and the example in db/, then run `dbbuild`"),
     }
-    out.json(&serde_json::json!({ "changed": !said.is_empty(), "said": said }));
+    let mut answer = serde_json::json!({ "changed": changed, "said": said });
+    if let Some(imported) = imported {
+        answer["import"] = imported.json;
+    }
+    out.json(&answer);
     Ok(Done::Well)
 }
 
@@ -89,7 +103,7 @@ async fn options(root: &Path, args: &Args, paths: Paths) -> Result<InitOptions> 
 }
 
 /// Writes what is missing. The example goes only where there is no migration yet, for its files need each other.
-fn write_files(root: &Path, options: &InitOptions, said: &mut Vec<String>) -> Result<()> {
+fn write_files(root: &Path, options: &InitOptions, settings: &[Setting], said: &mut Vec<String>) -> Result<()> {
     let inhabited = |folder: &str| root.join(folder).read_dir().is_ok_and(|mut entries| entries.next().is_some());
     let begun = inhabited(&options.paths.migrations);
     let wanted = |file: &template::InitFile| {
@@ -99,7 +113,10 @@ fn write_files(root: &Path, options: &InitOptions, said: &mut Vec<String>) -> Re
         !taken && !late
     };
     let files: Vec<_> = template::init_files(options).into_iter().filter(wanted).collect();
-    for file in files {
+    for mut file in files {
+        if file.path == FILE_NAME {
+            file.text = import::settings::apply(&file.text, settings)?;
+        }
         let full = root.join(&file.path);
         let failed = || format!("cannot write {}", file.path);
         if let Some(folder) = full.parent() {
