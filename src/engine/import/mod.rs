@@ -8,10 +8,10 @@ mod write;
 use crate::engine::files;
 use crate::engine::git::{Git, Source};
 use crate::error::{Error, OrFailed, Result};
-use crate::model::import::layout::{Layout, lay_out};
+use crate::model::import::layout::{Layout, NewFile, lay_out};
 use crate::model::import::record::Record;
 use crate::model::import::{Input, Tool, record};
-use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::{FileEntry, Snapshot};
 use crate::model::sources::SourcePaths;
 use std::path::{Component, Path};
 
@@ -101,7 +101,8 @@ impl Found {
     }
 }
 
-/// The originals that may go: those that lie inside the project, became another file, and are in HEAD as they are here.
+/// The originals that may go or get another content: those that lie inside the project, do not stay as they are, and are
+/// in HEAD as they are here.
 ///
 /// # Errors
 /// The repository cannot be read.
@@ -109,10 +110,13 @@ pub fn removable(root: &Path, found: &Found, layout: &Layout) -> Result<Vec<Stri
     let Some(git) = Git::open(root)? else { return Ok(Vec::new()) };
     let Some(head) = git.head() else { return Ok(Vec::new()) };
     let inside = |path: &str| Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
-    let mut origins: Vec<String> = layout
-        .files
-        .iter()
-        .flat_map(|file| file.origins.iter().filter(|origin| **origin != file.path))
+    let same = |file: &NewFile, origin: &String| {
+        let bytes = matches!(found.files.get(origin), Some(FileEntry::Blob { bytes, .. }) if *bytes == file.bytes);
+        *origin == file.path && bytes
+    };
+    let files = layout.files.iter();
+    let mut origins: Vec<String> = files
+        .flat_map(|file| file.origins.iter().filter(|origin| !same(file, origin)))
         .filter(|origin| inside(origin))
         .cloned()
         .collect();

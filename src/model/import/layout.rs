@@ -169,7 +169,9 @@ fn taken_twice(files: &[NewFile], faults: &mut Vec<Error>) {
 fn left_behind(files: &[NewFile], input: &Input, remarks: &mut Vec<Remark>) {
     let mut known: BTreeSet<&str> = files.iter().flat_map(|file| file.origins.iter().map(String::as_str)).collect();
     known.extend(remarks.iter().map(|remark| remark.location.path.as_str()));
-    let left = input.files.iter().map(|(path, _)| path).filter(|path| !known.contains(path));
+    let record = format!("/{}", super::record::FILE_NAME);
+    let left = input.files.iter().map(|(path, _)| path);
+    let left = left.filter(|path| !known.contains(path) && !path.ends_with(&record));
     let left: Vec<Remark> =
         left.map(|path| Remark::file(path, "is no migration of the tool's: left as it is", "")).collect();
     remarks.extend(left);

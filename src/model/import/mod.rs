@@ -7,10 +7,20 @@
 
 pub mod bookkeeping;
 mod dbmate;
+mod folders;
+mod golang_migrate;
+mod goose;
 pub mod input;
 pub mod layout;
+mod manifest;
+mod pairs;
+mod pop;
+mod prisma;
+mod rails;
 pub mod record;
+mod refinery;
 pub mod settings;
+mod sqlx;
 pub mod version;
 
 #[cfg(test)]
@@ -38,7 +48,19 @@ pub struct Tool {
 }
 
 /// All tools, by name.
-pub const TOOLS: &[&Tool] = &[&dbmate::TOOL];
+pub const TOOLS: &[&Tool] = &[
+    &dbmate::TOOL,
+    &folders::DIESEL,
+    &golang_migrate::TOOL,
+    &goose::TOOL,
+    &folders::HASURA,
+    &manifest::TOOL,
+    &pop::TOOL,
+    &prisma::TOOL,
+    &rails::TOOL,
+    &refinery::TOOL,
+    &sqlx::TOOL,
+];
 
 /// The tool of that name; the error (status 2) lists those that there are.
 pub fn tool(name: &str) -> Result<&'static Tool> {
@@ -98,7 +120,8 @@ pub struct ScriptPiece {
 pub struct Key {
     /// As the query of its [`Bookkeeping`] gives it.
     pub key: String,
-    /// The tool's own checksum over the original, in the form in which that query gives it.
+    /// The tool's own checksum over the original, in the form in which that query gives it; several where the tool may
+    /// have used any of them, with spaces between.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum: Option<String>,
 }

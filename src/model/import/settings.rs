@@ -50,6 +50,16 @@ fn literal(value: &toml::Value) -> Result<toml_edit::Value> {
     value.to_string().parse().map_err(|e: toml_edit::TomlError| Error::failed("cannot write a setting").cause(e))
 }
 
+/// Those of the settings that the text does not have.
+pub fn missing(text: &str, settings: &[Setting]) -> Vec<Setting> {
+    let root: toml::Value = toml::Value::Table(text.parse().unwrap_or_default());
+    let has = |setting: &&Setting| {
+        let found = setting.key.split('.').try_fold(&root, |value, part| value.get(part));
+        found != Some(&setting.value)
+    };
+    settings.iter().filter(has).cloned().collect()
+}
+
 /// The settings as they would stand in `dbbuild.toml`, one a line, for a person to add.
 pub fn shown(settings: &[Setting]) -> Vec<String> {
     settings.iter().map(|setting| format!("{} = {}", setting.key, setting.value)).collect()
@@ -66,6 +76,8 @@ mod tests {
         let url = toml::Value::String("P_URL".to_owned());
         settings.push(Setting { key: "env.staging.url_env".to_owned(), value: url, why: None });
         let text = apply(text, &settings).unwrap();
+        assert!(missing(&text, &settings).is_empty());
+        assert_eq!(missing("[migrations]\nvolatile = \"warn\"", &usual()).len(), 1);
         assert!(text.starts_with("# about\n[migrations]\n# Rule.\n# The imported"), "{text}");
         let table: toml::Table = text.parse().unwrap();
         assert_eq!(table["migrations"]["idempotent"].as_str(), Some("off"));

@@ -42,18 +42,15 @@ fn value(number: &str) -> Option<u64> {
 
 /// Numbers cut to the second, and few strangers among them put behind their neighbour.
 fn adjusted(numbers: &[Option<&str>]) -> Option<Vec<String>> {
-    let cut = |number: &str| number.get(..number.len().min(LONGEST)).and_then(value);
-    // Digits behind the second are a counter; a single number that is merely longer is a slip of somebody's finger.
-    let long = numbers.iter().flatten().filter(|number| number.len() > LONGEST).count();
     let few = numbers.len().div_ceil(STRANGERS);
     let mut strangers = 0;
     let mut versions: Vec<(u64, String)> = Vec::with_capacity(numbers.len());
     for number in numbers {
         let number = (*number)?;
-        let wanted = if number.len() > LONGEST && long <= few { None } else { cut(number) };
+        let cut = number.get(..LONGEST).filter(|cut| number.len() > LONGEST && is_time(cut)).unwrap_or(number);
         let last = versions.last().map(|(last, _)| *last);
-        match wanted.filter(|wanted| last.is_none_or(|last| last < *wanted)) {
-            Some(wanted) => versions.push((wanted, number.get(..number.len().min(LONGEST))?.to_owned())),
+        match value(cut).filter(|wanted| last.is_none_or(|last| last < *wanted)) {
+            Some(wanted) => versions.push((wanted, cut.to_owned())),
             None => {
                 strangers += 1;
                 let next = last.map_or(1, |last| last + 1);
@@ -63,6 +60,12 @@ fn adjusted(numbers: &[Option<&str>]) -> Option<Vec<String>> {
     }
     (strangers <= few && versions.last().is_none_or(|(last, _)| last.to_string().len() <= LONGEST))
         .then(|| versions.into_iter().map(|(_, version)| version).collect())
+}
+
+/// Whether fourteen digits can be a time to the second; what goes on behind them is then a counter or a fraction.
+fn is_time(digits: &str) -> bool {
+    let part = |from: usize, most: u32| digits.get(from..from + 2).and_then(|part| part.parse().ok()).is_some_and(|n: u32| n <= most);
+    part(4, 12) && part(6, 31) && part(8, 23) && part(10, 59) && part(12, 59)
 }
 
 /// 1, 2, 3 …, all of the same length so that a listing shows them in order.

@@ -59,15 +59,16 @@ impl Import {
     /// Something stands in the way; nothing was changed.
     pub fn write(self, context: &Context, root: &Path, paths: &Paths) -> Result<Imported> {
         let out = &context.output;
-        let configured = root.join(FILE_NAME).exists();
+        let configured = std::fs::read_to_string(root.join(FILE_NAME)).ok();
         let removable = if self.keep { Vec::new() } else { import::removable(root, &self.found, &self.layout)? };
         let done = import::write(root, &self.layout, &SourcePaths::from(paths), &removable)?;
         let left = self.originals_left(&done);
         self.tell(out, &done, &left);
         let mut wanted = settings::usual();
         wanted.extend(self.layout.settings.iter().cloned());
-        if configured {
-            let shown = settings::shown(&wanted).join(", ");
+        let missing = configured.map(|text| settings::missing(&text, &wanted)).unwrap_or_default();
+        if !missing.is_empty() {
+            let shown = settings::shown(&missing).join(", ");
             out.note(&format!("{FILE_NAME} is there already; an imported history wants: {shown}"));
         }
         let changed = !done.written.is_empty() || !done.removed.is_empty();
