@@ -29,6 +29,58 @@ fn zksync_builds_bootstraps_and_verifies() {
     history("zksync");
 }
 
+#[test]
+fn crates_io_is_converted_from_diesel() {
+    converted("crates_io", "diesel", 285, &["migrations/README.md", "migrations/data_oauth_github.sql"]);
+}
+
+#[test]
+fn zksync_is_converted_from_sqlx() {
+    let alone = "migrations/20240325133100_add_tee_verifier_input_producer_jobs_table.down.sql";
+    converted("zksync", "sqlx", 269, &[alone]);
+}
+
+/// The raw folder of another tool becomes a project that builds, verifies and bootstraps, with the schema that the
+/// plain files give; `left` is what the report has to name.
+fn converted(name: &str, tool: &str, count: usize, left: &[&str]) {
+    let Some(folder) = histories() else { return };
+    let Some(server) = Server::private(15, &[]) else { return };
+    let (built, installed) = (server.fresh_database(), server.fresh_database());
+    let mut world = World::new();
+    world.set("DATABASE_URL", built.url.clone()).set("PRODUCTION_URL", installed.url.clone());
+    copy_tree(&folder.join(name).join("raw"), &world, "");
+    world.commit("as the other tool has it");
+
+    let arguments = ["init", "--from", tool, "--no-hooks", "--postgres", "15", "--database", "app"];
+    let outcome = world.dbbuild(&arguments).ok().says(&format!("converted {count} migrations of {tool}")).clone();
+    for path in left {
+        outcome.says(&format!("{path}: "));
+    }
+    let config = world.read("dbbuild.toml").replace("# url_env = \"DATABASE_URL\"", "url_env = \"DATABASE_URL\"");
+    world.write("dbbuild.toml", config);
+    world.dbbuild(&arguments).ok().says("everything is there already: nothing was changed");
+
+    timed(name, "build", || world.dbbuild(&["build"]).ok().says(&format!("now has {count} migrations")).clone());
+    timed(name, "verify", || world.dbbuild(&["verify", "--worktree", "--full"]).ok().clone());
+    timed(name, "bootstrap", || world.dbbuild(&["bootstrap", "--env", "production"]).ok().clone());
+    assert_eq!(installed.psql("SELECT count(*) FROM dbbuild.migration"), count.to_string());
+    let Some(other) = Server::private(15, &[]) else { return };
+    let replayed = other.fresh_database();
+    psql(&other, &replayed, &migrations(&folder.join(name).join("up")));
+    same(&schema(&server, &built), &schema(&other, &replayed));
+    same(&schema(&server, &installed), &schema(&other, &replayed));
+}
+
+fn copy_tree(from: &Path, world: &World, to: &str) {
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let path = format!("{to}{}", entry.file_name().to_str().unwrap());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy_tree(&entry.path(), world, &format!("{path}/")),
+            false => drop(world.write(&path, fs::read(entry.path()).unwrap())),
+        }
+    }
+}
+
 fn history(name: &str) {
     let Some(folder) = histories() else { return };
     let up = folder.join(name).join("up");

@@ -16,6 +16,7 @@ mod guard;
 mod harness;
 mod histories;
 mod hooks;
+mod import;
 mod index;
 mod init;
 mod journal;

@@ -35,6 +35,9 @@ pub struct Args {
     /// Read from this tool's own table which of the converted migrations are applied
     #[arg(long, value_name = "TOOL")]
     from: Option<String>,
+    /// The tool's table, where it is not the usual one
+    #[arg(long, value_name = "SCHEMA.TABLE", requires = "from")]
+    table: Option<String>,
     /// The environment's name again: a database that is not empty wants it
     #[arg(long, value_name = "NAME")]
     confirm: Option<String>,
@@ -57,7 +60,7 @@ struct Place {
 /// The guard refuses, or what would be written does not make the same database: nothing was written.
 pub async fn run(context: &Context, args: Args) -> Result<Done> {
     if let Some(tool) = &args.from {
-        return from::run(context, tool, args.confirm.as_deref()).await;
+        return from::run(context, tool, &args).await;
     }
     let Place { project, configuration, session, target } = place(context).await?;
     let found = target.read(&session).await?;

@@ -3,6 +3,7 @@
 //! Which file becomes what is [`crate::model::import`]'s to say. An original goes from the work tree only where a commit
 //! holds its very bytes, so that nothing can be lost; git then sees a renaming.
 
+pub mod takeover;
 mod write;
 
 use crate::engine::files;

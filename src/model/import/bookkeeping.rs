@@ -133,7 +133,8 @@ mod tests {
     fn record() -> Record {
         let mut record = Record::new("tool");
         for (version, keys) in [("1", vec!["a"]), ("2", vec!["b", "c"]), ("3", vec!["d"])] {
-            let keys = keys.iter().map(|key| Key { key: (*key).to_owned(), checksum: Some(format!("other sum-{key}")) });
+            let keys =
+                keys.iter().map(|key| Key { key: (*key).to_owned(), checksum: Some(format!("other sum-{key}")) });
             let files = vec![format!("m/{version}.sql")];
             record.migration.push(RecordedMigration { version: version.to_owned(), files, keys: keys.collect() });
         }

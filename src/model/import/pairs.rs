@@ -42,7 +42,7 @@ pub enum Order {
     Text,
 }
 
-/// Pairs by number, in order. What is there twice and a down file alone are faults.
+/// Pairs by number, in order. What is there twice is a fault.
 pub fn pair_up(
     halves: Vec<Half>,
     order: Order,

@@ -64,7 +64,9 @@ fn adjusted(numbers: &[Option<&str>]) -> Option<Vec<String>> {
 
 /// Whether fourteen digits can be a time to the second; what goes on behind them is then a counter or a fraction.
 fn is_time(digits: &str) -> bool {
-    let part = |from: usize, most: u32| digits.get(from..from + 2).and_then(|part| part.parse().ok()).is_some_and(|n: u32| n <= most);
+    let part = |from: usize, most: u32| {
+        digits.get(from..from + 2).and_then(|part| part.parse().ok()).is_some_and(|n: u32| n <= most)
+    };
     part(4, 12) && part(6, 31) && part(8, 23) && part(10, 59) && part(12, 59)
 }
 
