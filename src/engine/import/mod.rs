@@ -82,18 +82,21 @@ fn named(root: &Path, place: &Path) -> Result<String> {
 }
 
 impl Found {
-    /// Converts them.
+    /// Converts them; none where an earlier run has converted and removed them all.
     ///
     /// # Errors
     /// Everything that is wrong with them.
-    pub fn convert(&self, paths: &SourcePaths) -> Result<Layout> {
+    pub fn convert(&self, root: &Path, paths: &SourcePaths) -> Result<Option<Layout>> {
         let input = Input { files: &self.files, place: &self.place };
         let layout = lay_out(self.tool.name, (self.tool.convert)(&input)?, &input, paths)?;
         if layout.files.is_empty() {
+            if read_record(root, paths).is_ok_and(|record| record.tool == self.tool.name) {
+                return Ok(None);
+            }
             return Err(Error::failed(format!("found no migration of {} in {}", self.tool.name, self.shown_place()))
                 .help(format!("say where they are: `dbbuild init --from {} PATH`", self.tool.name)));
         }
-        Ok(layout)
+        Ok(Some(layout))
     }
 
     /// The place for messages.

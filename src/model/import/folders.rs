@@ -174,7 +174,7 @@ mod tests {
             ("m/2020-01-02-000000_t/metadata.toml", "run_in_transaction = 1"),
         ];
         let told = faults(converted(&DIESEL, "m", &files));
-        assert_eq!(told.len(), 5, "{told:#?}");
+        assert_eq!(told.len(), 4, "{told:#?}");
         assert!(told.iter().any(|fault| fault.contains("metadata.toml:2")), "{told:#?}");
     }
 

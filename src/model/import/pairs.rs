@@ -75,11 +75,12 @@ pub fn pair_up(
     for pair in pairs.into_values() {
         match pair {
             (Some(up), down) => imported.migrations.push(piece(up, down, &key, &mut imported.remarks)),
-            (None, Some(down)) => faults.push(
-                down.file
-                    .fault("has no up file beside it")
-                    .help("add the up file, empty if need be, or remove this one"),
-            ),
+            // No tool runs such a file before its migration was applied, which cannot be.
+            (None, Some(down)) => imported.remarks.push(Remark::file(
+                down.file.path,
+                "has no up file beside it, so that no tool ever runs it: left as it is",
+                "where it belongs to another migration, write it there below a line `-- migrate:down`",
+            )),
             (None, None) => {}
         }
     }

@@ -48,8 +48,8 @@ pub struct Imported {
 pub fn prepare(root: &Path, args: &FromArgs, paths: &Paths) -> Result<Option<Import>> {
     let Some(name) = &args.from else { return Ok(None) };
     let found = import::read(root, tool(name)?, args.path.as_deref())?;
-    let layout = found.convert(&SourcePaths::from(paths))?;
-    Ok(Some(Import { found, layout, keep: args.keep }))
+    let layout = found.convert(root, &SourcePaths::from(paths))?;
+    Ok(layout.map(|layout| Import { found, layout, keep: args.keep }))
 }
 
 impl Import {
