@@ -7,7 +7,7 @@ use crate::engine::prove;
 use crate::engine::session::Session;
 use crate::engine::target::Target;
 use crate::error::{Error, Result};
-use crate::model::catalog::{Catalog, CatalogDifference, drift};
+use crate::model::catalog::{Catalog, CatalogDifference, DifferenceKind, drift};
 use crate::model::checksum::Checksum;
 use crate::model::sources::Sources;
 
@@ -36,8 +36,15 @@ pub async fn find(
     let accepted: Vec<&Catalog> = accepted.iter().collect();
     let own_roles = own_roles(session, &accepted).await?;
     let found = catalog::read_exactly(session.client(), &own_roles).await?;
-    let differences: Vec<_> =
-        drift(&found, &accepted).into_iter().filter(|difference| !difference.is_inherited_column_order()).collect();
+    // What the baseline leaves out may stand in a database.
+    let left_out = |difference: &CatalogDifference| {
+        matches!(difference.kind, DifferenceKind::Unexpected)
+            && project.config.baseline.excludes(&difference.object.identity)
+    };
+    let differences: Vec<_> = drift(&found, &accepted)
+        .into_iter()
+        .filter(|difference| !difference.is_inherited_column_order() && !left_out(difference))
+        .collect();
     if differences.is_empty() {
         project.cache.put(Kind::Clean, &key, "no drift");
     }

@@ -55,7 +55,8 @@ commands! {
     /// Lay out a repository: configuration, folders with an example each, hooks
     ///
     /// Makes a git repository where there is none. What exists already is never overwritten: a second run changes
-    /// nothing, and says so.
+    /// nothing, and says so. With --from the migrations of another tool take the place of the examples, and everything
+    /// that was not carried over is told.
     Init(init),
     /// Write a new migration from a template
     ///
@@ -66,7 +67,8 @@ commands! {
     ///
     /// Writes what it holds as the first migration: its schema, and the rows of the tables named by --data alone. Writes
     /// its roles and the baseline too, marks it, and records that migration as applied. All of it is first proved in
-    /// throwaway servers to make the same database.
+    /// throwaway servers to make the same database. With --from it records what another tool has applied of the
+    /// migrations that `init --from` converted, and runs nothing.
     Adopt(adopt),
     /// Bring the local database and the baseline up to the checked-out files (the default)
     ///

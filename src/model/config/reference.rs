@@ -99,7 +99,11 @@ static KEYS: &[KeyDoc] = &[
         "\"5s\"",
         "How long DDL waits for a lock before it is taken back and tried again; \"0\" waits without end.",
     ),
-    key("baseline.exclude", "[]", "Patterns `schema.table` (`*` and `?`) of tables that the baseline leaves out."),
+    key(
+        "baseline.exclude",
+        "[]",
+        "Patterns `schema.table` (`*` and `?`) of tables that the baseline leaves out, and that are no drift.",
+    ),
     key(
         "env.NAME.url_env",
         "",

@@ -1,6 +1,7 @@
 //! Settings that an import wants, written into the text of `dbbuild.toml` with everything else as it stands.
 
 use super::Setting;
+use super::layout::NewFile;
 use crate::error::{Error, Result};
 use toml_edit::{DocumentMut, Item, Table};
 
@@ -13,6 +14,23 @@ pub fn usual() -> Vec<Setting> {
         Setting { key: "migrations.idempotent".to_owned(), value: value("off"), why: Some(why.to_owned()) },
         Setting { key: "migrations.volatile".to_owned(), value: value("warn"), why: None },
     ]
+}
+
+/// Leaves the tool's own table out of baseline and drift, with its index and sequence; not where a migration names it, as
+/// it is then part of what the files make.
+pub fn without_table(table: &str, files: &[NewFile]) -> Option<Setting> {
+    let bare = table.rsplit('.').next().unwrap_or(table);
+    let named =
+        |file: &NewFile| file.bytes.windows(bare.len()).any(|window| window.eq_ignore_ascii_case(bare.as_bytes()));
+    if files.iter().filter(|file| file.version.is_some()).any(named) {
+        return None;
+    }
+    let pattern = if table.contains('.') { format!("{table}*") } else { format!("public.{table}*") };
+    Some(Setting {
+        key: "baseline.exclude".to_owned(),
+        value: toml::Value::Array(vec![toml::Value::String(pattern)]),
+        why: Some("What the other tool applied stands there in databases that it has made.".to_owned()),
+    })
 }
 
 /// The text with the settings in it.
@@ -84,6 +102,20 @@ mod tests {
         assert_eq!(table["migrations"]["volatile"].as_str(), Some("warn"));
         assert_eq!(table["env"]["staging"]["url_env"].as_str(), Some("P_URL"));
         assert_eq!(table["env"]["production"]["protected"].as_bool(), Some(true));
+    }
+
+    #[test]
+    fn the_tools_table_is_left_out_unless_a_migration_names_it() {
+        let file = |text: &str| NewFile {
+            path: "db/migrations/1_a.sql".to_owned(),
+            version: Some("1".to_owned()),
+            bytes: std::sync::Arc::from(text.as_bytes()),
+            origins: Vec::new(),
+        };
+        let setting = without_table("schema_migrations", &[file("CREATE TABLE a ();")]).unwrap();
+        let text = apply("[postgres]\nversion = 15\n", &[setting]).unwrap();
+        assert!(text.contains("exclude = [\"public.schema_migrations*\"]"), "{text}");
+        assert_eq!(without_table("schema_migrations", &[file("CREATE TABLE public.SCHEMA_MIGRATIONS ();")]), None);
     }
 
     #[test]

@@ -122,6 +122,13 @@ pub const ROWS: &[Row] = &[
         limit: 2.0,
         run: merge_driver,
     },
+    Row {
+        name: "convert",
+        work: "convert 1,000 files of dbmate into an empty project",
+        against: "two seconds",
+        limit: 1.0,
+        run: convert,
+    },
     Row { name: "memory", work: "apply 10,000 migrations", against: "96 MB of peak memory", limit: 96.0, run: memory },
 ];
 
@@ -420,4 +427,25 @@ fn memory(lab: &Lab) -> Result<Measured> {
     let measured = peak_memory(&repository.dbbuild(&["apply", "--env", "bench"]), lab.dir());
     lab.server.psql("postgres", &format!("DROP DATABASE {} WITH (FORCE)", repository.database))?;
     measured
+}
+
+/// Into a new project, from a commit that holds the files: they are read, converted, written, and the originals removed.
+fn convert(lab: &Lab) -> Result<Measured> {
+    let repository = lab.repository("convert", 1000)?;
+    if repository.migrations().is_dir() {
+        repository.git(&["mv", "db/migrations", "old"])?;
+        repository.git(&["rm", "--quiet", "dbbuild.toml"])?;
+        repository.commit("as another tool has it")?;
+    }
+    let ours = || {
+        repository.git(&["reset", "--quiet", "--hard"])?;
+        repository.git(&["clean", "--quiet", "-ffdx"])?;
+        Ok(repository.dbbuild(&["init", "--from", "dbmate", "old", "--no-hooks"]))
+    };
+    let theirs = || {
+        let mut sleep = Command::new("sleep");
+        sleep.arg("2");
+        Ok(sleep)
+    };
+    alternate(lab.rounds, 1, &side(&ours), &side(&theirs))
 }

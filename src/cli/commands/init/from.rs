@@ -65,6 +65,8 @@ impl Import {
         let left = self.originals_left(&done);
         self.tell(out, &done, &left);
         let mut wanted = settings::usual();
+        let table = self.found.tool.bookkeeping.map(|bookkeeping| bookkeeping.table);
+        wanted.extend(table.and_then(|table| settings::without_table(table, &self.layout.files)));
         wanted.extend(self.layout.settings.iter().cloned());
         let missing = configured.map(|text| settings::missing(&text, &wanted)).unwrap_or_default();
         if !missing.is_empty() {
