@@ -7,7 +7,7 @@ use crate::engine::prove;
 use crate::engine::session::Session;
 use crate::engine::target::Target;
 use crate::error::{Error, Result};
-use crate::model::catalog::{Catalog, CatalogDifference, DifferenceKind, drift};
+use crate::model::catalog::{Catalog, CatalogDifference, drift};
 use crate::model::checksum::Checksum;
 use crate::model::sources::Sources;
 
@@ -32,19 +32,15 @@ pub async fn find(
     if project.cache.get(Kind::Clean, &key).is_some() {
         return Ok(Vec::new());
     }
-    let Some(accepted) = prove::remembered(&project.cache, &inputs) else { return Ok(Vec::new()) };
+    let Some(mut accepted) = prove::remembered(&project.cache, &inputs) else { return Ok(Vec::new()) };
+    let exclude = &project.config.baseline.exclude;
+    accepted.iter_mut().for_each(|catalog| catalog.forget_tables(exclude));
     let accepted: Vec<&Catalog> = accepted.iter().collect();
     let own_roles = own_roles(session, &accepted).await?;
-    let found = catalog::read_exactly(session.client(), &own_roles).await?;
-    // What the baseline leaves out may stand in a database.
-    let left_out = |difference: &CatalogDifference| {
-        matches!(difference.kind, DifferenceKind::Unexpected)
-            && project.config.baseline.excludes(&difference.object.identity)
-    };
-    let differences: Vec<_> = drift(&found, &accepted)
-        .into_iter()
-        .filter(|difference| !difference.is_inherited_column_order() && !left_out(difference))
-        .collect();
+    let mut found = catalog::read_exactly(session.client(), &own_roles).await?;
+    found.forget_tables(exclude);
+    let differences: Vec<_> =
+        drift(&found, &accepted).into_iter().filter(|difference| !difference.is_inherited_column_order()).collect();
     if differences.is_empty() {
         project.cache.put(Kind::Clean, &key, "no drift");
     }

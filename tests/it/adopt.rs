@@ -155,3 +155,25 @@ fn a_superuser_keeps_the_owners_and_a_development_database_shows_drift() {
     server.existing("shop").psql("ALTER TABLE shop.orders OWNER TO app_reader");
     world.dbbuild(&["build", "--url", &url]).fails(3).says("table `shop.orders`: owner is `app_reader`");
 }
+
+#[test]
+fn tables_made_at_run_time_are_left_out_where_the_configuration_says_so() {
+    let Some((server, world)) = shop() else { return };
+    let url = server.url("shop");
+    server.existing("shop").psql(
+        "CREATE TABLE shop.log (id serial, at date NOT NULL, PRIMARY KEY (id, at)) PARTITION BY RANGE (at); \
+         CREATE TABLE shop.log_2024 PARTITION OF shop.log FOR VALUES FROM ('2024-01-01') TO ('2025-01-01'); \
+         CREATE INDEX ON shop.log (at); INSERT INTO shop.log (at) VALUES ('2024-05-05')",
+    );
+    world.write("dbbuild.toml", "[postgres]\nversion = 15\n[baseline]\nexclude = [\"shop.log_*\"]\n");
+    world.dbbuild(&["adopt", "--url", &url, "--confirm", "development"]).ok();
+    let baseline = world.read("db/baseline.sql");
+    assert!(baseline.contains("CREATE TABLE shop.log (") && !baseline.contains("log_2024"), "{baseline}");
+    world.commit("Adopt").ok();
+    server
+        .existing("shop")
+        .psql("CREATE TABLE shop.log_2025 PARTITION OF shop.log FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')");
+    world.dbbuild(&["build", "--url", &url]).ok().says("nothing to do");
+    server.existing("shop").psql("CREATE TABLE shop.other ()");
+    world.dbbuild(&["build", "--url", &url]).fails(3).says("table `shop.other` is unexpected");
+}

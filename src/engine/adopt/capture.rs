@@ -111,7 +111,7 @@ async fn read(session: &Session, wish: &Wish<'_>) -> Result<Captured> {
         rows,
         roles: roles::read(session, &mentioned).await?,
         needed,
-        catalog: comparable(session, as_found.clone()).await?,
+        catalog: comparable(session, wish.config, as_found.clone()).await?,
         as_found,
         left_out: left_out::read(session, &chosen, wish.large_objects).await?,
         own_roles,
@@ -121,8 +121,9 @@ async fn read(session: &Session, wish: &Wish<'_>) -> Result<Captured> {
 }
 
 /// Without what is left out on purpose.
-async fn comparable(session: &Session, mut catalog: Catalog) -> Result<Catalog> {
+async fn comparable(session: &Session, config: &Config, mut catalog: Catalog) -> Result<Catalog> {
     catalog.forget_aspect("tablespace");
+    catalog.forget_tables(&config.baseline.exclude);
     if one(session, "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = CURRENT_USER").await? != "t" {
         catalog.forget_kind("subscription");
     }

@@ -7,7 +7,7 @@ use super::{Made, Settled, judge_rule, stale};
 use crate::engine::runner::Event;
 use crate::error::{Error, Location, Result};
 use crate::model::baseline::{
-    Baseline, Change, ColumnName, Dump, RoleNeed, Volatility, differences, differing_rows, keep_committed,
+    Baseline, Change, ColumnName, Dump, Entry, RoleNeed, Volatility, differences, differing_rows, keep_committed,
     unified_diff, volatility,
 };
 use crate::model::catalog::Catalog;
@@ -69,7 +69,7 @@ pub(super) async fn with_committed(
 
 /// Makes the baseline of the sources.
 pub(super) async fn generate(made: &Made<'_>, replayed: &Replayed, notes: &mut Vec<String>) -> Result<Settled> {
-    let has_rows = replayed.dump.blocks().any(|block| !block.rows.is_empty());
+    let has_rows = replayed.dump.blocks().any(|block| !block.rows.is_empty()) || has_large_objects(&replayed.dump);
     let first = made.render(&replayed.dump, &replayed.roles, &[]);
     if !has_rows {
         return Ok(Settled { steady: true, ..settle(made, replayed.into(), first).await? });
@@ -79,6 +79,11 @@ pub(super) async fn generate(made: &Made<'_>, replayed: &Replayed, notes: &mut V
         replay::plain(made.request, made.plan, made.states, &replayed.trail)
     );
     let (settled, second) = (settled?, second?);
+    if large_objects(&replayed.dump) != large_objects(&second) {
+        return Err(Error::failed("two replays make other large objects").help(
+            "the server chose their OIDs: name them yourself, as in `lo_from_bytea(4711, …)` and `lo_create(4711)`.",
+        ));
+    }
     let volatile = report_volatile(made, &volatility(&replayed.dump, &second), notes)?;
     if volatile.is_empty() {
         return Ok(Settled { steady: true, ..settled });
@@ -88,6 +93,15 @@ pub(super) async fn generate(made: &Made<'_>, replayed: &Replayed, notes: &mut V
         None => replayed.dump.clone(),
     };
     settle(made, replayed.into(), made.render(&kept, &replayed.roles, &volatile)).await
+}
+
+/// What makes and fills large objects.
+fn large_objects(dump: &Dump) -> Vec<&Entry> {
+    dump.entries.iter().filter(|entry| matches!(entry.kind.as_str(), "BLOB" | "BLOBS")).collect()
+}
+
+fn has_large_objects(dump: &Dump) -> bool {
+    !large_objects(dump).is_empty()
 }
 
 /// The dump of the committed baseline, where it can be read: its volatile values are kept.

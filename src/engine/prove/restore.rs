@@ -24,7 +24,7 @@ pub async fn restored(
     roles: &[RoleNeed],
 ) -> Result<Catalog> {
     let DumpProgram::Local(installation) = programs else { return Err(Error::failed("a restore needs a local psql")) };
-    let plan = ThrowawayPlan::from_config(config)?.choose().await?;
+    let plan = ThrowawayPlan::from_config(config)?.choose(true).await?;
     let side = plan.start(&|_| {}).await?;
     let mut text = own_roles.iter().map(|role| superuser(role)).collect::<String>().into_bytes();
     text.extend(role_statements(roles).bytes());

@@ -6,6 +6,7 @@
 
 mod acl;
 mod compare;
+mod excluded;
 
 pub use compare::{CatalogDifference, CatalogDifferences, DifferenceKind, drift};
 

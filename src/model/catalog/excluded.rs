@@ -1,0 +1,97 @@
+//! Tables that the baseline leaves out (`baseline.exclude`): nobody expects them, so no comparison tells of them.
+
+use super::{Aspects, Catalog};
+use std::collections::BTreeMap;
+
+/// The kinds that a pattern of tables may mean.
+const TABLES: [&str; 5] = ["table", "foreign table", "view", "materialized view", "sequence"];
+
+impl Catalog {
+    /// Leaves out the tables that match a pattern `schema.table` (`*` and `?`), with all that stands on them.
+    pub fn forget_tables(&mut self, patterns: &[String]) {
+        if patterns.is_empty() {
+            return;
+        }
+        let of_kind = |kind: &&str| self.objects.get(*kind).into_iter().flat_map(BTreeMap::keys);
+        let matches = |name: &&String| patterns.iter().any(|pattern| fits(pattern, &plain(name)));
+        let tables: Vec<String> = TABLES.iter().flat_map(|kind| of_kind(&kind)).filter(matches).cloned().collect();
+        for table in &tables {
+            let below = format!("{table}.");
+            let [on, on_only] = ["", "ONLY "].map(|only| format!(" ON {only}{table} USING "));
+            let stands_on = |identity: &str, aspects: &Aspects| {
+                let has = |aspect: &str, text: &str| aspects.get(aspect).is_some_and(|value| value.contains(text));
+                identity == table
+                    || identity.starts_with(&below)
+                    || has("definition", &on)
+                    || has("definition", &on_only)
+                    || aspects.get("owned by").is_some_and(|column| column.starts_with(&below))
+            };
+            for objects in self.objects.values_mut() {
+                objects.retain(|identity, aspects| !stands_on(identity, aspects));
+            }
+        }
+        self.objects.retain(|_, objects| !objects.is_empty());
+    }
+}
+
+/// A qualified name as people write it in a pattern: without the quotes of identifiers.
+fn plain(identity: &str) -> String {
+    identity.replace('"', "")
+}
+
+/// Whether a text matches a pattern with `*` for any text and `?` for one character.
+fn fits(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) = (plain(pattern).chars().collect(), text.chars().collect());
+    // Whether the pattern so far matches each beginning of the text.
+    let mut reached = vec![false; text.len() + 1];
+    reached[0] = true;
+    for c in pattern {
+        let before = reached.clone();
+        reached[0] = before[0] && c == '*';
+        for at in 1..reached.len() {
+            reached[at] = match c {
+                '*' => before[at] || reached[at - 1],
+                '?' => before[at - 1],
+                c => before[at - 1] && text[at - 1] == c,
+            };
+        }
+    }
+    reached[text.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_matches_goes_with_all_that_stands_on_it() {
+        let mut catalog = Catalog::default();
+        for (kind, identity, definition) in [
+            ("table", "public.log", ""),
+            ("table", "public.log_2024", "bound=x"),
+            ("column", "public.log_2024.id", "type=integer"),
+            ("index", "public.log_2024_id_idx", "definition=CREATE INDEX i ON public.log_2024 USING btree (id)"),
+            ("sequence", "public.log_2024_id_seq", "owned by=public.log_2024.id"),
+            ("index", "public.log_id_idx", "definition=CREATE INDEX i ON ONLY public.log USING btree (id)"),
+        ] {
+            catalog.insert(kind, identity, definition, &[]);
+        }
+        catalog.forget_tables(&["public.log_????".to_owned()]);
+        let left: Vec<String> = catalog.iter().map(|(id, _)| id.to_string()).collect();
+        assert_eq!(left, ["index `public.log_id_idx`", "table `public.log`"]);
+    }
+
+    #[test]
+    fn patterns_fit_whole_names() {
+        for (pattern, text, wanted) in [
+            ("public.log_*", "public.log_1", true),
+            ("public.log_*", "public.log", false),
+            ("*.log", "audit.log", true),
+            ("public.l?g", "public.log", true),
+            ("public.log", "public.logs", false),
+            ("\"Odd\".*", "Odd.x y", true),
+        ] {
+            assert_eq!(fits(pattern, text), wanted, "{pattern} {text}");
+        }
+    }
+}
