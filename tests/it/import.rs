@@ -243,6 +243,23 @@ fn another_table_can_be_named() {
 }
 
 #[test]
+fn a_developers_database_is_taken_over_without_drift() {
+    let Some(server) = server(15) else { return };
+    for tool in ["dbmate", "goose"] {
+        let case = CASES.iter().find(|case| case.tool == tool).unwrap();
+        let db = server.fresh_database();
+        let mut world = converted(case, &db);
+        world.set("DATABASE_URL", db.url.clone());
+        let config = world.read("dbbuild.toml").replace("# url_env = \"DATABASE_URL\"", "url_env = \"DATABASE_URL\"");
+        world.write("dbbuild.toml", config);
+        world.dbbuild(&["adopt", "--from", tool, "--confirm", "development"]).ok();
+        world.dbbuild(&["build"]).ok().says_not("drift");
+        db.psql("CREATE TABLE stranger ()");
+        world.dbbuild(&["build"]).fails(3).says("stranger").says_not(case.tool);
+    }
+}
+
+#[test]
 fn originals_go_only_where_a_commit_has_them() {
     let world = World::new();
     world.write("migrations/1_a.up.sql", A).write("migrations/1_a.down.sql", "DROP TABLE a;\n");

@@ -10,6 +10,8 @@ use super::pairs::{Side, by_hand, finish};
 use super::pop::{self, take_apart};
 use super::{Body, Imported, Input, Key, Part, Piece, Remark, Tool};
 use crate::error::{Error, Location, Result};
+use crate::model::directive::{self, FileKind};
+use crate::model::sql::{self, StatementKind};
 
 /// See the module's page.
 pub const TOOL: Tool = Tool {
@@ -101,16 +103,40 @@ fn piece(file: &ToolFile, base: &str, imported: &mut Imported) -> Result<Piece> 
     if name.fizz {
         return Ok(by_hand(number, title, file.path, "fizz", keys, &mut imported.remarks));
     }
+    let mut header = Vec::new();
     if file.path.rsplit('/').nth(1) == Some(SECURE) {
-        imported.remarks.push(Remark::file(
-            file.path,
-            "is a stand-in for a secure migration, and became a plain one",
-            "keep the real text where `secure_path` of the environment says",
-        ));
+        let (what, help) = secure(file);
+        if help == SECURE_HELP {
+            header.push(SECURE.to_owned());
+        }
+        imported.remarks.push(Remark::file(file.path, what, help));
     }
     let up = Part { bytes: file.bytes.clone(), transaction: true };
-    let body = Body::Parts { header: Vec::new(), up, down: None };
+    let body = Body::Parts { header, up, down: None };
     Ok(Piece { number: Some(number), name: title, body, origins: vec![file.path.to_owned()], keys })
+}
+
+const SECURE_HELP: &str = "put each environment's real text, under the new name, where its `secure_path` says";
+
+/// What became of a stand-in, and what to do: dbbuild's own secure migrations change rows only.
+fn secure(file: &ToolFile) -> (&'static str, &'static str) {
+    let probe = "-- dbbuild:secure\nSELECT 1;\n";
+    if directive::parse("probe.sql", probe, FileKind::Migration).is_err() {
+        let help = "this dbbuild has no secure migrations: the text here runs everywhere";
+        return ("is a stand-in for a secure migration, and became a plain one", help);
+    }
+    let rows_only = file.text().is_ok_and(|text| {
+        sql::statements(&text).all(|statement| {
+            statement.is_ok_and(|statement| sql::classify(&text[statement.range]) != StatementKind::Ddl)
+        })
+    });
+    match rows_only {
+        true => ("is a stand-in, and became one of dbbuild's", SECURE_HELP),
+        false => (
+            "is a stand-in that changes more than rows, and became a plain migration",
+            "see that it may run everywhere; split off what is secret, below `-- dbbuild:secure`",
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -123,24 +149,21 @@ mod tests {
         let files = [
             ("a/migrations_manifest.txt", "# about\n20200102000000_b.up.sql\n20200101000000_a.up.sql\n"),
             ("a/schema/20200101000000_a.up.sql", "A;"),
-            ("a/secure/20200102000000_b.up.sql", "B;"),
+            ("a/secure/20200102000000_b.up.sql", "DELETE FROM b;"),
             ("a/schema/20200103000000_c.up.sql", "C;"),
             ("a/other_manifest.txt", "x"),
         ];
         let layout = converted(&TOOL, "a", &files).unwrap();
-        let expected = [("db/migrations/20200102000000_b.sql", "B;"), ("db/migrations/20200102000001_a.sql", "A;")];
-        assert_eq!(texts(&layout), expected);
+        let found = texts(&layout);
+        assert_eq!(found[0].0, "db/migrations/20200102000000_b.sql");
+        let known = layout.remarks.iter().any(|remark| remark.help == SECURE_HELP);
+        let expected = if known { "-- dbbuild:secure\n-- migrate:up\nDELETE FROM b;\n" } else { "DELETE FROM b;" };
+        assert_eq!(found[0].1, expected);
+        assert_eq!(found[1], ("db/migrations/20200102000001_a.sql", "A;"));
         assert_eq!(layout.record.migration[1].keys, [Key::plain("20200101000000")]);
-        assert_eq!(
-            remarked(&layout),
-            [files[0].0, files[4].0, files[3].0, files[2].0]
-                .map(str::to_owned)
-                .to_vec()
-                .into_iter()
-                .collect::<BTreeSet<_>>()
-                .into_iter()
-                .collect::<Vec<_>>()
-        );
+        let mut told = [files[0].0, files[2].0, files[3].0, files[4].0];
+        told.sort_unstable();
+        assert_eq!(remarked(&layout), told);
     }
 
     #[test]

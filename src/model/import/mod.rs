@@ -25,6 +25,8 @@ pub mod version;
 
 #[cfg(test)]
 mod test_tree;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
