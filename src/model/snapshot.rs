@@ -59,6 +59,11 @@ impl Snapshot {
         self.files.get(path)
     }
 
+    /// The same with the path, for as long as the snapshot lives.
+    pub fn entry(&self, path: &str) -> Option<(&str, &FileEntry)> {
+        self.files.get_key_value(path).map(|(path, entry)| (path.as_str(), entry))
+    }
+
     /// All entries, by path.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &FileEntry)> {
         self.files.iter().map(|(path, entry)| (path.as_str(), entry))

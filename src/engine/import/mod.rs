@@ -129,7 +129,12 @@ pub fn removable(root: &Path, found: &Found, layout: &Layout) -> Result<Vec<Stri
     let here: Snapshot =
         origins.iter().filter_map(|path| Some((path.clone(), found.files.get(path)?.clone()))).collect();
     let here = files::listed(&here, git.format())?;
-    let there = git.list(&Source::Rev(head), &origins)?;
+    // git looks a path up along its folders: one folder with all that it holds is found sooner than a thousand files.
+    let below = format!("{}/", found.place);
+    let (inner, outer): (Vec<&String>, Vec<&String>) = origins.iter().partition(|path| path.starts_with(&below));
+    let mut asked: Vec<String> = outer.into_iter().cloned().collect();
+    asked.extend((!inner.is_empty()).then(|| found.place.clone()));
+    let there = git.list(&Source::Rev(head), &asked)?;
     let committed: std::collections::BTreeSet<_> = there.iter().collect();
     Ok(here.into_iter().filter(|entry| committed.contains(entry)).map(|entry| entry.path).collect())
 }

@@ -67,7 +67,7 @@ impl<'a> Input<'a> {
 
     /// A file by its whole path.
     pub fn get(&self, path: &str) -> Option<ToolFile<'a>> {
-        let (path, entry) = self.files.under("").find(|(known, _)| *known == path)?;
+        let (path, entry) = self.files.entry(path)?;
         match entry {
             FileEntry::Blob { bytes, .. } => Some(ToolFile { path, name: path, bytes: bytes.clone() }),
             _ => None,

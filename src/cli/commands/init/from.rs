@@ -8,6 +8,7 @@ use crate::model::config::{FILE_NAME, Paths};
 use crate::model::import::layout::Layout;
 use crate::model::import::{Remark, Setting, TOOLS, settings, tool};
 use crate::model::sources::SourcePaths;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `init` that are about another tool.
@@ -80,12 +81,10 @@ impl Import {
 
     /// Originals that became another file and still stand.
     fn originals_left(&self, done: &Done) -> Vec<String> {
+        let gone: BTreeSet<&String> = done.removed.iter().chain(&done.written).collect();
         let files = self.layout.files.iter();
         let origins = files.flat_map(|file| file.origins.iter().filter(|origin| **origin != file.path));
-        let mut left: Vec<String> = origins
-            .filter(|origin| !done.removed.contains(origin) && !done.written.contains(origin))
-            .cloned()
-            .collect();
+        let mut left: Vec<String> = origins.filter(|origin| !gone.contains(origin)).cloned().collect();
         left.sort();
         left.dedup();
         left
