@@ -166,7 +166,7 @@ fn sum_of(world: &World, key: &str) -> String {
     after.split(['"', ' ']).next().unwrap_or_default().to_owned()
 }
 
-fn take_over<'a>(case: &'a Case) -> Vec<&'a str> {
+fn take_over(case: &Case) -> Vec<&str> {
     vec!["adopt", "--from", case.tool, "--env", "production", "--confirm", "production"]
 }
 
