@@ -268,24 +268,6 @@ pub struct BaselineConfig {
     pub exclude: Vec<String>,
 }
 
-impl BaselineConfig {
-    /// Whether a relation, `schema.name`, is one of those that the baseline leaves out.
-    pub fn excludes(&self, relation: &str) -> bool {
-        self.exclude.iter().any(|pattern| fits(pattern.as_bytes(), relation.as_bytes()))
-    }
-}
-
-/// `*` stands for any text, `?` for one character; bytes will do, as a name that is not ASCII is quoted.
-fn fits(pattern: &[u8], text: &[u8]) -> bool {
-    match (pattern.split_first(), text.split_first()) {
-        (None, None) => true,
-        (Some((b'*', rest)), _) => fits(rest, text) || text.split_first().is_some_and(|(_, text)| fits(pattern, text)),
-        (Some((b'?', pattern)), Some((_, text))) => fits(pattern, text),
-        (Some((one, pattern)), Some((other, text))) => one == other && fits(pattern, text),
-        _ => false,
-    }
-}
-
 /// `[env.NAME]`
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -197,19 +197,3 @@ proptest! {
         prop_assert_eq!(parse_duration(&format_duration(duration)).unwrap(), duration);
     }
 }
-
-#[test]
-fn patterns_of_excluded_tables() {
-    let exclude = vec!["public.log_*".to_owned(), "a?.x".to_owned()];
-    let config = BaselineConfig { exclude };
-    for (relation, excluded) in [
-        ("public.log_2024", true),
-        ("public.log_", true),
-        ("public.log", false),
-        ("ab.x", true),
-        ("a.x", false),
-        ("ab.xy", false),
-    ] {
-        assert_eq!(config.excludes(relation), excluded, "{relation}");
-    }
-}
