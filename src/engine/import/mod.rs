@@ -45,15 +45,24 @@ pub fn read(root: &Path, tool: &'static Tool, place: Option<&Path>) -> Result<Fo
         }
     };
     let mut paths: Vec<String> = tool.beside.iter().map(|file| (*file).to_owned()).collect();
-    // A file by itself is read with what lies beside it, which it may name.
-    let folder = match root.join(&place).is_file() {
-        true => place.rsplit_once('/').map_or("", |(folder, _)| folder),
-        false => &place,
+    let is_file = root.join(&place).is_file();
+    let folder = if is_file { place.rsplit_once('/').map_or("", |(folder, _)| folder) } else { &place };
+    let belongs = match tool.scope {
+        Some(scope) => {
+            // What belongs to the tool is said by its configuration: that is read first.
+            paths.extend(tool.beside.iter().map(|file| format!("{folder}/{file}").trim_start_matches('/').to_owned()));
+            paths.extend(is_file.then(|| place.clone()));
+            let files = files::read(root, &paths)?;
+            scope(&Input { files: &files, place: &place })?
+        }
+        // A file by itself is read with what lies beside it, which it may name.
+        None => vec![folder.to_owned()],
     };
-    match folder {
-        "" => paths.extend(top(root)?),
-        folder => paths.push(folder.to_owned()),
+    for path in belongs {
+        if path.is_empty() { paths.extend(top(root)?) } else { paths.push(path) }
     }
+    paths.sort();
+    paths.dedup();
     Ok(Found { tool, files: files::read(root, &paths)?, place })
 }
 

@@ -22,12 +22,14 @@ pub struct Bookkeeping {
 }
 
 /// What the rows of a bookkeeping table mean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Meaning {
     /// Each names one applied migration.
     Each,
     /// The only row names the last one applied: all before it are applied as well.
     UpTo,
+    /// Each stands for the rows that this makes of it.
+    Expanded(fn(&Record, &Row) -> Vec<Row>),
 }
 
 /// A row as it was read.
@@ -52,6 +54,10 @@ pub struct Applied {
 
 /// Which migrations are applied; every reason to refuse is listed.
 pub fn applied(record: &Record, meaning: Meaning, rows: &[Row], place: &str) -> Result<Applied> {
+    if let Meaning::Expanded(expand) = meaning {
+        let rows: Vec<Row> = rows.iter().flat_map(|row| expand(record, row)).collect();
+        return applied(record, Meaning::Each, &rows, place);
+    }
     let mut faults: Vec<Error> = Vec::new();
     let mut known: BTreeMap<&str, Option<&str>> = BTreeMap::new();
     let of_migrations = record.migration.iter().flat_map(|migration| &migration.keys);
@@ -83,7 +89,7 @@ pub fn applied(record: &Record, meaning: Meaning, rows: &[Row], place: &str) -> 
         }
         there.insert(&row.key);
     }
-    if meaning == Meaning::UpTo {
+    if matches!(meaning, Meaning::UpTo) {
         up_to(record, &mut there);
     }
     let mut done = Applied::default();

@@ -14,6 +14,7 @@ pub const TOOL: Tool = Tool {
     name: "dbmate",
     places: &["db/migrations"],
     beside: &[],
+    scope: None,
     convert,
     bookkeeping: Some(&Bookkeeping {
         table: "schema_migrations",

@@ -13,6 +13,7 @@ pub const DIESEL: Tool = Tool {
     name: "diesel",
     places: &["migrations"],
     beside: &[],
+    scope: None,
     convert: convert_diesel,
     bookkeeping: Some(&Bookkeeping {
         table: "__diesel_schema_migrations",
@@ -26,6 +27,7 @@ pub const HASURA: Tool = Tool {
     name: "hasura",
     places: &["migrations/default", "hasura/migrations/default", "hasura/migrations", "migrations"],
     beside: &[],
+    scope: None,
     convert: convert_hasura,
     bookkeeping: Some(&Bookkeeping {
         table: "hdb_catalog.hdb_version",

@@ -10,6 +10,7 @@ pub const TOOL: Tool = Tool {
     name: "golang-migrate",
     places: &["migrations", "db/migrations", "db/migration", "sql/migrations"],
     beside: &[],
+    scope: None,
     convert,
     bookkeeping: Some(&Bookkeeping {
         table: "schema_migrations",

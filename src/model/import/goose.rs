@@ -15,6 +15,7 @@ pub const TOOL: Tool = Tool {
     name: "goose",
     places: &["migrations", "db/migrations", "sql/migrations", "sql/schema"],
     beside: &[],
+    scope: None,
     convert,
     bookkeeping: Some(&Bookkeeping {
         table: "goose_db_version",

@@ -40,9 +40,9 @@ pub struct Layout {
 
 /// Lays out what a converter made of `input`; all faults come in one error.
 pub fn lay_out(tool: &str, imported: Imported, input: &Input, paths: &SourcePaths) -> Result<Layout> {
-    let Imported { migrations, scripts, settings, mut remarks } = imported;
+    let Imported { migrations, scripts, settings, mut remarks, table } = imported;
     let mut faults = Vec::new();
-    let mut record = Record::new(tool);
+    let mut record = Record { table, ..Record::new(tool) };
     let mut files = Vec::with_capacity(migrations.len() + scripts.len());
     let numbers: Vec<Option<&str>> = migrations.iter().map(|piece| piece.number.as_deref()).collect();
     let versions = version::assign(&numbers);

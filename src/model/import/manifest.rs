@@ -18,6 +18,7 @@ pub const TOOL: Tool = Tool {
     name: "manifest",
     places: &["migrations/app", "migrations"],
     beside: &[],
+    scope: None,
     convert,
     bookkeeping: Some(&pop::BOOKKEEPING),
 };

@@ -7,12 +7,16 @@
 
 pub mod bookkeeping;
 mod dbmate;
+mod flyway;
 mod folders;
 mod golang_migrate;
 mod goose;
+mod graphile;
 pub mod input;
 pub mod layout;
 mod manifest;
+mod meta;
+mod names;
 mod pairs;
 mod pop;
 mod prisma;
@@ -20,6 +24,7 @@ mod rails;
 pub mod record;
 mod refinery;
 pub mod settings;
+mod sqitch;
 mod sqlx;
 pub mod version;
 
@@ -43,6 +48,9 @@ pub struct Tool {
     pub places: &'static [&'static str],
     /// Files at the top of the project that are read as well.
     pub beside: &'static [&'static str],
+    /// Which files and folders belong to the tool, where its configuration says so: from a place that is a file, and what
+    /// lies at the top of the project. None: everything beside such a file.
+    pub scope: Option<fn(&Input) -> Result<Vec<String>>>,
     /// Makes dbbuild's files of the tool's; all faults come in one error.
     pub convert: fn(&Input) -> Result<Imported>,
     /// How the tool remembers what it applied; none where it does not.
@@ -52,15 +60,18 @@ pub struct Tool {
 /// All tools, by name.
 pub const TOOLS: &[&Tool] = &[
     &dbmate::TOOL,
+    &flyway::TOOL,
     &folders::DIESEL,
     &golang_migrate::TOOL,
     &goose::TOOL,
+    &graphile::TOOL,
     &folders::HASURA,
     &manifest::TOOL,
     &pop::TOOL,
     &prisma::TOOL,
     &rails::TOOL,
     &refinery::TOOL,
+    &sqitch::TOOL,
     &sqlx::TOOL,
 ];
 
@@ -84,6 +95,8 @@ pub struct Imported {
     pub settings: Vec<Setting>,
     /// What was not carried over, or not as it was.
     pub remarks: Vec<Remark>,
+    /// The tool's bookkeeping table, where its configuration names another than the usual.
+    pub table: Option<String>,
 }
 
 /// One migration to be.

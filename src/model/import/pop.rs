@@ -11,6 +11,7 @@ pub const TOOL: Tool = Tool {
     name: "pop",
     places: &["migrations", "db/migrations"],
     beside: &[],
+    scope: None,
     convert,
     bookkeeping: Some(&BOOKKEEPING),
 };

@@ -14,6 +14,7 @@ pub const TOOL: Tool = Tool {
     name: "prisma",
     places: &["prisma/migrations", "migrations"],
     beside: &[],
+    scope: None,
     convert,
     bookkeeping: Some(&Bookkeeping {
         table: "_prisma_migrations",

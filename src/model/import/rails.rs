@@ -14,6 +14,7 @@ pub const TOOL: Tool = Tool {
     name: "rails",
     places: &["db/structure.sql"],
     beside: &[],
+    scope: None,
     convert,
     bookkeeping: Some(&Bookkeeping {
         table: "schema_migrations",

@@ -14,6 +14,7 @@ pub const TOOL: Tool = Tool {
     name: "refinery",
     places: &["migrations", "src/migrations", "sql_migrations"],
     beside: &[],
+    scope: None,
     convert,
     bookkeeping: Some(&Bookkeeping {
         table: "refinery_schema_history",

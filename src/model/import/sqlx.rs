@@ -13,6 +13,7 @@ pub const TOOL: Tool = Tool {
     name: "sqlx",
     places: &["migrations"],
     beside: &[],
+    scope: None,
     convert,
     bookkeeping: Some(&Bookkeeping {
         table: "_sqlx_migrations",
