@@ -14,6 +14,7 @@ mod goose;
 mod graphile;
 pub mod input;
 pub mod layout;
+mod liquibase;
 mod manifest;
 mod meta;
 mod names;
@@ -66,6 +67,7 @@ pub const TOOLS: &[&Tool] = &[
     &goose::TOOL,
     &graphile::TOOL,
     &folders::HASURA,
+    &liquibase::TOOL,
     &manifest::TOOL,
     &pop::TOOL,
     &prisma::TOOL,
