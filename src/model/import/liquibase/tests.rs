@@ -76,7 +76,7 @@ fn xml_holds_changesets_of_its_own() {
     assert_eq!(texts[1].1, "-- 3 by a: nothing runs here\n");
     assert_eq!(texts.len(), 2);
     assert_eq!(layout.record.migration[0].keys[0].key, "l.xml::1::a");
-    assert_eq!(remarked(&layout), ["root.xml", "root.xml:4", "root.xml:5"]);
+    assert_eq!(remarked(&layout), ["root.xml", "root.xml:6", "root.xml:7"]);
 }
 
 #[test]
