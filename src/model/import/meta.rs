@@ -47,11 +47,11 @@ impl MetaCommand {
         match self.command.as_str() {
             "\\i" | "\\include" => Some(format!("reads the file `{first}`")),
             "\\ir" | "\\include_relative" => Some(format!("reads the file `{first}`, named relative to the script")),
-            "\\!" => Some("runs a command of the shell".to_owned()),
+            "\\!" => Some("runs a command of the shell, which dbbuild does not".to_owned()),
             "\\copy" => {
                 let lower = self.arguments.to_ascii_lowercase();
                 if lower.contains(" program ") {
-                    return Some("runs a command of the shell, and whatever files that reads must be there".to_owned());
+                    return Some("runs a command of the shell, which dbbuild does not".to_owned());
                 }
                 let words: Vec<&str> = self.arguments.split_whitespace().collect();
                 let at = words.iter().rposition(|word| word.eq_ignore_ascii_case("from") || word.eq_ignore_ascii_case("to"))?;

@@ -14,6 +14,7 @@ mod tests;
 use std::sync::Arc;
 
 use super::bookkeeping::{Bookkeeping, Meaning};
+use super::input::ToolFile;
 use super::{Body, Imported, Input, Key, Part, Piece, Remark, ScriptPiece, Tool, meta};
 use crate::error::{Error, Location, Result};
 use crate::model::directive::FileKind;
@@ -98,15 +99,19 @@ const VERIFY: usize = 2;
 impl<'a> Converter<'a> {
     /// Where a script of a change is: a reworked one carries the first of its tags for which there is a deploy script.
     fn script(&self, change: &Change, which: usize) -> String {
+        let tag = self.tag(change).map(|tag| format!("@{tag}")).unwrap_or_default();
+        self.path(change, which, &tag)
+    }
+
+    fn path(&self, change: &Change, which: usize, tag: &str) -> String {
         let folders = if change.rework_tags.is_empty() { &self.places.scripts } else { &self.places.reworked };
-        let path = |which: usize, tag: &str| {
-            format!("{}/{}{tag}.{}", folders[which], change.name, self.places.extension)
-        };
-        let mut tags = change.rework_tags.iter().map(|tag| format!("@{tag}"));
-        let first = tags.next().unwrap_or_default();
-        let there = |tag: &String| self.input.get(&path(DEPLOY, tag)).is_some();
-        let tag = if there(&first) { first } else { tags.find(there).unwrap_or(first) };
-        path(which, &tag)
+        format!("{}/{}{tag}.{}", folders[which], change.name, self.places.extension)
+    }
+
+    /// The tag in the names of a reworked change's files.
+    fn tag<'c>(&self, change: &'c Change) -> Option<&'c str> {
+        let there = |tag: &&String| self.input.get(&self.path(change, DEPLOY, &format!("@{tag}"))).is_some();
+        change.rework_tags.iter().find(there).or(change.rework_tags.first()).map(String::as_str)
     }
 
     fn change(&mut self, change: &Change) {
@@ -127,19 +132,15 @@ impl<'a> Converter<'a> {
         if !about.is_empty() {
             header.push(format!("description {about}"));
         }
+        let psql = self.meta_commands(&deploy, true);
+        // psql runs what applies a migration, and nothing else.
+        let revert = revert.filter(|file| !self.meta_commands(file, false));
         let both = [Some(&deploy), revert.as_ref()];
-        let mut psql = false;
-        for file in both.into_iter().flatten() {
-            match file.text() {
-                Ok(text) => psql |= self.meta_commands(file.path, &text),
-                Err(error) => self.faults.push(error),
-            }
-        }
         if psql {
             header.push("psql true".to_owned());
         }
         let checksum = Some(plan::sha1_hex(&deploy.bytes));
-        let part = |file: &super::input::ToolFile| {
+        let part = |file: &ToolFile| {
             let transaction = psql || commits_once_at_most(file.path, &file.bytes);
             Part { bytes: file.bytes.clone(), transaction }
         };
@@ -175,19 +176,37 @@ impl<'a> Converter<'a> {
     /// `folder-name`, and the tag before which a reworked change was that.
     fn name(&self, change: &Change) -> String {
         let name = change.name.replace('/', "-");
-        match change.rework_tags.last() {
+        match self.tag(change) {
             Some(tag) => format!("{name}_{tag}"),
             None => name,
         }
     }
 
-    /// Whether psql is needed, with a remark on each command that needs something beside the text.
-    fn meta_commands(&mut self, path: &str, text: &str) -> bool {
-        let commands = meta::commands(text);
-        for command in &commands {
-            if let Some(needs) = command.needs() {
-                let what = format!("`{}` {needs}: not carried over", command.command);
-                self.out.remarks.push(Remark::line(path, command.line, what, NEEDS_HELP));
+    /// Whether psql is needed, with a remark on each command that needs something beside the text; in a script that
+    /// reverts, on the first of all.
+    fn meta_commands(&mut self, file: &ToolFile, deploys: bool) -> bool {
+        let text = match file.text() {
+            Ok(text) => text,
+            Err(error) => {
+                self.faults.push(error);
+                return false;
+            }
+        };
+        let commands = meta::commands(&text);
+        let mut remark = |line: usize, what: String, help: &str| {
+            self.out.remarks.push(Remark::line(file.path, line, what, help));
+        };
+        match commands.first() {
+            Some(first) if !deploys => {
+                let what = format!("`{}` wants psql, which takes nothing back: the script is left as it is", first.command);
+                remark(first.line, what, "write it in SQL, as the down section of the migration");
+            }
+            _ => {
+                for command in &commands {
+                    if let Some(needs) = command.needs() {
+                        remark(command.line, format!("`{}` {needs}", command.command), NEEDS_HELP);
+                    }
+                }
             }
         }
         !commands.is_empty()
@@ -226,20 +245,19 @@ impl<'a> Converter<'a> {
                 self.out.remarks.push(Remark::line(path, line, what, help));
             }
         }
-        if let Some((registry, line)) = conf.get("engine.pg.registry").filter(|(registry, _)| *registry != "sqitch") {
+        if let Some((registry, _)) = conf.get("engine.pg.registry").filter(|(registry, _)| *registry != "sqitch") {
             self.out.table = Some(format!("\"{}\".changes", registry.replace('"', "\"\"")));
-            let _ = line;
         }
-        let used = || Remark::file(path, "was read for folders and variables; targets and users stay there", "");
         if self.input.get(path).is_some() {
-            self.out.remarks.push(used());
+            let what = "was read for folders and variables; targets and users stay there";
+            self.out.remarks.push(Remark::file(path, what, ""));
         }
         let what = format!("was read: its {} changes and their tags are in the migrations", self.plan.changes.len());
         self.out.remarks.push(Remark::file(&self.places.plan, what, ""));
     }
 }
 
-const NEEDS_HELP: &str = "see to it that it is there where dbbuild runs psql, or write the statement in SQL";
+const NEEDS_HELP: &str = "put the file below db/include and name it so, or write the statement in SQL";
 
 /// Whether a script is one transaction: without BEGIN and COMMIT, or wrapped as a whole. One that does not lex is left
 /// to dbbuild, which says where it fails.
