@@ -143,6 +143,83 @@ const CASES: &[Case] = &[
         applied: 1,
         pending: 0,
     },
+    Case {
+        tool: "flyway",
+        files: &[
+            ("sql/V1__a.sql", A),
+            ("sql/V1_1__b.sql", B),
+            ("sql/U1_1__b.sql", "DROP TABLE b;\n"),
+            ("sql/R__view.sql", "CREATE OR REPLACE VIEW v AS SELECT 1 AS one;\n"),
+            ("flyway.toml", "[flyway]\nlocations = [\"filesystem:sql\"]\n"),
+        ],
+        database: "CREATE TABLE flyway_schema_history (installed_rank integer NOT NULL, version varchar(50),
+            description varchar(200) NOT NULL, type varchar(20) NOT NULL, script varchar(1000) NOT NULL, checksum integer,
+            installed_by varchar(100) NOT NULL, installed_on timestamp NOT NULL DEFAULT now(),
+            execution_time integer NOT NULL, success boolean NOT NULL,
+            CONSTRAINT flyway_schema_history_pk PRIMARY KEY (installed_rank));
+            CREATE INDEX flyway_schema_history_s_idx ON flyway_schema_history (success);
+            INSERT INTO flyway_schema_history VALUES
+            (1, '1', 'a', 'SQL', 'V1__a.sql', [SUM 1], 'x', now(), 1, true),
+            (2, '1.1', 'b', 'SQL', 'V1_1__b.sql', [SUM 1.1], 'x', now(), 1, true),
+            (3, NULL, 'view', 'SQL', 'R__view.sql', 1, 'x', now(), 1, true),
+            (4, '1.1', 'b', 'UNDO_SQL', 'U1_1__b.sql', 5, 'x', now(), 1, true)",
+        applied: 1,
+        pending: 1,
+    },
+    Case {
+        tool: "sqitch",
+        files: &[
+            ("sqitch.plan", "%project=p\n\na 2024-01-01T00:00:00Z A <a@b.c>\nb [a] 2024-01-02T00:00:00Z A <a@b.c> # more\n"),
+            ("sqitch.conf", "[core]\n\tengine = pg\n"),
+            ("deploy/a.sql", "BEGIN;\nCREATE TABLE a (x integer);\nCOMMIT;\n"),
+            ("revert/a.sql", "DROP TABLE a;\n"),
+            ("verify/a.sql", "SELECT x FROM a WHERE FALSE;\n"),
+            ("deploy/b.sql", B),
+        ],
+        database: "CREATE SCHEMA sqitch; CREATE TABLE sqitch.changes (change_id text PRIMARY KEY, script_hash text,
+            change text NOT NULL, project text NOT NULL, committed_at timestamptz NOT NULL DEFAULT clock_timestamp());
+            INSERT INTO sqitch.changes VALUES ('f24555832bcb036ae1cd4aa44a295ced2cb7a8d5',
+            'af9cfc1602eac75bfef25c9ca38d578cc1da2934', 'a', 'p')",
+        applied: 1,
+        pending: 1,
+    },
+    Case {
+        tool: "graphile-migrate",
+        files: &[
+            (
+                "migrations/committed/000001.sql",
+                "--! Previous: -\n--! Hash: sha1:8beb3672fce1500e02c8b440c778a24b4013c94c\n\nCREATE TABLE a (x integer);\n",
+            ),
+            (
+                "migrations/committed/000002-b.sql",
+                "--! Previous: sha1:8beb3672fce1500e02c8b440c778a24b4013c94c\n\
+                 --! Hash: sha1:0fa37b83e3a9aa38869ba2e8980d32d4991f0dc2\n--! Message: b\n\nCREATE TABLE b (x integer);\n",
+            ),
+        ],
+        database: "CREATE SCHEMA graphile_migrate; CREATE TABLE graphile_migrate.migrations (hash text PRIMARY KEY,
+            previous_hash text REFERENCES graphile_migrate.migrations, filename text NOT NULL,
+            date timestamptz NOT NULL DEFAULT now());
+            INSERT INTO graphile_migrate.migrations VALUES ('sha1:8beb3672fce1500e02c8b440c778a24b4013c94c', NULL, '000001.sql')",
+        applied: 1,
+        pending: 1,
+    },
+    Case {
+        tool: "liquibase",
+        files: &[
+            ("changelog/root.xml", "<databaseChangeLog>\n<include file=\"a.sql\" relativeToChangelogFile=\"true\"/>\n</databaseChangeLog>\n"),
+            (
+                "changelog/a.sql",
+                "--liquibase formatted sql\n\n--changeset me:1\nCREATE TABLE a (x integer);\n--rollback DROP TABLE a;\n\n\
+                 --changeset me:2\nCREATE TABLE b (x integer);\n",
+            ),
+        ],
+        database: "CREATE TABLE databasechangelog (id varchar(255) NOT NULL, author varchar(255) NOT NULL,
+            filename varchar(255) NOT NULL, dateexecuted timestamp NOT NULL, orderexecuted integer NOT NULL,
+            exectype varchar(10) NOT NULL, md5sum varchar(35));
+            INSERT INTO databasechangelog VALUES ('1', 'me', 'a.sql', now(), 1, 'EXECUTED', '9:8fc5f393d7a54a179feae1363f81286a')",
+        applied: 1,
+        pending: 1,
+    },
 ];
 
 /// A project as the tool has it, converted; its production is the database.
@@ -155,7 +232,10 @@ fn converted(case: &Case, db: &Db<'_>) -> World {
     world.commit("as the other tool has it");
     world.dbbuild(&["init", "--from", case.tool, "--no-hooks", "--postgres", "15"]).ok();
     db.psql("CREATE TABLE a (x integer)");
-    db.psql(&case.database.replace("[REFINERY]", &sum_of(&world, "1")));
+    let sums = [("[REFINERY]", "1"), ("[SUM 1]", "1"), ("[SUM 1.1]", "1.1")];
+    let database =
+        sums.iter().fold(case.database.to_owned(), |sql, (mark, key)| sql.replace(mark, &sum_of(&world, key)));
+    db.psql(&database);
     world
 }
 
@@ -182,7 +262,7 @@ fn every_tools_table_is_taken_over_and_nothing_runs_twice() {
         nothing_of_dbbuild(&db);
 
         let outcome = world.dbbuild(&take_over(case)).ok().clone();
-        outcome.says(&format!("{} migration recorded as applied", case.applied));
+        outcome.says(&format!("{} migration", case.applied)).says("recorded as applied");
         let rows = db.psql("SELECT count(*), min(origin), max(origin) FROM dbbuild.migration");
         assert_eq!(rows, format!("{}|adopted|adopted", case.applied));
         assert_eq!(db.psql("SELECT name, protected FROM dbbuild.environment"), "production|t");
@@ -214,6 +294,13 @@ fn a_table_that_does_not_fit_is_refused_and_nothing_is_written() {
         ("prisma", "UPDATE _prisma_migrations SET finished_at = NULL", "it failed or was interrupted"),
         ("prisma", "UPDATE _prisma_migrations SET checksum = 'x'", "another checksum"),
         ("rails", "DELETE FROM schema_migrations WHERE version = '20240101000000'", "applied in part"),
+        ("flyway", "UPDATE flyway_schema_history SET success = false WHERE version = '1'", "it failed"),
+        ("flyway", "UPDATE flyway_schema_history SET checksum = 7 WHERE version = '1'", "another checksum for `1`"),
+        ("sqitch", "UPDATE sqitch.changes SET change_id = 'x'", "holds `x`"),
+        ("sqitch", "UPDATE sqitch.changes SET script_hash = 'x'", "another checksum"),
+        ("graphile-migrate", "UPDATE graphile_migrate.migrations SET hash = 'x'", "another checksum for `000001.sql`"),
+        ("liquibase", "UPDATE databasechangelog SET md5sum = '9:x'", "another checksum"),
+        ("liquibase", "UPDATE databasechangelog SET exectype = 'FAILED'", "it failed"),
         ("diesel", "DROP TABLE __diesel_schema_migrations", "has no table `__diesel_schema_migrations`"),
     ];
     for (tool, sql, message) in broken {

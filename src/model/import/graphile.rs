@@ -136,9 +136,12 @@ impl<'a> Converter<'a> {
         let (wants, wants_line) = header("Previous")?;
         let (hash, hash_line) = header("Hash")?;
         if wants != previous.unwrap_or("-") {
-            return Err(Error::failed(format!("follows `{wants}`, but the one before it is `{}`", previous.unwrap_or("-")))
-                .at(at(wants_line))
-                .help("a committed migration is missing, or two branches both committed one"));
+            return Err(Error::failed(format!(
+                "follows `{wants}`, but the one before it is `{}`",
+                previous.unwrap_or("-")
+            ))
+            .at(at(wants_line))
+            .help("a committed migration is missing, or two branches both committed one"));
         }
         let sum = hash_of(&text.body, previous);
         let allowed = text.header("AllowInvalidHash");
@@ -153,7 +156,8 @@ impl<'a> Converter<'a> {
         }
         let name = text.header("Message").map(|(message, _)| message.to_owned());
         let keys = vec![Key { key: format!("{number}.sql"), checksum: Some(hash.to_owned()) }];
-        let slug = file.name.strip_suffix(".sql").unwrap_or(file.name)[number.len()..].trim_start_matches('-').to_owned();
+        let slug =
+            file.name.strip_suffix(".sql").unwrap_or(file.name)[number.len()..].trim_start_matches('-').to_owned();
         let hash = hash.to_owned();
         self.migration(Some(number), slug, name, file.path, &content, text, keys);
         Ok(hash)
@@ -179,7 +183,8 @@ impl<'a> Converter<'a> {
             self.faults.push(pair[1].2.fault(format!("has the number of {}", pair[0].2.path)));
         }
         let single = file.is_some();
-        let files: Vec<ToolFile> = file.into_iter().chain(numbered.into_iter().map(|(.., part)| part.clone())).collect();
+        let files: Vec<ToolFile> =
+            file.into_iter().chain(numbered.into_iter().map(|(.., part)| part.clone())).collect();
         let count = self.out.migrations.len();
         for file in &files {
             if let Err(error) = self.current_one(file, folder, single) {
@@ -243,7 +248,8 @@ impl<'a> Converter<'a> {
             if open.contains(&target) {
                 return Err(Error::failed(format!("{target} includes itself")).at(at()).detail(open.join("\n")));
             }
-            let file = self.input.get(&target).ok_or_else(|| Error::failed(format!("there is no {target}")).at(at()))?;
+            let file =
+                self.input.get(&target).ok_or_else(|| Error::failed(format!("there is no {target}")).at(at()))?;
             open.push(target.clone());
             let inner = self.include(&target, &file.text()?, fixtures, open, trail)?;
             open.pop();

@@ -54,9 +54,12 @@ impl MetaCommand {
                     return Some("runs a command of the shell, which dbbuild does not".to_owned());
                 }
                 let words: Vec<&str> = self.arguments.split_whitespace().collect();
-                let at = words.iter().rposition(|word| word.eq_ignore_ascii_case("from") || word.eq_ignore_ascii_case("to"))?;
+                let at = words
+                    .iter()
+                    .rposition(|word| word.eq_ignore_ascii_case("from") || word.eq_ignore_ascii_case("to"))?;
                 let file = words.get(at + 1)?.trim_end_matches(';');
-                let inside = ["stdin", "stdout", "pstdin", "pstdout"].iter().any(|word| file.eq_ignore_ascii_case(word));
+                let inside =
+                    ["stdin", "stdout", "pstdin", "pstdout"].iter().any(|word| file.eq_ignore_ascii_case(word));
                 (!inside).then(|| format!("reads or writes the file `{}`", file.trim_matches('\'')))
             }
             _ => None,
@@ -73,10 +76,7 @@ mod tests {
         let text = "\\set x 1\nSELECT '\\d', $$\n\\dt\n$$;\n\\copy t from 'a.csv' csv\nSELECT 1 \\gset\n";
         let found: Vec<_> = commands(text).into_iter().map(|c| (c.line, c.command, c.arguments)).collect();
         let of = |line, command: &str, arguments: &str| (line, command.to_owned(), arguments.to_owned());
-        assert_eq!(
-            found,
-            [of(1, "\\set", "x 1"), of(5, "\\copy", "t from 'a.csv' csv"), of(6, "\\gset", "")]
-        );
+        assert_eq!(found, [of(1, "\\set", "x 1"), of(5, "\\copy", "t from 'a.csv' csv"), of(6, "\\gset", "")]);
         assert!(commands("SELECT E'\\\\';").is_empty());
     }
 

@@ -19,13 +19,14 @@ pub fn usual() -> Vec<Setting> {
 /// Leaves the tool's own table out of baseline and drift, with its index and sequence; not where a migration names it, as
 /// it is then part of what the files make.
 pub fn without_table(table: &str, files: &[NewFile]) -> Option<Setting> {
-    let bare = table.rsplit('.').next().unwrap_or(table);
+    // A schema of its own holds nothing but the tool's.
+    let bare = table.rsplit_once('.').map_or(table, |(schema, _)| schema);
     let named =
         |file: &NewFile| file.bytes.windows(bare.len()).any(|window| window.eq_ignore_ascii_case(bare.as_bytes()));
     if files.iter().filter(|file| file.version.is_some()).any(named) {
         return None;
     }
-    let pattern = if table.contains('.') { format!("{table}*") } else { format!("public.{table}*") };
+    let pattern = if table.contains('.') { format!("{bare}.*") } else { format!("public.{table}*") };
     Some(Setting {
         key: "baseline.exclude".to_owned(),
         value: toml::Value::Array(vec![toml::Value::String(pattern)]),

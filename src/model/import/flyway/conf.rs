@@ -17,7 +17,11 @@ pub struct Conf {
 
 /// Keys of a whole configuration that change what the files do, and what becomes of each.
 const LOST: &[(&str, &str, &str)] = &[
-    ("initsql", "runs before everything on each connection: not carried over", "set it with ALTER DATABASE … SET or ALTER ROLE … SET"),
+    (
+        "initsql",
+        "runs before everything on each connection: not carried over",
+        "set it with ALTER DATABASE … SET or ALTER ROLE … SET",
+    ),
     ("target", "ends a run at a version: not carried over", ""),
     ("cherrypick", "chooses migrations: not carried over", ""),
     ("javamigrations", "names migrations in Java: not carried over", "write them in SQL"),
@@ -52,7 +56,12 @@ impl Conf {
 
     /// A list with commas.
     pub fn list(&self, key: &str) -> Vec<&str> {
-        self.get(key).into_iter().flat_map(|value| value.split(',')).map(str::trim).filter(|item| !item.is_empty()).collect()
+        self.get(key)
+            .into_iter()
+            .flat_map(|value| value.split(','))
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+            .collect()
     }
 
     /// True, false or the usual; anything else is a fault.
@@ -149,7 +158,8 @@ fn toml(path: &str, text: &str) -> Result<BTreeMap<String, (String, usize)>> {
 
 /// A value as `flyway.conf` would have it.
 fn plain(item: &toml_edit::Item) -> String {
-    let one = |value: &toml_edit::Value| value.as_str().map_or_else(|| value.to_string().trim().to_owned(), str::to_owned);
+    let one =
+        |value: &toml_edit::Value| value.as_str().map_or_else(|| value.to_string().trim().to_owned(), str::to_owned);
     match item.as_value() {
         Some(toml_edit::Value::Array(list)) => list.iter().map(one).collect::<Vec<_>>().join(","),
         Some(value) => one(value),
@@ -180,6 +190,8 @@ mod tests {
         for (path, text, line) in [("flyway.conf", "a=b\nnonsense\n", 2), ("flyway.toml", "[flyway]\nx = \n", 2)] {
             assert_eq!(Conf::parse(path, text).unwrap_err().location().unwrap().line, line);
         }
-        assert!(Conf::parse("x.conf", "executeInTransaction=maybe").unwrap().truth("executeintransaction", true).is_err());
+        assert!(
+            Conf::parse("x.conf", "executeInTransaction=maybe").unwrap().truth("executeintransaction", true).is_err()
+        );
     }
 }

@@ -36,7 +36,11 @@ fn expand(record: &Record, row: &Row) -> Vec<Row> {
     }
     match Version::parse(&row.key) {
         // The row of a repeatable script outlives its file: what is gone never runs again.
-        None => Some(row).filter(|row| record.script.iter().any(|s| s.keys.iter().any(|k| k.key == row.key))).cloned().into_iter().collect(),
+        None => Some(row)
+            .filter(|row| record.script.iter().any(|s| s.keys.iter().any(|k| k.key == row.key)))
+            .cloned()
+            .into_iter()
+            .collect(),
         Some(version) if starts_at_baseline(record) && keys().min().is_some_and(|first| version < first) => Vec::new(),
         Some(version) => vec![of(&version)],
     }

@@ -60,8 +60,11 @@ fn scope(input: &Input) -> Result<Vec<String>> {
 
 /// The configuration: the place itself, or the first that lies in it or at the top.
 fn configuration(input: &Input) -> Result<Conf> {
-    let inside = CONFS.iter().map(|name| if input.place.is_empty() { (*name).to_owned() } else { format!("{}/{name}", input.place) });
-    let candidates = std::iter::once(input.place.to_owned()).chain(inside).chain(CONFS.iter().map(|name| (*name).to_owned()));
+    let inside = CONFS
+        .iter()
+        .map(|name| if input.place.is_empty() { (*name).to_owned() } else { format!("{}/{name}", input.place) });
+    let candidates =
+        std::iter::once(input.place.to_owned()).chain(inside).chain(CONFS.iter().map(|name| (*name).to_owned()));
     match candidates.into_iter().find_map(|path| input.get(&path)) {
         Some(file) => Conf::parse(file.path, &file.text()?),
         None => Ok(Conf::default()),
@@ -91,7 +94,9 @@ fn convert(input: &Input) -> Result<Imported> {
     let mut faults = Vec::new();
     let mut files = Vec::new();
     for place in scope(input)? {
-        files.extend(Input { files: input.files, place: &place }.below(&mut faults).into_iter().map(|file| file.path.to_owned()));
+        files.extend(
+            Input { files: input.files, place: &place }.below(&mut faults).into_iter().map(|file| file.path.to_owned()),
+        );
     }
     let mut seen = BTreeSet::new();
     let files: Vec<ToolFile> =
@@ -200,7 +205,9 @@ impl<'a> Converter<'a> {
         if !stem.contains(&self.naming.separator) {
             return;
         }
-        if let Some(Ok(Named { kind: Kind::Versioned(..) | Kind::Repeatable | Kind::Undo(_), .. })) = name::parse(stem, &as_sql) {
+        if let Some(Ok(Named { kind: Kind::Versioned(..) | Kind::Repeatable | Kind::Undo(_), .. })) =
+            name::parse(stem, &as_sql)
+        {
             self.faults.push(
                 file.fault("is a migration that is not SQL")
                     .help("write it in SQL under the same version, or move it away where nothing of it is missed"),
@@ -271,7 +278,10 @@ impl<'a> Converter<'a> {
         let (text, unknown) = self.placeholders.converted(file.path, text, own)?;
         for unknown in unknown {
             let what = format!("no configuration gives the placeholder `{}` a value", unknown.name);
-            let help = format!("set the environment variable {}, or write its value into dbbuild.toml", variable(&unknown.name));
+            let help = format!(
+                "set the environment variable {}, or write its value into dbbuild.toml",
+                variable(&unknown.name)
+            );
             self.out.remarks.push(Remark::line(file.path, unknown.line, what, help));
         }
         Ok(text)
@@ -349,7 +359,10 @@ impl<'a> Converter<'a> {
     /// Directives of a script.
     fn header(&self, script: &Script) -> Vec<String> {
         let mut header = script.header.clone();
-        if !self.placeholders.used.is_empty() && script.text == script.original && Placeholders::looks_like(&script.text) {
+        if !self.placeholders.used.is_empty()
+            && script.text == script.original
+            && Placeholders::looks_like(&script.text)
+        {
             header.push("placeholders false".to_owned());
         }
         header
@@ -383,7 +396,8 @@ impl<'a> Converter<'a> {
         for pair in scripts.windows(2).filter(|pair| pair[0].named.description == pair[1].named.description) {
             self.faults.push(pair[1].file.fault(format!("has the description of {}", pair[0].file.path)));
         }
-        let names = names::in_order(scripts.iter().map(|script| format!("{}.sql", file_name(&script.named.description))));
+        let names =
+            names::in_order(scripts.iter().map(|script| format!("{}.sql", file_name(&script.named.description))));
         for (script, name) in scripts.into_iter().zip(names) {
             let replaced = if script.text == script.original {
                 Some(script.original.clone())
@@ -412,7 +426,11 @@ impl<'a> Converter<'a> {
                 header.push("run always".to_owned());
             }
             let description = file_name(&script.named.description);
-            let name = if script.named.description.is_empty() { format!("{event}.sql") } else { format!("{event}_{description}.sql") };
+            let name = if script.named.description.is_empty() {
+                format!("{event}.sql")
+            } else {
+                format!("{event}_{description}.sql")
+            };
             self.script_piece(&script, name, header, Vec::new());
         }
     }
@@ -455,13 +473,15 @@ impl<'a> Converter<'a> {
 
 /// The environment variable from which Flyway takes a placeholder.
 fn variable(name: &str) -> String {
-    let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+    let plain: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
     format!("FLYWAY_PLACEHOLDERS_{plain}")
 }
 
 /// A script behind some text of ours; unchanged it keeps its bytes.
 fn part(script: &Script, front: &str) -> Part {
-    let unchanged = front.is_empty() && script.text == script.original && std::str::from_utf8(&script.file.bytes).is_ok();
+    let unchanged =
+        front.is_empty() && script.text == script.original && std::str::from_utf8(&script.file.bytes).is_ok();
     let bytes = if unchanged {
         script.file.bytes.clone()
     } else {
@@ -484,7 +504,9 @@ fn callback_help(event: &str) -> &'static str {
         "beforeMigrate" | "beforeEachMigrate" | "beforeConnect" | "afterConnect" => {
             "settings belong into ALTER DATABASE … SET or ALTER ROLE … SET, objects into a migration"
         }
-        "afterEachMigrate" | "afterVersioned" | "beforeRepeatables" => "what it does may stand in a file of db/repeatable",
+        "afterEachMigrate" | "afterVersioned" | "beforeRepeatables" => {
+            "what it does may stand in a file of db/repeatable"
+        }
         _ => "",
     }
 }

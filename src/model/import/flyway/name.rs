@@ -52,11 +52,14 @@ pub fn numbers(versions: &[(&Version, &str)]) -> Vec<String> {
     if columns == 1 {
         return versions.iter().map(|(_, written)| (*written).to_owned()).collect();
     }
-    let width = |column: usize| versions.iter().filter_map(|(v, _)| v.0.get(column)).map(String::len).max().unwrap_or(1);
+    let width =
+        |column: usize| versions.iter().filter_map(|(v, _)| v.0.get(column)).map(String::len).max().unwrap_or(1);
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let number = |(version, _): &(&Version, &str)| {
         let part = |at: usize| version.0.get(at).map_or("0", String::as_str);
-        (0..columns).map(|at| if at == 0 { part(0).to_owned() } else { format!("{:0>1$}", part(at), widths[at]) }).collect()
+        (0..columns)
+            .map(|at| if at == 0 { part(0).to_owned() } else { format!("{:0>1$}", part(at), widths[at]) })
+            .collect()
     };
     versions.iter().map(number).collect()
 }

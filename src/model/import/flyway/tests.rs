@@ -19,7 +19,10 @@ fn versions_undo_and_repeatable_files_find_their_place() {
     ];
     let layout = converted(&TOOL, "sql", &files).unwrap();
     let texts = texts(&layout);
-    assert_eq!(texts[0], ("db/migrations/100_one.sql", "-- migrate:up\nCREATE TABLE a ();\n-- migrate:down\nDROP TABLE a;\n"));
+    assert_eq!(
+        texts[0],
+        ("db/migrations/100_one.sql", "-- migrate:up\nCREATE TABLE a ();\n-- migrate:down\nDROP TABLE a;\n")
+    );
     assert_eq!(
         texts[1],
         ("db/migrations/101_two.sql", "-- migrate:up transaction:false\nCREATE INDEX CONCURRENTLY i ON a (b);\n")
@@ -27,7 +30,10 @@ fn versions_undo_and_repeatable_files_find_their_place() {
     assert_eq!(texts[2], ("db/migrations/110_three.sql", "SELECT 3;\n"));
     assert_eq!(texts[3].0, "db/repeatable/01_b_view.sql", "Flyway runs `b view` before `b1`");
     assert_eq!(texts[4].0, "db/repeatable/02_b1.sql");
-    assert_eq!(texts[5], ("db/repeatable/afterMigrate.sql", "-- dbbuild:after 02_b1.sql\n-- dbbuild:run always\nANALYZE;\n"));
+    assert_eq!(
+        texts[5],
+        ("db/repeatable/afterMigrate.sql", "-- dbbuild:after 02_b1.sql\n-- dbbuild:run always\nANALYZE;\n")
+    );
     let keys: Vec<&str> = layout.record.migration.iter().map(|m| m.keys[0].key.as_str()).collect();
     assert_eq!(keys, ["1", "1.1", "1.10"]);
     assert_eq!(layout.record.migration[0].keys[0].checksum.as_deref(), Some(&*text::checksum("CREATE TABLE a ();")));
@@ -39,11 +45,16 @@ fn versions_undo_and_repeatable_files_find_their_place() {
 
 #[test]
 fn a_baseline_script_counts_where_its_versions_are_gone() {
-    let gone = [("sql/B5__base.sql", "SELECT 5;\n"), ("sql/B3__old.sql", "SELECT 3;\n"), ("sql/V6__x.sql", "SELECT 6;\n")];
+    let gone =
+        [("sql/B5__base.sql", "SELECT 5;\n"), ("sql/B3__old.sql", "SELECT 3;\n"), ("sql/V6__x.sql", "SELECT 6;\n")];
     let layout = converted(&TOOL, "sql", &gone).unwrap();
-    assert_eq!(texts(&layout).iter().map(|(path, _)| *path).collect::<Vec<_>>(), ["db/migrations/5_base.sql", "db/migrations/6_x.sql"]);
+    assert_eq!(
+        texts(&layout).iter().map(|(path, _)| *path).collect::<Vec<_>>(),
+        ["db/migrations/5_base.sql", "db/migrations/6_x.sql"]
+    );
     assert_eq!(remarked(&layout), ["sql/B3__old.sql"]);
-    let there = [("sql/B5__base.sql", "SELECT 5;\n"), ("sql/V4__y.sql", "SELECT 4;\n"), ("sql/V6__x.sql", "SELECT 6;\n")];
+    let there =
+        [("sql/B5__base.sql", "SELECT 5;\n"), ("sql/V4__y.sql", "SELECT 4;\n"), ("sql/V6__x.sql", "SELECT 6;\n")];
     let layout = converted(&TOOL, "sql", &there).unwrap();
     assert_eq!(layout.files.len(), 2);
     assert_eq!(remarked(&layout), ["sql/B5__base.sql"]);
@@ -61,7 +72,9 @@ fn the_configuration_says_where_and_how() {
     files.insert("db/sql/V9__no.sql", FileEntry::blob(b"SELECT 9;\n".to_vec()));
     let input = Input { files: &files, place: "flyway.conf" };
     assert_eq!(scope(&input).unwrap(), ["db/sql", "src/main/resources/db/migration"]);
-    let layout = super::super::layout::lay_out("flyway", convert(&input).unwrap(), &input, &super::super::test_tree::paths()).unwrap();
+    let layout =
+        super::super::layout::lay_out("flyway", convert(&input).unwrap(), &input, &super::super::test_tree::paths())
+            .unwrap();
     let texts = texts(&layout);
     assert_eq!(
         texts[0].1,
@@ -71,14 +84,18 @@ fn the_configuration_says_where_and_how() {
     assert_eq!(texts[1].1, "SET search_path TO \"app\", \"$user\", public;\nSELECT 2;\n");
     assert_eq!(layout.record.table.as_deref(), Some("\"app\".\"versions\""));
     let remarked = remarked(&layout);
-    assert!(remarked.contains(&"flyway.conf:7".to_owned()) && remarked.contains(&"db/sql/V9__no.sql".to_owned()), "{remarked:?}");
+    assert!(
+        remarked.contains(&"flyway.conf:7".to_owned()) && remarked.contains(&"db/sql/V9__no.sql".to_owned()),
+        "{remarked:?}"
+    );
 }
 
 use crate::model::snapshot::{FileEntry, Snapshot};
 
 #[test]
 fn a_history_that_names_flyways_table_gets_one() {
-    let files = [("sql/V0__x.sql", "REVOKE ALL ON flyway_schema_history FROM public;\n"), ("sql/V1__y.sql", "SELECT 1;\n")];
+    let files =
+        [("sql/V0__x.sql", "REVOKE ALL ON flyway_schema_history FROM public;\n"), ("sql/V1__y.sql", "SELECT 1;\n")];
     let layout = converted(&TOOL, "sql", &files).unwrap();
     let texts = texts(&layout);
     assert_eq!(texts[0].0, "db/migrations/0_x.sql");

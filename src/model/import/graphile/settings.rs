@@ -45,7 +45,9 @@ pub fn read(input: &Input) -> Result<Settings> {
         }
     }
     let beside = [input.place.to_owned(), super::below(input.place, ".gmrc"), ".gmrc".to_owned()];
-    let Some(file) = beside.iter().filter(|path| path.ends_with(".gmrc")).find_map(|path| input.get(path)) else { return Ok(settings) };
+    let Some(file) = beside.iter().filter(|path| path.ends_with(".gmrc")).find_map(|path| input.get(path)) else {
+        return Ok(settings);
+    };
     let text = file.text()?;
     let value: serde_json::Value = json5::from_str(&text).map_err(|error| {
         let line = error.position().map_or(0, |position| position.line + 1);
@@ -70,7 +72,9 @@ pub fn read(input: &Input) -> Result<Settings> {
                 let path = value.as_str().unwrap_or_default().to_owned();
                 settings.folder = Some((path, Location::new(file.path, line(key), 0)));
             }
-            "afterReset" | "afterAllMigrations" | "afterCurrent" if value.as_array().is_none_or(|list| !list.is_empty()) => {
+            "afterReset" | "afterAllMigrations" | "afterCurrent"
+                if value.as_array().is_none_or(|list| !list.is_empty()) =>
+            {
                 let what = format!("the actions of `{key}` are not carried over");
                 let help = "SQL that shall run after migrations belongs into db/repeatable, a command into your build";
                 settings.remarks.push(Remark::line(file.path, line(key), what, help));
@@ -80,9 +84,14 @@ pub fn read(input: &Input) -> Result<Settings> {
                 let help = "set what the migrations need with ALTER DATABASE … SET or ALTER ROLE … SET";
                 settings.remarks.push(Remark::line(file.path, line(key), what, help));
             }
-            key if PLACES.contains(&key) || key.starts_with("after") || key == "pgSettings" || key.starts_with("//") => {}
+            key if PLACES.contains(&key)
+                || key.starts_with("after")
+                || key == "pgSettings"
+                || key.starts_with("//") => {}
             "$schema" | "generatedWith" => {}
-            key => settings.remarks.push(Remark::line(file.path, line(key), format!("`{key}` is not carried over"), "")),
+            key => {
+                settings.remarks.push(Remark::line(file.path, line(key), format!("`{key}` is not carried over"), ""))
+            }
         }
     }
     let what = "was read for its placeholders; the addresses of databases stay there";
@@ -144,7 +153,8 @@ impl Settings {
         }
         for name in found.iter().filter(|name| RESERVED.contains(&name.as_str()) && !self.used.contains(*name)) {
             let what = format!("uses `:{name}`, to which graphile-migrate gives the value");
-            let help = format!("set the environment variable {name}, or write its value into [placeholders] of dbbuild.toml");
+            let help =
+                format!("set the environment variable {name}, or write its value into [placeholders] of dbbuild.toml");
             self.remarks.push(Remark::file(path, what, help));
         }
         self.used.extend(found);

@@ -41,7 +41,8 @@ fn committed_ones_stay_byte_for_byte_and_current_comes_last() {
 #[test]
 fn an_empty_current_makes_no_migration() {
     let (first, _) = committed("SELECT 1;", None);
-    let files = [("migrations/committed/000001.sql", first.as_str()), ("migrations/current.sql", "-- Enter migration here\n")];
+    let files =
+        [("migrations/committed/000001.sql", first.as_str()), ("migrations/current.sql", "-- Enter migration here\n")];
     let layout = converted(&TOOL, "migrations/committed", &files).unwrap();
     assert_eq!(layout.files.len(), 1);
     assert_eq!(remarked(&layout), ["migrations/current.sql"]);
@@ -86,10 +87,7 @@ fn bad_trees_are_told_with_file_and_line() {
         (vec![(current, "--! include ../../.ssh/x.sql\n")], "current.sql:1"),
         (vec![(current, "\n--! include ../committed/000001.sql\n"), (one, first.as_str())], "current.sql:2"),
         (vec![(current, "--! include no.sql\n")], "current.sql:1"),
-        (
-            vec![(current, "--! include a.sql"), ("migrations/fixtures/a.sql", "--! include a.sql")],
-            "fixtures/a.sql:1",
-        ),
+        (vec![(current, "--! include a.sql"), ("migrations/fixtures/a.sql", "--! include a.sql")], "fixtures/a.sql:1"),
         (vec![(current, "SELECT 1;"), ("migrations/current/1.sql", "SELECT 1;")], "current.sql"),
         (vec![("migrations/current/1.sql", "SELECT 1;"), ("migrations/current/01-a.sql", "SELECT 1;")], "number of"),
         (vec![(one, first.as_str()), (".gmrc", "{\n a: [")], ".gmrc:2"),

@@ -58,7 +58,8 @@ impl ChangeSet {
 
     /// `MD5SUM` of version 9: over the sums of the changes, each over its text without white space.
     pub fn checksum(&self) -> String {
-        let sum = |text: &str| format!("9:{}:", md5_hex(text.chars().filter(|c| !matches!(c, ' ' | '\t' | '\r' | '\n'))));
+        let sum =
+            |text: &str| format!("9:{}:", md5_hex(text.chars().filter(|c| !matches!(c, ' ' | '\t' | '\r' | '\n'))));
         let sums: String = self.changes.iter().map(|change| sum(change)).collect();
         format!("9:{}", md5_hex(sums.chars()))
     }
@@ -96,9 +97,10 @@ fn replaced(sql: &str, delimiter: &str) -> String {
             out.push_str(line);
             continue;
         }
-        let at = trimmed.len().checked_sub(delimiter.len()).filter(|at| {
-            trimmed.get(*at..).is_some_and(|tail| tail.eq_ignore_ascii_case(delimiter))
-        });
+        let at = trimmed
+            .len()
+            .checked_sub(delimiter.len())
+            .filter(|at| trimmed.get(*at..).is_some_and(|tail| tail.eq_ignore_ascii_case(delimiter)));
         let word = delimiter.chars().all(|c| c.is_ascii_alphanumeric());
         match at.filter(|at| !word || trimmed[..*at].trim().is_empty()) {
             Some(at) if out.trim_end().ends_with(';') && trimmed[..at].trim().is_empty() => out.push_str(end),
@@ -147,7 +149,10 @@ mod tests {
     fn other_delimiters_become_semicolons() {
         let of = |sql: &str, delimiter: Option<&str>| with_semicolons(sql, delimiter);
         assert_eq!(of("select 1\n/\nselect 2/\n", Some("/")), "select 1\n;\nselect 2;\n");
-        assert_eq!(of("create function f() … $$;\n/\nselect 1/2;\n", Some("\\n/$")), "create function f() … $$;\n\nselect 1/2;\n");
+        assert_eq!(
+            of("create function f() … $$;\n/\nselect 1/2;\n", Some("\\n/$")),
+            "create function f() … $$;\n\nselect 1/2;\n"
+        );
         assert_eq!(of("select 1\nGO\nselect cargo", None), "select 1\n;\nselect cargo");
         assert_eq!(of("select 1;", None), "select 1;");
     }

@@ -46,9 +46,11 @@ fn xml(path: &str, text: &str) -> Result<Option<Element>> {
     let document = roxmltree::Document::parse(text).map_err(|error| match error {
         roxmltree::Error::DtdDetected => {
             let line = text.find("<!DOCTYPE").map_or(1, |at| text[..at].matches('\n').count() + 1);
-            Error::failed("declares a document type: it is not read, since entities may name other files or grow without end")
-                .at(Location::new(path, line, 0))
-                .help("a changelog needs none: take the declaration out")
+            Error::failed(
+                "declares a document type: it is not read, since entities may name other files or grow without end",
+            )
+            .at(Location::new(path, line, 0))
+            .help("a changelog needs none: take the declaration out")
         }
         other => Error::failed("is not XML").at(Location::new(path, other.pos().row as usize, 0)).cause(other),
     })?;
@@ -132,7 +134,13 @@ impl<'a> Reader<'a> {
                 let name = match event {
                     Event::MappingEnd | Event::StreamEnd => break,
                     Event::Scalar(text, ..) => text.into_owned(),
-                    _ => return Err(Error::failed("a key is no text").at(Location::new(self.path, span.start.line(), 0))),
+                    _ => {
+                        return Err(Error::failed("a key is no text").at(Location::new(
+                            self.path,
+                            span.start.line(),
+                            0,
+                        )));
+                    }
                 };
                 let mut child = Element { name, line: span.start.line(), ..Element::default() };
                 let (event, span) = self.next()?;
@@ -169,7 +177,11 @@ mod tests {
     fn what_grows_or_reads_elsewhere_is_refused_with_its_line() {
         let deep = format!("databaseChangeLog: {}", "[".repeat(5000));
         for (path, text, wanted) in [
-            ("a.xml", "<?xml version=\"1.0\"?>\n<!DOCTYPE x [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;\">]>\n<databaseChangeLog>&b;</databaseChangeLog>", ":2"),
+            (
+                "a.xml",
+                "<?xml version=\"1.0\"?>\n<!DOCTYPE x [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;\">]>\n<databaseChangeLog>&b;</databaseChangeLog>",
+                ":2",
+            ),
             ("a.xml", "<!DOCTYPE x SYSTEM \"file:///etc/passwd\">\n<databaseChangeLog/>", ":1"),
             ("a.xml", "<databaseChangeLog>\n<changeSet>\n", "a.xml"),
             ("a.xml", "<databaseChangeLog>\n&other;</databaseChangeLog>", ":2"),

@@ -162,8 +162,10 @@ impl Reader<'_> {
             let (kind, body) = rest.split_once([' ', '\t']).unwrap_or((rest, ""));
             let check = match kind.trim() {
                 "sql-check" => sql_check(body.trim()),
-                "table-exists" => option(&format!(" {body}"), "table").map(|name| exists(&name, option(&format!(" {body}"), "schema"), "table")),
-                "view-exists" => option(&format!(" {body}"), "view").map(|name| exists(&name, option(&format!(" {body}"), "schema"), "view")),
+                "table-exists" => option(&format!(" {body}"), "table")
+                    .map(|name| exists(&name, option(&format!(" {body}"), "schema"), "table")),
+                "view-exists" => option(&format!(" {body}"), "view")
+                    .map(|name| exists(&name, option(&format!(" {body}"), "schema"), "view")),
                 _ => None,
             };
             let Some((expect, query)) = check else {
@@ -206,7 +208,9 @@ impl Reader<'_> {
         let ends = |line: &&str| after(line.trim_end(), "ignoreLines").is_some_and(|rest| rest.trim() == ":end");
         match lines.iter().skip(at + 1).position(ends) {
             Some(end) if word == "start" => Ok(at + 2 + end),
-            _ => Err(self.fault(at, "`--ignoreLines:start` has no `--ignoreLines:end`, or is neither that nor a number")),
+            _ => {
+                Err(self.fault(at, "`--ignoreLines:start` has no `--ignoreLines:end`, or is neither that nor a number"))
+            }
         }
     }
 
@@ -238,7 +242,8 @@ impl Reader<'_> {
         if id.is_empty() || author.is_empty() || rest.starts_with(char::is_whitespace) {
             return Err(bad());
         }
-        let truth = |key: &str, usual: bool| match option(line, key).map(|value| value.to_ascii_lowercase()).as_deref() {
+        let truth = |key: &str, usual: bool| match option(line, key).map(|value| value.to_ascii_lowercase()).as_deref()
+        {
             None => Ok(usual),
             Some("true") => Ok(true),
             Some("false") => Ok(false),
@@ -253,7 +258,10 @@ impl Reader<'_> {
             tell("`failOnError:false` is not carried over: an error stops dbbuild".to_owned(), "");
         }
         if let Some(runner) = option(line, "runWith") {
-            tell(format!("runs with `{runner}` in Liquibase"), "where it needs psql, write `-- dbbuild:psql true` into its header");
+            tell(
+                format!("runs with `{runner}` in Liquibase"),
+                "where it needs psql, write `-- dbbuild:psql true` into its header",
+            );
         }
         let dbms = option(line, "dbms").filter(|dbms| !super::for_postgresql(dbms));
         let skipped = match (dbms, truth("ignore", false)?) {
@@ -265,7 +273,9 @@ impl Reader<'_> {
         let set = ChangeSet {
             id: id.to_owned(),
             author: author.to_owned(),
-            path: option(line, "logicalFilePath").or_else(|| self.logical.clone()).unwrap_or_else(|| self.path.to_owned()),
+            path: option(line, "logicalFilePath")
+                .or_else(|| self.logical.clone())
+                .unwrap_or_else(|| self.path.to_owned()),
             file: self.path.to_owned(),
             line: at + 1,
             run_on_change: truth("runOnChange", false)?,

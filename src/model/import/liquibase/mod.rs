@@ -55,7 +55,8 @@ pub const TOOL: Tool = Tool {
 /// A row is found by the end of its path: where Liquibase began to look is not known from its table.
 fn expand(record: &Record, row: &Row) -> Vec<Row> {
     let of_migrations = record.migration.iter().flat_map(|migration| &migration.keys);
-    let keys: Vec<&str> = of_migrations.chain(record.script.iter().flat_map(|s| &s.keys)).map(|key| key.key.as_str()).collect();
+    let keys: Vec<&str> =
+        of_migrations.chain(record.script.iter().flat_map(|s| &s.keys)).map(|key| key.key.as_str()).collect();
     if keys.contains(&row.key.as_str()) {
         return vec![row.clone()];
     }
@@ -79,7 +80,12 @@ fn for_postgresql(dbms: &str) -> bool {
 
 fn convert(input: &Input) -> Result<Imported> {
     let walked = walk::walk(input)?;
-    let mut converter = Converter { parameters: walked.parameters, out: Imported::default(), faults: Vec::new(), used: BTreeMap::new() };
+    let mut converter = Converter {
+        parameters: walked.parameters,
+        out: Imported::default(),
+        faults: Vec::new(),
+        used: BTreeMap::new(),
+    };
     converter.out.remarks = walked.remarks;
     converter.out.table = walked.table;
     converter.changesets(&walked.changesets);
@@ -114,7 +120,8 @@ impl Converter {
         let mut scripts = Vec::new();
         for (set, repeats) in sets.iter().zip(repeatable) {
             let name = name_of(set, alone(set));
-            let (sql, rollback) = (self.placeholders(set, &set.sql), set.rollback.as_ref().map(|text| self.placeholders(set, text)));
+            let (sql, rollback) =
+                (self.placeholders(set, &set.sql), set.rollback.as_ref().map(|text| self.placeholders(set, text)));
             let checksum = (!set.any_checksum && !set.changes.is_empty()).then(|| set.checksum());
             let keys = vec![Key { key: set.key(), checksum }];
             let origins: Vec<String> = std::iter::once(set.file.clone()).chain(set.others.iter().cloned()).collect();
@@ -150,12 +157,19 @@ impl Converter {
                     header.push(format!("env {names}"));
                 }
                 Some(_) => {
-                    let what = format!("the context `{context}` is not carried over: it changes the schema, which is one for all environments");
+                    let what = format!(
+                        "the context `{context}` is not carried over: it changes the schema, which is one for all environments"
+                    );
                     self.remark(set, set.line, what, "");
                 }
                 None => {
                     let what = format!("the context `{context}` is not carried over: it is no list of names");
-                    self.remark(set, set.line, what, "write `-- dbbuild:env NAME…` into the migration where it belongs");
+                    self.remark(
+                        set,
+                        set.line,
+                        what,
+                        "write `-- dbbuild:env NAME…` into the migration where it belongs",
+                    );
                 }
             }
         }
@@ -231,7 +245,11 @@ fn environments(context: &str) -> Option<Vec<String>> {
         .filter(|word| !word.is_empty() && !word.eq_ignore_ascii_case("or"))
         .map(str::to_owned)
         .collect();
-    let plain = |name: &String| !name.eq_ignore_ascii_case("and") && !name.eq_ignore_ascii_case("not") && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
+    let plain = |name: &String| {
+        !name.eq_ignore_ascii_case("and")
+            && !name.eq_ignore_ascii_case("not")
+            && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'))
+    };
     (!names.is_empty() && names.iter().all(plain)).then_some(names)
 }
 

@@ -17,9 +17,9 @@ pub fn repeatable(sets: &[ChangeSet], remarks: &mut Vec<Remark>) -> Vec<bool> {
         let how = if set.run_always { "runAlways" } else { "runOnChange" };
         let objects = objects(&set.sql);
         let needed = sets.iter().enumerate().skip(at + 1).filter(|(later, _)| !repeats[*later]);
-        let needed = needed.map(|(_, later)| later).find(|later| {
-            objects.iter().any(|object| mention(&later.sql, &[object]) != Mention::None)
-        });
+        let needed = needed
+            .map(|(_, later)| later)
+            .find(|later| objects.iter().any(|object| mention(&later.sql, &[object]) != Mention::None));
         let why = match needed {
             _ if !bears_repeating(&set.sql) => Some("it does not bear to be run again".to_owned()),
             _ if !set.preconditions.is_empty() || !set.contexts.is_empty() || !set.transaction => {
@@ -43,7 +43,9 @@ pub fn repeatable(sets: &[ChangeSet], remarks: &mut Vec<Remark>) -> Vec<bool> {
 fn objects(text: &str) -> Vec<String> {
     let statements = sql::split(text).unwrap_or_default();
     let names = statements.iter().filter_map(|statement| main_object(&text[statement.range.clone()]));
-    names.filter_map(|object| Some(object.name.rsplit('.').next()?.split('(').next()?.trim_matches('"').to_owned())).collect()
+    names
+        .filter_map(|object| Some(object.name.rsplit('.').next()?.split('(').next()?.trim_matches('"').to_owned()))
+        .collect()
 }
 
 /// Whether every statement may be run on what it made before.
@@ -52,7 +54,8 @@ fn bears_repeating(text: &str) -> bool {
     let mut dropped = false;
     !statements.is_empty()
         && statements.iter().all(|statement| {
-            let words: Vec<String> = text[statement.range.clone()].split_whitespace().map(str::to_ascii_lowercase).collect();
+            let words: Vec<String> =
+                text[statement.range.clone()].split_whitespace().map(str::to_ascii_lowercase).collect();
             let phrase = |phrase: &str| words.join(" ").contains(phrase);
             match words.first().map(String::as_str) {
                 Some("create") => phrase("create or replace ") || phrase(" if not exists ") || dropped,

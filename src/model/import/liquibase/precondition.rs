@@ -26,7 +26,10 @@ pub fn exists(name: &str, schema: Option<String>, kind: &str) -> (String, String
         "sequence" => "'S'",
         _ => "'r', 'p', 'f'",
     };
-    let place = schema.map_or_else(|| "pg_table_is_visible(oid)".to_owned(), |schema| format!("relnamespace::regnamespace::text = {}", literal(&schema)));
+    let place = schema.map_or_else(
+        || "pg_table_is_visible(oid)".to_owned(),
+        |schema| format!("relnamespace::regnamespace::text = {}", literal(&schema)),
+    );
     let query = format!(
         "SELECT EXISTS (SELECT FROM pg_class WHERE lower(relname) = lower({}) AND relkind IN ({kinds}) AND {place})",
         literal(name)
@@ -54,7 +57,9 @@ const OPTIONS: &[&str] = &["onFail", "onError", "onFailMessage", "onErrorMessage
 
 fn all(path: &str, element: &Element, holds: bool, on_fail: &str, found: &mut Vec<Precondition>) -> Result<()> {
     for child in element.children.iter().filter(|child| !OPTIONS.contains(&child.name.as_str())) {
-        let of = |kind: &str, name: &str| child.get(name).map(|name| exists(name, child.get("schemaName").map(str::to_owned), kind));
+        let of = |kind: &str, name: &str| {
+            child.get(name).map(|name| exists(name, child.get("schemaName").map(str::to_owned), kind))
+        };
         let question = match child.name.as_str() {
             "and" => {
                 all(path, child, holds, on_fail, found)?;

@@ -9,14 +9,22 @@ const FILES: &[(&str, &str)] = &[
     ("root.yaml", ROOT),
     ("sub/one.sql", ONE),
     ("sub/f.txt", "create table f1 (a int);\n"),
-    ("all/b.sql", "--liquibase formatted sql logicalFilePath:logi.sql\n--changeset z:1 runInTransaction:false\ncreate table b1 (a int);\n"),
+    (
+        "all/b.sql",
+        "--liquibase formatted sql logicalFilePath:logi.sql\n--changeset z:1 runInTransaction:false\ncreate table b1 (a int);\n",
+    ),
     ("all/a.sql", "create table raw1 (a int);\n"),
 ];
 
 #[test]
 fn a_changelog_becomes_what_liquibase_remembers() {
     let layout = converted(&TOOL, "root.yaml", FILES).unwrap();
-    let keys: Vec<_> = layout.record.migration.iter().map(|m| (m.keys[0].key.as_str(), m.keys[0].checksum.as_deref().unwrap())).collect();
+    let keys: Vec<_> = layout
+        .record
+        .migration
+        .iter()
+        .map(|m| (m.keys[0].key.as_str(), m.keys[0].checksum.as_deref().unwrap()))
+        .collect();
     // Keys and sums as Liquibase 4.28.1 wrote them for these very files.
     assert_eq!(
         keys,
@@ -31,10 +39,17 @@ fn a_changelog_becomes_what_liquibase_remembers() {
     let texts = texts(&layout);
     assert_eq!(texts[0].0, "db/migrations/0001_one_1.sql");
     assert!(texts[0].1.starts_with("-- migrate:up\n--changeset bob:1"), "{}", texts[0].1);
-    assert!(texts[0].1.contains("note ${who}") && texts[0].1.ends_with("-- migrate:down\ndrop table t1;\n"), "{}", texts[0].1);
+    assert!(
+        texts[0].1.contains("note ${who}") && texts[0].1.ends_with("-- migrate:down\ndrop table t1;\n"),
+        "{}",
+        texts[0].1
+    );
     assert_eq!(texts[2], ("db/migrations/0003_a.sql", "create table raw1 (a int);\n"));
     assert_eq!(texts[3].1, format!("-- migrate:up transaction:false\n{}", FILES[3].1));
-    assert_eq!(texts[4].1, "-- migrate:up\nselect 1; select 2;\ncreate table f1 (a int);\n-- migrate:down\nselect 3\n;\n");
+    assert_eq!(
+        texts[4].1,
+        "-- migrate:up\nselect 1; select 2;\ncreate table f1 (a int);\n-- migrate:down\nselect 3\n;\n"
+    );
     assert_eq!(layout.settings[0].key, "placeholders.who");
     assert!(remarked(&layout).contains(&"sub/one.sql:3".to_owned()), "{:?}", layout.remarks);
 }
@@ -87,8 +102,14 @@ fn bad_changelogs_are_told_with_file_and_line() {
     let head = "--liquibase formatted sql\n";
     let change = "databaseChangeLog:\n- changeSet:\n    id: 1\n    author: a\n    changes:\n    - createTable:\n        tableName: x\n";
     let formatted = |text: &str| format!("{head}{text}");
-    let bad = ["--changeset bob\nselect 1;\n", "- changeset bob:1\n", "--changeset bob:1 runOnChange:perhaps\nselect 1;",
-        "--ignoreLines:start\n", "--changeset bob:1\n--precondition-magic x\nselect 1;", "--changeset a:1\nselect 1;\n--changeset a:1\nselect 2;\n"];
+    let bad = [
+        "--changeset bob\nselect 1;\n",
+        "- changeset bob:1\n",
+        "--changeset bob:1 runOnChange:perhaps\nselect 1;",
+        "--ignoreLines:start\n",
+        "--changeset bob:1\n--precondition-magic x\nselect 1;",
+        "--changeset a:1\nselect 1;\n--changeset a:1\nselect 2;\n",
+    ];
     let lines = ["f.sql:2", "f.sql:2", "f.sql:2", "f.sql:2", "f.sql:3", "f.sql:4"];
     for (text, wanted) in bad.iter().zip(lines) {
         let text = formatted(text);
@@ -123,7 +144,14 @@ fn rows_are_found_by_the_end_of_their_path() {
 
 #[test]
 fn lists_of_databases_and_contexts_are_read() {
-    for (dbms, ours) in [("postgresql", true), ("oracle, postgresql", true), ("!oracle", true), ("oracle", false), ("!postgresql", false), ("all", true)] {
+    for (dbms, ours) in [
+        ("postgresql", true),
+        ("oracle, postgresql", true),
+        ("!oracle", true),
+        ("oracle", false),
+        ("!postgresql", false),
+        ("all", true),
+    ] {
         assert_eq!(for_postgresql(dbms), ours, "{dbms}");
     }
     assert_eq!(environments("(prod or dev)").unwrap(), ["prod", "dev"]);

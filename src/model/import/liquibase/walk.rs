@@ -24,13 +24,29 @@ pub struct Walked {
 }
 
 /// The usual names of a root changelog in a folder.
-const ROOTS: &[&str] = &["db.changelog-master", "db.changelog-root", "db.changelog", "changelog-master", "changelog-root", "master", "root", "changelog"];
+const ROOTS: &[&str] = &[
+    "db.changelog-master",
+    "db.changelog-root",
+    "db.changelog",
+    "changelog-master",
+    "changelog-root",
+    "master",
+    "root",
+    "changelog",
+];
 
 const ENDINGS: &[&str] = &["yaml", "yml", "xml", "json", "sql"];
 
 /// Walks from the place: a root changelog, `liquibase.properties`, or a folder.
 pub fn walk(input: &Input) -> Result<Walked> {
-    let mut walker = Walker { input, out: Walked::default(), faults: Vec::new(), open: Vec::new(), root: String::new(), read: BTreeSet::new() };
+    let mut walker = Walker {
+        input,
+        out: Walked::default(),
+        faults: Vec::new(),
+        open: Vec::new(),
+        root: String::new(),
+        read: BTreeSet::new(),
+    };
     input.below(&mut walker.faults);
     let mut place = input.place.to_owned();
     if let Some(file) = input.get(&place).filter(|file| file.name.ends_with(".properties")) {
@@ -80,7 +96,11 @@ impl Walker<'_> {
             text.lines().enumerate().find_map(|(index, line)| {
                 let (key, value) = line.trim().split_once(['=', ':'])?;
                 let key: String = key.trim().chars().filter(|c| !matches!(c, '-' | '.')).collect();
-                let key = key.to_ascii_lowercase().trim_start_matches("liquibasecommand").trim_start_matches("liquibase").to_owned();
+                let key = key
+                    .to_ascii_lowercase()
+                    .trim_start_matches("liquibasecommand")
+                    .trim_start_matches("liquibase")
+                    .to_owned();
                 (key == wanted).then(|| (value.trim().to_owned(), index + 1))
             })
         };
@@ -88,7 +108,9 @@ impl Walker<'_> {
             self.out.table = Some(name.to_ascii_lowercase());
         }
         let Some((path, line)) = value("changelogfile") else {
-            return Err(file.fault("names no changelog").help("name the root changelog: `dbbuild init --from liquibase PATH`"));
+            return Err(file
+                .fault("names no changelog")
+                .help("name the root changelog: `dbbuild init --from liquibase PATH`"));
         };
         let at = || Location::new(file.path, line, 0);
         let what = "was read for the changelog; addresses and users stay there";
@@ -126,7 +148,9 @@ impl Walker<'_> {
             "sql" if formatted::is_formatted(&text) => self.formatted(path, &text, contexts),
             "sql" => self.raw(path, &text, contexts),
             "xml" | "yaml" | "yml" | "json" => self.tree(path, &text, contexts),
-            _ => self.faults.push(file.fault("is a changelog in a format that is not read").help("XML, YAML, JSON and SQL are")),
+            _ => self
+                .faults
+                .push(file.fault("is a changelog in a format that is not read").help("XML, YAML, JSON and SQL are")),
         }
         self.open.pop();
     }
@@ -235,18 +259,30 @@ impl Walker<'_> {
         for option in ["labels", "filter", "resourceComparator", "endsWithFilter", "minDepth", "maxDepth"] {
             if element.get(option).is_some() {
                 let what = format!("`{option}` is not carried over");
-                self.out.remarks.push(Remark::line(path, element.line, what, "look whether more was taken than Liquibase takes"));
+                self.out.remarks.push(Remark::line(
+                    path,
+                    element.line,
+                    what,
+                    "look whether more was taken than Liquibase takes",
+                ));
             }
         }
         let folder = element.name == "includeAll";
-        let Some(target) = self.keep(self.find(path, element, written, folder).map_err(|error| error.at(at()))) else { return };
+        let Some(target) = self.keep(self.find(path, element, written, folder).map_err(|error| error.at(at()))) else {
+            return;
+        };
         let Some(target) = target else {
-            let optional = element.get("errorIfMissing").or_else(|| element.get("errorIfMissingOrEmpty")) == Some("false");
+            let optional =
+                element.get("errorIfMissing").or_else(|| element.get("errorIfMissingOrEmpty")) == Some("false");
             let message = format!("there is no `{}`", written.escape_debug());
             if optional {
                 self.out.remarks.push(Remark::line(path, element.line, message, ""));
             } else {
-                self.faults.push(Error::failed(message).at(at()).help("name the folder that holds all changelogs, or restore the file"));
+                self.faults.push(
+                    Error::failed(message)
+                        .at(at())
+                        .help("name the folder that holds all changelogs, or restore the file"),
+                );
             }
             return;
         };
@@ -293,10 +329,19 @@ impl Walker<'_> {
         }
     }
 
-    fn changeset(&mut self, path: &str, element: &Element, logical: Option<&str>, contexts: &[String]) -> Result<Option<ChangeSet>> {
+    fn changeset(
+        &mut self,
+        path: &str,
+        element: &Element,
+        logical: Option<&str>,
+        contexts: &[String],
+    ) -> Result<Option<ChangeSet>> {
         let fault = |message: String| Error::failed(message).at(Location::new(path, element.line, 0));
-        let need = |key: &str| element.get(key).map(str::to_owned).ok_or_else(|| fault(format!("a changeset lacks its `{key}`")));
-        let truth = |key: &str, usual: bool| element.get(key).map_or(usual, |value| value.trim().eq_ignore_ascii_case("true"));
+        let need = |key: &str| {
+            element.get(key).map(str::to_owned).ok_or_else(|| fault(format!("a changeset lacks its `{key}`")))
+        };
+        let truth =
+            |key: &str, usual: bool| element.get(key).map_or(usual, |value| value.trim().eq_ignore_ascii_case("true"));
         let mut set = empty(path, element.line);
         (set.id, set.author) = (need("id")?, need("author")?);
         set.path = element.get("logicalFilePath").or(logical).unwrap_or(path).to_owned();
@@ -315,12 +360,19 @@ impl Walker<'_> {
             self.tell(path, vec![(element.line, why, "")]);
             return Ok(None);
         }
-        for (key, what) in [("labels", "labels are not carried over"), ("failOnError", "`failOnError` is not carried over: an error stops dbbuild")] {
+        for (key, what) in [
+            ("labels", "labels are not carried over"),
+            ("failOnError", "`failOnError` is not carried over: an error stops dbbuild"),
+        ] {
             if element.get(key).is_some_and(|value| value != "true") {
                 told.push((element.line, what.to_owned(), ""));
             }
         }
-        for child in element.children.iter().flat_map(|child| if child.name == "changes" { child.children.iter().collect() } else { vec![child] }) {
+        for child in element
+            .children
+            .iter()
+            .flat_map(|child| if child.name == "changes" { child.children.iter().collect() } else { vec![child] })
+        {
             self.change(path, child, &mut set, &mut told)?;
         }
         self.tell(path, told);
@@ -335,7 +387,11 @@ impl Walker<'_> {
         match child.name.as_str() {
             "sql" | "sqlFile" => {
                 if child.get("dbms").is_some_and(|dbms| !super::for_postgresql(dbms)) {
-                    told.push((child.line, format!("`{}` is for another kind of database: not carried over", child.name), ""));
+                    told.push((
+                        child.line,
+                        format!("`{}` is for another kind of database: not carried over", child.name),
+                        "",
+                    ));
                     set.any_checksum = true;
                     return Ok(());
                 }
@@ -373,14 +429,19 @@ impl Walker<'_> {
     fn sql(&self, path: &str, child: &Element, set: &mut ChangeSet) -> Result<String> {
         let fault = |message: String| Error::failed(message).at(Location::new(path, child.line, 0));
         if child.name == "sql" {
-            let text = child.attributes.iter().find(|(key, _)| key == "sql").map_or(child.text.as_str(), |(_, text)| text);
+            let text =
+                child.attributes.iter().find(|(key, _)| key == "sql").map_or(child.text.as_str(), |(_, text)| text);
             return Ok(text.trim().to_owned());
         }
         let written = child.get("path").ok_or_else(|| fault("`sqlFile` names no path".to_owned()))?;
-        if child.get("encoding").is_some_and(|encoding| !matches!(encoding.to_ascii_lowercase().as_str(), "utf-8" | "utf8")) {
+        if child
+            .get("encoding")
+            .is_some_and(|encoding| !matches!(encoding.to_ascii_lowercase().as_str(), "utf-8" | "utf8"))
+        {
             return Err(fault("its encoding is not UTF-8".to_owned()).help("convert the file to UTF-8"));
         }
-        let found = self.find(path, child, written, false).map_err(|error| error.at(Location::new(path, child.line, 0)))?;
+        let found =
+            self.find(path, child, written, false).map_err(|error| error.at(Location::new(path, child.line, 0)))?;
         let found = found.ok_or_else(|| fault(format!("there is no `{}`", written.escape_debug())))?;
         let file = self.input.get(&found).ok_or_else(|| fault(format!("there is no {found}")))?;
         let text = file.text()?.into_owned();
@@ -420,9 +481,25 @@ impl Walker<'_> {
 
 /// Children that are attributes in XML.
 const ATTRIBUTES: &[&str] = &[
-    "author", "comment", "context", "contextFilter", "created", "dbms", "failOnError", "id", "ignore", "labels",
-    "logicalFilePath", "objectQuotingStrategy", "onValidationFail", "runAlways", "runInTransaction", "runOnChange",
-    "runOrder", "runWith", "runWithSpoolFile",
+    "author",
+    "comment",
+    "context",
+    "contextFilter",
+    "created",
+    "dbms",
+    "failOnError",
+    "id",
+    "ignore",
+    "labels",
+    "logicalFilePath",
+    "objectQuotingStrategy",
+    "onValidationFail",
+    "runAlways",
+    "runInTransaction",
+    "runOnChange",
+    "runOrder",
+    "runWith",
+    "runWithSpoolFile",
 ];
 
 fn empty(path: &str, line: usize) -> ChangeSet {

@@ -198,7 +198,8 @@ impl<'a> Converter<'a> {
         };
         match commands.first() {
             Some(first) if !deploys => {
-                let what = format!("`{}` wants psql, which takes nothing back: the script is left as it is", first.command);
+                let what =
+                    format!("`{}` wants psql, which takes nothing back: the script is left as it is", first.command);
                 remark(first.line, what, "write it in SQL, as the down section of the migration");
             }
             _ => {

@@ -175,9 +175,9 @@ impl Reader<'_> {
         };
         let (date, planner) = rest.split_at_checked(20).unwrap_or((rest, ""));
         if !is_timestamp(date) {
-            return Err(self
-                .fault(number, format!("`{name}` lacks its timestamp"))
-                .help("is the plan cut off here? a line is `name [dependencies] 2024-01-31T12:00:00Z Name <e@mail> # note`"));
+            return Err(self.fault(number, format!("`{name}` lacks its timestamp")).help(
+                "is the plan cut off here? a line is `name [dependencies] 2024-01-31T12:00:00Z Name <e@mail> # note`",
+            ));
         }
         let planner = planner.trim_start_matches(BLANKS);
         let whole = planner.strip_suffix('>').and_then(|planner| planner.split_once('<'));

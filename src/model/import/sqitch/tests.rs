@@ -92,7 +92,8 @@ fn meta_commands_ask_for_psql_and_what_they_read_is_named() {
 
 #[test]
 fn folders_come_from_the_configuration() {
-    let conf = "[core]\n\tengine = pg\n\ttop_dir = sql ; here\n[engine \"pg\"]\n\tdeploy_dir = \"up\"\n\tregistry = tracks\n";
+    let conf =
+        "[core]\n\tengine = pg\n\ttop_dir = sql ; here\n[engine \"pg\"]\n\tdeploy_dir = \"up\"\n\tregistry = tracks\n";
     let files = [
         ("a/sqitch.conf", conf),
         ("a/sql/sqitch.plan", "%project=p\n\none 2026-11-24T22:59:43Z A <a@b.c>\n"),
@@ -102,7 +103,8 @@ fn folders_come_from_the_configuration() {
     let layout = converted(&TOOL, "a", &files).unwrap();
     assert_eq!(texts(&layout)[0].1, "-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 2;\n");
     assert_eq!(layout.record.table.as_deref(), Some("\"tracks\".changes"));
-    for (line, bad) in [(1, "[core]\ntop_dir = ../../.."), (1, "[core]\nengine = mysql"), (0, "[core\n"), (0, "x = 1")] {
+    for (line, bad) in [(1, "[core]\ntop_dir = ../../.."), (1, "[core]\nengine = mysql"), (0, "[core\n"), (0, "x = 1")]
+    {
         let mut files = files.to_vec();
         files[0].1 = bad;
         assert!(faults(converted(&TOOL, "a", &files))[0].contains(&format!("a/sqitch.conf:{}", line + 1)), "{bad}");
