@@ -51,12 +51,15 @@ pub struct Tool {
     pub beside: &'static [&'static str],
     /// Which files and folders belong to the tool, where its configuration says so: from a place that is a file, and what
     /// lies at the top of the project. None: everything beside such a file.
-    pub scope: Option<fn(&Input) -> Result<Vec<String>>>,
+    pub scope: Option<Scope>,
     /// Makes dbbuild's files of the tool's; all faults come in one error.
     pub convert: fn(&Input) -> Result<Imported>,
     /// How the tool remembers what it applied; none where it does not.
     pub bookkeeping: Option<&'static Bookkeeping>,
 }
+
+/// Files and folders by path, from the configuration that was read first.
+pub type Scope = fn(&Input) -> Result<Vec<String>>;
 
 /// All tools, by name.
 pub const TOOLS: &[&Tool] = &[
