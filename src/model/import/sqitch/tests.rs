@@ -1,3 +1,5 @@
+//! Plans and trees of Sqitch as they are and as they should not be.
+
 use super::super::test_tree::{converted, faults, remarked, texts};
 use super::*;
 
