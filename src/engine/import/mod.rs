@@ -114,6 +114,15 @@ impl Found {
     }
 }
 
+/// Whether an earlier run has converted this tool's files, and none of them stands there any more.
+pub fn is_done(root: &Path, tool: &Tool, paths: &SourcePaths) -> bool {
+    read_record(root, paths).is_ok_and(|record| {
+        let files = record.migration.iter().flat_map(|migration| &migration.files);
+        let mut files = files.chain(record.script.iter().flat_map(|script| &script.files));
+        record.tool == tool.name && !record.migration.is_empty() && !files.any(|file| root.join(file).exists())
+    })
+}
+
 /// The originals that may go or get another content: those that lie inside the project, do not stay as they are, and are
 /// in HEAD as they are here.
 ///

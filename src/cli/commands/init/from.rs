@@ -48,9 +48,15 @@ pub struct Imported {
 /// Everything that is wrong with the tool's files.
 pub fn prepare(root: &Path, args: &FromArgs, paths: &Paths) -> Result<Option<Import>> {
     let Some(name) = &args.from else { return Ok(None) };
-    let found = import::read(root, tool(name)?, args.path.as_deref())?;
-    let layout = found.convert(root, &SourcePaths::from(paths))?;
-    Ok(layout.map(|layout| Import { found, layout, keep: args.keep }))
+    let (tool, paths) = (tool(name)?, SourcePaths::from(paths));
+    let found = import::read(root, tool, args.path.as_deref());
+    let converted = found.and_then(|found| Ok((found.convert(root, &paths)?, found)));
+    match converted {
+        // What is left of the tool's files may be no whole history any more.
+        Err(_) if import::is_done(root, tool, &paths) => Ok(None),
+        Err(error) => Err(error),
+        Ok((layout, found)) => Ok(layout.map(|layout| Import { found, layout, keep: args.keep })),
+    }
 }
 
 impl Import {
