@@ -155,6 +155,17 @@ impl Error {
         Some(first)
     }
 
+    /// The same with every text of it changed by `change`.
+    #[must_use]
+    pub fn map_texts(mut self, change: &dyn Fn(&str) -> String) -> Error {
+        self.0.message = change(&self.0.message);
+        for text in self.0.causes.iter_mut().chain(&mut self.0.help).chain(&mut self.0.details) {
+            *text = change(text);
+        }
+        self.0.more = std::mem::take(&mut self.0.more).into_iter().map(|error| error.map_texts(change)).collect();
+        self
+    }
+
     /// The exit status this error asks for.
     pub fn status(&self) -> Status {
         self.0.status

@@ -5,13 +5,15 @@ use crate::engine::lock::Lock;
 use crate::engine::project::Project;
 use crate::engine::prove::database_name;
 use crate::engine::server::{Embedded, EmbeddedOptions};
-use crate::engine::session::{self, ConnectOptions, ConnectionSettings, Session, environ};
+use crate::engine::session::{self, ConnectOptions, ConnectionSettings, Environ, Session, environ};
 use crate::engine::switch::branch;
 use crate::error::{Error, Result};
 use crate::model::branch::database;
 use crate::model::config::{Config, EnvAddress};
 use crate::model::guard::{Known, Selected};
+use crate::model::placeholder::Values;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// SQLSTATE of a database that does not exist.
 const MISSING_DATABASE: &str = "3D000";
@@ -33,6 +35,8 @@ pub struct Target {
     pub base: String,
     /// git's folder of the repository, for the databases of branches.
     pub repository: String,
+    /// What placeholders stand for in this environment.
+    pub placeholders: Arc<Values>,
     /// The private server was never made, so there is nothing to connect to.
     unmade: bool,
 }
@@ -78,7 +82,10 @@ impl Target {
     /// # Errors
     /// The environment is unknown, or its variable is unset (exit status 2); or the embedded server does not start.
     pub async fn find(project: &Project, env: Option<&str>, url: Option<&str>, start: Start) -> Result<Target> {
-        let target = Target::find_configured(project, env, url, start).await?;
+        let environ = environ::read(&project.root, Some(env.unwrap_or(&project.config.default_env)))?;
+        let target = Target::find_configured(project, env, url, start, &environ).await?;
+        let values = Values::of_environment(&project.config, &target.selected.name, &environ);
+        let target = Target { placeholders: Arc::new(values), ..target };
         if url.is_some() || target.selected.is_protected() {
             return Ok(target);
         }
@@ -88,18 +95,23 @@ impl Target {
         })
     }
 
-    async fn find_configured(project: &Project, env: Option<&str>, url: Option<&str>, start: Start) -> Result<Target> {
+    async fn find_configured(
+        project: &Project,
+        env: Option<&str>,
+        url: Option<&str>,
+        start: Start,
+        environ: &Environ,
+    ) -> Result<Target> {
         let name = env.unwrap_or(&project.config.default_env);
-        let environ = environ::read(&project.root, Some(name))?;
         let configured = project.config.environment(name)?.address();
         let selected = selected(&project.config, name);
         if let Some(url) = url {
-            return Target::at(project, selected, session::resolve(Some(url), &environ)?).await;
+            return Target::at(project, selected, session::resolve(Some(url), environ)?).await;
         }
         match configured {
-            EnvAddress::Url(url) => Target::at(project, selected, session::resolve(Some(&url), &environ)?).await,
+            EnvAddress::Url(url) => Target::at(project, selected, session::resolve(Some(&url), environ)?).await,
             EnvAddress::UrlEnv(variable) => match environ.get(&variable) {
-                Some(url) => Target::at(project, selected, session::resolve(Some(url), &environ)?).await,
+                Some(url) => Target::at(project, selected, session::resolve(Some(url), environ)?).await,
                 None => Err(Error::usage(format!("the environment variable {variable} is not set"))
                     .cause(format!("[env.{name}] takes the address from it (url_env)"))
                     .help(format!("set it, also in .env or .env.{name}, or give `--url`."))),
@@ -129,7 +141,18 @@ impl Target {
     fn new(selected: Selected, settings: ConnectionSettings) -> Target {
         let base = settings.database().to_owned();
         let repository = String::new();
-        Target { selected, settings, server_id: None, embedded: false, branch: None, base, repository, unmade: false }
+        let placeholders = Arc::default();
+        Target {
+            selected,
+            settings,
+            server_id: None,
+            embedded: false,
+            branch: None,
+            base,
+            repository,
+            placeholders,
+            unmade: false,
+        }
     }
 
     /// The database of a branch beside this one, on the same server; the configured one without a branch.

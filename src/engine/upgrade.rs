@@ -15,6 +15,7 @@ use crate::model::plan::{self, FileKind, History, Plan, PlanOptions, Purpose, St
 use crate::model::reconcile::{self, Absent, Texts};
 use crate::model::review;
 use crate::model::sources::Sources;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What to do to the database.
@@ -69,6 +70,12 @@ pub struct Outcome {
 /// # Errors
 /// The sources do not fit what was applied, or there is no sound baseline.
 pub fn plan_for(work: &Work<'_>, target: &Target, found: &Found, texts: &Texts) -> Result<Plan> {
+    let mut plan = unfilled_plan(work, target, found, texts)?;
+    target.placeholders.fill_plan(&mut plan)?;
+    Ok(plan)
+}
+
+fn unfilled_plan(work: &Work<'_>, target: &Target, found: &Found, texts: &Texts) -> Result<Plan> {
     let (facts, selected) = (&found.facts, &target.selected);
     let unmarked = !matches!(facts.standing(), Standing::Valid(_)) && facts.empty;
     let testdata = match work.job {
@@ -137,11 +144,26 @@ fn read_baseline(work: &Work<'_>) -> Result<(Arc<str>, History)> {
     Ok((Arc::from(text), history::held_by_baseline(&baseline)?))
 }
 
-/// Does a job.
+/// Does a job. Nothing that it tells shows the value of an environment variable that a placeholder stands for.
 ///
 /// # Errors
 /// The guard refuses, or a step fails; the message says what state was left.
 pub async fn run(work: &Work<'_>, target: &Target, session: Session) -> Result<Outcome> {
+    let values = &target.placeholders;
+    let sink = |event: Event| (work.sink)(event.map_texts(&|text| values.mask(text)));
+    let masked = Work { sink: &sink, job: work.job.clone(), ..*work };
+    let outcome = run_unmasked(&masked, target, session).await;
+    outcome
+        .map(|mut outcome| {
+            for (_, how) in &mut outcome.report.migrations {
+                *how = how.take().map(|how| values.mask(&how));
+            }
+            outcome
+        })
+        .map_err(|error| values.mask_error(error))
+}
+
+async fn run_unmasked(work: &Work<'_>, target: &Target, session: Session) -> Result<Outcome> {
     let found = target.read(&session).await?;
     let texts = texts_for(work, &found, &session).await?;
     let plan = plan_for(work, target, &found, &texts)?;
@@ -168,6 +190,7 @@ pub async fn run(work: &Work<'_>, target: &Target, session: Session) -> Result<O
     let options = RunOptions {
         lock_timeout: work.config.lock.timeout,
         author: Author { commit: (work.commit)() },
+        bin_dir: work.config.postgres.bin_dir.as_ref().map(PathBuf::from),
         lock: &lock,
         sink: work.sink,
     };

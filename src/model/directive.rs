@@ -10,9 +10,14 @@ use std::ops::Range;
 use crate::error::{Error, Location, Result};
 use crate::model::sql::{PieceKind, Scanner};
 
+mod batch;
 mod lines;
+mod options;
+mod precondition;
 
+pub use batch::Batch;
 use lines::{Candidate, Word};
+pub use precondition::{OnFail, Precondition};
 
 /// What a file is, by the folder it stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +75,14 @@ pub struct Directives {
     pub run_always: bool,
     /// `dbbuild:description`.
     pub description: Option<String>,
+    /// `dbbuild:psql true`.
+    pub psql: bool,
+    /// `dbbuild:placeholders`, where the file says it.
+    pub placeholders: Option<bool>,
+    /// `dbbuild:precondition`, in the order written.
+    pub preconditions: Vec<Precondition>,
+    /// `dbbuild:batch`, in the order written.
+    pub batches: Vec<Batch>,
 }
 
 /// One `dbbuild:after FILE`.
@@ -81,22 +94,33 @@ pub struct After {
     pub line: usize,
 }
 
+const EVERY: &[FileKind] =
+    &[FileKind::Migration, FileKind::Repeatable, FileKind::Init, FileKind::TestData, FileKind::Check];
+
 const KEYS: &[(&str, &[FileKind])] = &[
     ("after", &[FileKind::Repeatable]),
-    ("description", &[FileKind::Migration, FileKind::Repeatable, FileKind::Init, FileKind::TestData, FileKind::Check]),
+    ("batch", &[FileKind::Migration]),
+    ("description", EVERY),
     ("idempotent", &[FileKind::Migration]),
+    ("placeholders", EVERY),
+    ("precondition", &[FileKind::Migration]),
+    ("psql", &[FileKind::Migration, FileKind::Repeatable, FileKind::Init]),
     ("run", &[FileKind::Repeatable]),
     ("transaction", &[FileKind::Migration]),
 ];
 
+/// Keys that may stand more than once.
+const REPEATED: &[&str] = &["after", "batch", "precondition"];
+
 /// Keys that are part of the language but of no version yet.
-const LATER: &[&str] = &["batch", "env", "precondition", "psql", "secure"];
+const LATER: &[&str] = &["env", "secure"];
 
 /// Reads the directives of a file; all faults come in one error.
 pub fn parse(path: &str, text: &str, kind: FileKind) -> Result<Directives> {
     let found = lines::candidates(text);
     let mut parser = Parser {
         path,
+        text,
         kind,
         up: None,
         faults: Vec::new(),
@@ -109,6 +133,10 @@ pub fn parse(path: &str, text: &str, kind: FileKind) -> Result<Directives> {
             after: Vec::new(),
             run_always: false,
             description: None,
+            psql: false,
+            placeholders: None,
+            preconditions: Vec::new(),
+            batches: Vec::new(),
         },
     };
     if found.lines.is_empty() {
@@ -133,6 +161,7 @@ pub fn parse(path: &str, text: &str, kind: FileKind) -> Result<Directives> {
 
 struct Parser<'a> {
     path: &'a str,
+    text: &'a str,
     kind: FileKind,
     up: Option<Section>,
     directives: Directives,
@@ -229,11 +258,11 @@ impl Parser<'_> {
             return Err(Error::failed(format!("directive `{key}` is of no use in this {}", self.kind.noun()))
                 .help(format!("it belongs into a {}", nouns.join(" or a "))));
         }
-        if after_sql || self.directives.down.is_some() {
+        if (after_sql && *key != "batch") || self.directives.down.is_some() {
             return Err(Error::failed(format!("directive `{key}` stands behind the header"))
                 .help("move it up, before the first statement of the file"));
         }
-        if *key != "after" && self.seen.contains(key) {
+        if !REPEATED.contains(key) && self.seen.contains(key) {
             return Err(Error::failed(format!("directive `{key}` is given twice")));
         }
         self.seen.push(key);
@@ -268,12 +297,21 @@ impl Parser<'_> {
             }
             "run" if value.eq_ignore_ascii_case("always") => self.directives.run_always = true,
             "run" => return Err(unknown("value", value, &["always"], |value| format!("-- dbbuild:run {value}"))),
+            "precondition" => {
+                let found = precondition::read(self.path, self.text, value, line)?;
+                self.directives.preconditions.push(found);
+            }
+            "batch" => self.directives.batches.push(batch::read(value, line)?),
             _ => {
-                let transaction = truth(first, |value| format!("-- dbbuild:transaction {value}"))?;
+                let truth = truth(first, |value| format!("-- dbbuild:{key} {value}"))?;
                 if !rest.is_empty() {
                     return Err(superfluous(rest));
                 }
-                self.directives.transaction = Some(transaction);
+                match key {
+                    "psql" => self.directives.psql = truth,
+                    "placeholders" => self.directives.placeholders = Some(truth),
+                    _ => self.directives.transaction = Some(truth),
+                }
             }
         }
         Ok(())

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crate::error::{Error, Location, Result};
 use crate::model::checksum::Checksum;
-use crate::model::directive::{self, Directives, FileKind, Section};
-use crate::model::script::Script;
+use crate::model::directive::{self, Batch, Directives, FileKind, Precondition, Section};
+use crate::model::script::{Means, Script};
 use crate::model::version::Version;
 
 /// One file of `db/migrations`.
@@ -54,6 +54,8 @@ pub struct Settings {
     pub idempotent: Idempotent,
     /// `dbbuild:description`.
     pub description: Option<String>,
+    /// `dbbuild:precondition`: what is asked before it runs.
+    pub preconditions: Vec<Precondition>,
 }
 
 impl Migration {
@@ -62,25 +64,48 @@ impl Migration {
         let (version, name) = parse_file_name(path)?;
         let text = normalise(path, bytes)?;
         let checksum = Checksum::of_text(&text);
-        let Directives { up, down, transaction, not_idempotent, description, .. } =
-            directive::parse(path, &text, FileKind::Migration)?;
+        let Directives {
+            up,
+            down,
+            transaction,
+            not_idempotent,
+            description,
+            psql,
+            placeholders,
+            preconditions,
+            batches,
+            ..
+        } = directive::parse(path, &text, FileKind::Migration)?;
         let runs_in_transaction = |section: &Section| section.transaction.or(transaction).unwrap_or(true);
         let settings = Settings {
-            transaction: runs_in_transaction(&up),
+            // A batch commits in between.
+            transaction: runs_in_transaction(&up) && batches.is_empty(),
             down_transaction: down.as_ref().is_none_or(runs_in_transaction),
             idempotent: match not_idempotent {
                 Some(reason) => Idempotent::OptOut { reason },
                 None => Idempotent::Expected,
             },
             description,
+            preconditions,
         };
-        let script = |section: Section| Script {
-            path: path.to_owned(),
-            first_line: section.first_line,
-            text: Arc::from(&text[section.range]),
+        let offset = up.range.start;
+        let script = |section: Section| {
+            let mut script = Script::of_section(path, section.first_line, &text[section.range]);
+            script.means.placeholders = placeholders;
+            script
         };
         let down = down.map(script);
-        Ok(Migration { version, name, path: path.to_owned(), checksum, up: script(up), down, settings })
+        let mut up = script(up);
+        let shift = |batch: Batch| Batch { offset: batch.offset.saturating_sub(offset), ..batch };
+        let batches = batches.into_iter().map(shift).collect();
+        up.means = Means { psql: psql.then(Arc::default), batches, ..up.means };
+        up.check_batches()?;
+        Ok(Migration { version, name, path: path.to_owned(), checksum, up, down, settings })
+    }
+
+    /// The sum over the file and over what psql takes in with it.
+    pub fn sum(&self) -> Checksum {
+        self.up.means.psql.as_ref().map_or(self.checksum, |included| included.sum(&self.checksum))
     }
 
     /// `VERSION_name`: what messages and the baseline call it.

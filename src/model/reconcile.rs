@@ -222,7 +222,7 @@ fn take_back(row: &Applied, kept: Option<&Kept>, reason: Reason) -> Result<TakeB
     }
     let Some(down) = kept.and_then(|kept| kept.down.clone()) else { return Err("no down part of it is kept") };
     let path = format!("the down part of {}_{}", row.version, row.name);
-    let down = Script { path, first_line: 1, text: down };
+    let down = Script::of_file(path, down);
     let statements = down.split().map_err(|_| "its down part is not sound SQL")?;
     if statements.is_empty() {
         return Err("its down part holds no statement");

@@ -61,6 +61,11 @@ pub fn sources(sources: &Sources) -> Result<()> {
 pub fn script(script: &Script, transaction: bool) -> Result<()> {
     let body = if transaction { script.body()? } else { Body::as_written(script)? };
     transaction_control(&body)?;
+    if let Some(included) = &script.means.psql {
+        for inner in included.as_scripts()? {
+            self::script(&inner, transaction)?;
+        }
+    }
     match body.statements.iter().find(|statement| changes_version_table(script.statement_text(statement))) {
         Some(statement) => Err(Error::failed(format!("a script must not change the schema {SCHEMA}"))
             .at(script.location(statement.range.start))

@@ -4,10 +4,14 @@
 //! transaction that is not its own. Lexed on demand only: a script that is not run is never looked into.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::{Error, Location, Result};
+use crate::model::directive::Batch;
+use crate::model::placeholder::Filled;
+use crate::model::psql::{self, Included, ViewFault};
 use crate::model::sql::{self, Fault, ScanError, Statement, StatementKind};
 
 /// A text of SQL and where in which file it begins. The text begins at the beginning of a line.
@@ -19,6 +23,21 @@ pub struct Script {
     pub first_line: usize,
     /// The text, with LF endings and without BOM.
     pub text: Arc<str>,
+    /// What sets it apart from plain SQL.
+    pub means: Means,
+}
+
+/// What sets a script apart from plain SQL.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Means {
+    /// psql runs it, with what it takes in.
+    pub psql: Option<Arc<Included>>,
+    /// Statements that are repeated, by the place of the line before them in the text.
+    pub batches: Vec<Batch>,
+    /// `dbbuild:placeholders`, where the file says it.
+    pub placeholders: Option<bool>,
+    /// The text as it stands in the file, where placeholders were filled.
+    pub filled: Option<Arc<Filled>>,
 }
 
 /// A script as it runs within a transaction of ours.
@@ -64,7 +83,36 @@ impl<'a> Body<'a> {
 impl Script {
     /// A script that is a whole file.
     pub fn of_file(path: impl Into<String>, text: impl Into<Arc<str>>) -> Script {
-        Script { path: path.into(), first_line: 1, text: text.into() }
+        Script::of_section(path, 1, text)
+    }
+
+    /// A script that is a part of a file, which begins at this line.
+    pub fn of_section(path: impl Into<String>, first_line: usize, text: impl Into<Arc<str>>) -> Script {
+        Script { path: path.into(), first_line, text: text.into(), means: Means::default() }
+    }
+
+    /// The text as it stands in the file: what is kept, and what a checksum is taken of.
+    pub fn source(&self) -> &Arc<str> {
+        self.means.filled.as_ref().map_or(&self.text, |filled| filled.source())
+    }
+
+    /// A part of the text as it stands in the file.
+    pub fn source_of(&self, range: Range<usize>) -> &str {
+        match &self.means.filled {
+            Some(filled) => filled.source_of(range),
+            None => self.text.get(range).unwrap_or_default(),
+        }
+    }
+
+    /// The text without psql's commands, and the files that these name.
+    ///
+    /// # Errors
+    /// It does not lex, or a command is refused.
+    pub fn psql_view(&self) -> Result<psql::View> {
+        psql::view(&self.text).map_err(|fault| match fault {
+            ViewFault::Scan(error) => self.scan_error(error),
+            ViewFault::Command(fault) => Error::failed(fault.message).at(self.location(fault.offset)).help(fault.help),
+        })
     }
 
     /// Takes the script apart into statements; an error says where the fault begins.
@@ -73,8 +121,17 @@ impl Script {
     }
 
     /// The same one statement at a time, for texts too long to hold all.
-    pub fn statements(&self) -> impl Iterator<Item = Result<Statement>> {
-        sql::statements(&self.text).map(|statement| statement.map_err(|error| self.scan_error(error)))
+    pub fn statements(&self) -> Box<dyn Iterator<Item = Result<Statement>> + '_> {
+        if self.means.psql.is_none() {
+            return Box::new(sql::statements(&self.text).map(|found| found.map_err(|error| self.scan_error(error))));
+        }
+        match self.psql_view() {
+            Ok(view) => {
+                let found: Vec<_> = sql::statements(&view.sql).collect();
+                Box::new(found.into_iter().map(|found| found.map_err(|error| self.scan_error(error))))
+            }
+            Err(error) => Box::new(std::iter::once(Err(error))),
+        }
     }
 
     /// The text of a statement of this script.
@@ -84,7 +141,11 @@ impl Script {
 
     /// Line and column in the file of a byte of the text; past its end, the end counts.
     pub fn location(&self, byte_offset: usize) -> Location {
-        let before = before(&self.text, byte_offset);
+        let (text, byte_offset) = match &self.means.filled {
+            Some(filled) => (filled.source(), filled.source_offset(byte_offset)),
+            None => (&self.text, byte_offset),
+        };
+        let before = before(text, byte_offset);
         let line = before.bytes().filter(|b| *b == b'\n').count();
         let column = before.rsplit('\n').next().unwrap_or(before).chars().count();
         Location::new(self.path.clone(), self.first_line + line, column + 1)
@@ -139,7 +200,67 @@ impl Script {
             && !before.iter().any(|statement| is_transaction_control(&statement.kind))
     }
 
-    /// Whether a plain BEGIN and a plain COMMIT are first and last, with no other transaction control between them.
+    /// The statement that each batch repeats, by index.
+    ///
+    /// # Errors
+    /// It does not lex, or no statement follows a batch's line.
+    pub fn batches(&self, statements: &[Statement]) -> Result<BTreeMap<usize, &Batch>> {
+        let mut found = BTreeMap::new();
+        for batch in &self.means.batches {
+            let at = Location::new(self.path.clone(), batch.line, 0);
+            let n = statements.iter().position(|statement| statement.range.start > batch.offset).ok_or_else(|| {
+                Error::failed("no statement follows `-- dbbuild:batch`")
+                    .at(at.clone())
+                    .help("it stands on the line before the statement that it repeats")
+            })?;
+            if found.insert(n, batch).is_some() {
+                return Err(Error::failed("two `-- dbbuild:batch` stand before one statement").at(at));
+            }
+        }
+        Ok(found)
+    }
+
+    /// What stands against the batches of a file.
+    ///
+    /// # Errors
+    /// The first fault, with its line.
+    pub fn check_batches(&self) -> Result<()> {
+        let Some(first) = self.means.batches.first() else { return Ok(()) };
+        if self.means.psql.is_some() {
+            return Err(Error::failed("a file that psql runs has no batches")
+                .at(Location::new(self.path.clone(), first.line, 0))
+                .help("put the statement into a migration of its own, without `-- dbbuild:psql true`"));
+        }
+        let statements = self.split()?;
+        let groups = |n: usize| {
+            statements[..n].iter().fold(false, |open, statement| match statement.kind {
+                StatementKind::Begin => true,
+                StatementKind::Commit | StatementKind::Rollback => false,
+                _ => open,
+            })
+        };
+        for n in self.batches(&statements)?.into_keys() {
+            let Some(statement) = statements.get(n) else { continue };
+            let text = self.statement_text(statement);
+            let at = self.location(statement.range.start);
+            let verb = text.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+            if !["update", "delete", "insert", "merge", "with"].iter().any(|known| verb.eq_ignore_ascii_case(known)) {
+                return Err(Error::failed("only INSERT, UPDATE, DELETE or MERGE can be a batch").at(at));
+            }
+            if groups(n) {
+                return Err(Error::failed("a batch stands inside BEGIN … COMMIT")
+                    .at(at)
+                    .help("it commits by itself; move it out of the transaction"));
+            }
+            if sql::parameter(text, "size").is_empty() {
+                return Err(Error::failed("the statement of a batch does not say `:size`")
+                    .at(at)
+                    .help("let it touch so many rows at once: … WHERE id IN (SELECT id FROM … WHERE … LIMIT :size)"));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the file commits after `ALTER TYPE … ADD VALUE`, as a file must that goes on to use the new value: it
     /// cannot be one transaction.
     ///
@@ -161,6 +282,7 @@ impl Script {
         Ok(false)
     }
 
+    /// Whether a plain BEGIN and a plain COMMIT are first and last, with no other transaction control between them.
     fn is_wrapped(&self, statements: &[Statement]) -> bool {
         let [first, inner @ .., last] = statements else { return false };
         first.kind == StatementKind::Begin
@@ -176,8 +298,10 @@ impl Script {
             Fault::Unclosed(what) => {
                 located(format!("unclosed {what}")).help("it opens here and runs to the end of the file; close it")
             }
-            Fault::MetaCommand(command) => located(format!("psql meta-commands are not SQL: `{command}`"))
-                .help("only psql understands commands that begin with a backslash; write plain SQL instead"),
+            Fault::MetaCommand(command) => located(format!("psql meta-commands are not SQL: `{command}`")).help(
+                "only psql understands commands that begin with a backslash: write plain SQL instead, or let psql run \
+                     the file with `-- dbbuild:psql true` in its header",
+            ),
             Fault::Nul => located("a NUL character is not SQL".to_owned())
                 .help("PostgreSQL takes no text with a NUL character; is the file UTF-16 or binary?"),
             Fault::TextAfterCopy => located("text follows COPY … FROM stdin on its line".to_owned())
@@ -233,7 +357,7 @@ mod tests {
 
     #[test]
     fn location_counts_characters_from_the_line_the_text_begins_at() {
-        let script = Script { path: "a.sql".into(), first_line: 5, text: "sélect\n  ü;\n".into() };
+        let script = Script::of_section("a.sql", 5, "sélect\n  ü;\n");
         let at = |offset| {
             let location = script.location(offset);
             (location.line, location.column)
@@ -310,10 +434,10 @@ mod tests {
 
     #[test]
     fn an_error_names_the_place_in_the_file() {
-        let script = Script { path: "db/a.sql".into(), first_line: 3, text: "SELECT 1;\n SELECT 'x;".into() };
+        let script = Script::of_section("db/a.sql", 3, "SELECT 1;\n SELECT 'x;");
         let error = script.split().unwrap_err();
         assert_eq!(error.to_string(), "unclosed quote at db/a.sql:4:9");
-        let script = Script { path: "db/a.sql".into(), first_line: 1, text: "\\set x 1\nSELECT :x;".into() };
+        let script = Script::of_file("db/a.sql", "\\set x 1\nSELECT :x;");
         let error = script.split().unwrap_err();
         assert_eq!(error.to_string(), "psql meta-commands are not SQL: `\\set` at db/a.sql:1:1");
     }

@@ -11,6 +11,7 @@ use crate::model::checksum::{Checksum, Digest};
 use crate::model::config::Paths;
 use crate::model::directive::{self, After, FileKind};
 use crate::model::migration::{Migration, decode, normalise};
+use crate::model::psql;
 use crate::model::script::Script;
 use crate::model::snapshot::Snapshot;
 
@@ -40,6 +41,8 @@ pub struct SourcePaths {
     pub roles: String,
     /// Host-based access.
     pub hba: String,
+    /// Folder of what psql files take in.
+    pub include: String,
 }
 
 impl From<&Paths> for SourcePaths {
@@ -53,6 +56,7 @@ impl From<&Paths> for SourcePaths {
             baseline: paths.baseline.clone(),
             roles: paths.roles.clone(),
             hba: paths.hba.clone(),
+            include: paths.include.clone(),
         }
     }
 }
@@ -64,7 +68,7 @@ pub struct ScriptFile {
     pub path: String,
     /// Its path below the folder of its kind: file name with ending, in a set or environment `NAME/file.sql`.
     pub name: String,
-    /// Over its whole text.
+    /// Over its whole text, and over what psql takes in with it.
     pub checksum: Checksum,
     /// What runs.
     pub script: Script,
@@ -151,7 +155,7 @@ impl Sources {
 
     fn add_inputs(&self, digest: &mut Digest, config_part: &str) {
         for migration in &self.migrations {
-            entry(digest, "migration", &migration.label(), &migration.checksum);
+            entry(digest, "migration", &migration.label(), &migration.sum());
         }
         self.repeatable.iter().for_each(|file| entry(digest, "repeatable", &file.name, &file.checksum));
         self.init.iter().for_each(|file| entry(digest, "init", &file.name, &file.checksum));
@@ -169,8 +173,15 @@ fn entry(digest: &mut Digest, kind: &str, name: &str, checksum: &Checksum) {
 fn migrations(reader: &mut Reader, folder: &str) -> Vec<Migration> {
     let mut migrations = Vec::new();
     for file in reader.flat(folder, FileKind::Migration) {
-        match Migration::parse(&file.path, &file.bytes) {
-            Ok(migration) => migrations.push(migration),
+        let mut migration = match Migration::parse(&file.path, &file.bytes) {
+            Ok(migration) => migration,
+            Err(error) => {
+                reader.faults.push(error);
+                continue;
+            }
+        };
+        match take_in(reader, &mut migration.up) {
+            Ok(()) => migrations.push(migration),
             Err(error) => reader.faults.push(error),
         }
     }
@@ -188,11 +199,19 @@ fn migrations(reader: &mut Reader, folder: &str) -> Vec<Migration> {
     migrations
 }
 
+/// Finds what a script that psql runs takes in.
+fn take_in(reader: &Reader, script: &mut Script) -> Result<()> {
+    if script.means.psql.is_some() {
+        script.means.psql = Some(Arc::new(psql::included(script, &|path| reader.content(path))?));
+    }
+    Ok(())
+}
+
 fn repeatable(reader: &mut Reader, folder: &str) -> Vec<ScriptFile> {
     let mut files = Vec::new();
     let mut edges = Vec::new();
     for file in reader.flat(folder, FileKind::Repeatable) {
-        match script(&file, FileKind::Repeatable) {
+        match script(reader, &file, FileKind::Repeatable) {
             Ok((script, after)) => {
                 files.push(script);
                 edges.push(after);
@@ -223,7 +242,7 @@ fn grouped(reader: &mut Reader, folder: &str, kind: FileKind) -> BTreeMap<String
 fn parse_all(reader: &mut Reader, files: Vec<SourceFile>, kind: FileKind) -> Vec<ScriptFile> {
     let mut scripts = Vec::new();
     for file in files {
-        match script(&file, kind) {
+        match script(reader, &file, kind) {
             Ok((script, _)) => scripts.push(script),
             Err(error) => reader.faults.push(error),
         }
@@ -231,14 +250,20 @@ fn parse_all(reader: &mut Reader, files: Vec<SourceFile>, kind: FileKind) -> Vec
     scripts
 }
 
-fn script(file: &SourceFile, kind: FileKind) -> Result<(ScriptFile, Vec<After>)> {
+fn script(reader: &Reader, file: &SourceFile, kind: FileKind) -> Result<(ScriptFile, Vec<After>)> {
     let text = normalise(&file.path, &file.bytes)?;
     let directives = directive::parse(&file.path, &text, kind)?;
+    let own = Checksum::of_text(&text);
+    let mut script = Script::of_file(file.path.clone(), text);
+    script.means.placeholders = directives.placeholders;
+    script.means.psql = directives.psql.then(Arc::default);
+    take_in(reader, &mut script)?;
     let script = ScriptFile {
         path: file.path.clone(),
         name: file.name.clone(),
-        checksum: Checksum::of_text(&text),
-        script: Script::of_file(file.path.clone(), text),
+        // A change of what it takes in is a change of the file.
+        checksum: script.means.psql.as_ref().map_or(own, |included| included.sum(&own)),
+        script,
         run_always: directives.run_always,
         after: Vec::new(),
         description: directives.description,

@@ -61,7 +61,7 @@ fn facts_query() -> String {
 }
 
 const MARK: &str = "SELECT name, protected, system_identifier, database_oid::text, server_id FROM dbbuild.environment";
-const MIGRATIONS: &str = "SELECT version, name, checksum, state = 'applied', up_sql IS NOT NULL OR origin = 'run' FROM dbbuild.migration ORDER BY position";
+const MIGRATIONS: &str = "SELECT version, name, checksum, state = 'applied', up_sql IS NOT NULL OR origin <> 'baseline' FROM dbbuild.migration ORDER BY position";
 const FILES: &str = "SELECT kind, name, checksum FROM dbbuild.file";
 
 /// Reads what the guard and the plan need.
@@ -207,8 +207,8 @@ pub fn insert_migration(migration: &Migration, transactional: bool, author: &Aut
         literal(&migration.name),
         migration.checksum,
         if transactional { "applied" } else { "started" },
-        optional(Some(&migration.up.text)),
-        optional(migration.down.as_ref().map(|down| &*down.text)),
+        optional(Some(migration.up.source())),
+        optional(migration.down.as_ref().map(|down| &**down.source())),
         optional(author.commit.as_deref()),
         env!("CARGO_PKG_VERSION"),
     )
@@ -237,8 +237,8 @@ pub fn resume_migration(migration: &Migration, author: &Author) -> String {
          dbbuild_version = '{}' WHERE version = '{}'",
         literal(&migration.name),
         migration.checksum,
-        optional(Some(&migration.up.text)),
-        optional(migration.down.as_ref().map(|down| &*down.text)),
+        optional(Some(migration.up.source())),
+        optional(migration.down.as_ref().map(|down| &**down.source())),
         optional(author.commit.as_deref()),
         env!("CARGO_PKG_VERSION"),
         migration.version,
@@ -252,6 +252,37 @@ pub fn finish_migration(version: &Version) -> String {
         "WITH own AS (UPDATE dbbuild.migration SET state = 'applied', \
          duration = pg_catalog.clock_timestamp() - applied_at WHERE version = '{version}' RETURNING 1) \
          SELECT 1 / pg_catalog.count(*) FROM own"
+    )
+}
+
+/// Gives a row once a migration is committed.
+pub fn is_applied(version: &Version) -> String {
+    format!("SELECT 1 FROM dbbuild.migration WHERE version = '{version}' AND state = 'applied'")
+}
+
+/// Gives a row once a file's run is committed.
+pub fn has_run(kind: FileKind, file: &ScriptFile) -> String {
+    format!(
+        "SELECT 1 FROM dbbuild.file WHERE kind = '{}' AND name = {} AND checksum = '{}' AND duration IS NOT NULL",
+        kind.as_str(),
+        literal(&file.name),
+        file.checksum
+    )
+}
+
+/// The row of a migration that counts as applied without having run. It is taken back by doing nothing.
+pub fn mark_migration(migration: &Migration, author: &Author) -> String {
+    let down = migration.down.as_ref().map(|_| "SELECT 'it was marked as applied without running';");
+    format!(
+        "INSERT INTO dbbuild.migration (version, name, checksum, state, origin, up_sql, down_sql, duration, git_commit, \
+         dbbuild_version) VALUES ('{}', {}, '{}', 'applied', 'marked', {}, {}, '0', {}, '{}')",
+        migration.version,
+        literal(&migration.name),
+        migration.checksum,
+        optional(Some(migration.up.source())),
+        optional(down),
+        optional(author.commit.as_deref()),
+        env!("CARGO_PKG_VERSION"),
     )
 }
 
@@ -297,7 +328,7 @@ pub fn write_mark(mark: &Mark) -> String {
 
 /// Whether the version table keeps this migration's text.
 pub fn keeps_text(migration: &Migration) -> bool {
-    migration.up.text.len() <= LONGEST_TEXT
+    migration.up.source().len() <= LONGEST_TEXT
 }
 
 /// After a bootstrap: the texts of what the baseline's version rows only name, from files with the same checksum. Each
@@ -312,8 +343,8 @@ pub fn fill_texts(migrations: &[Migration]) -> Vec<String> {
             "('{}', '{}', {}, {})",
             migration.version,
             migration.checksum,
-            literal(&migration.up.text),
-            optional(migration.down.as_ref().map(|down| &*down.text)),
+            literal(migration.up.source()),
+            optional(migration.down.as_ref().map(|down| &**down.source())),
         ));
         if values.len() > MESSAGE {
             statements.push(fill(&std::mem::take(&mut values)));

@@ -59,9 +59,11 @@ CREATE TABLE IF NOT EXISTS dbbuild.statement (
     indexes oid[],
     started_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     duration interval,
+    line integer,
+    rows bigint,
     PRIMARY KEY (version, ordinal)
 );
-COMMENT ON TABLE dbbuild.statement IS 'The journal of non-transactional migrations, statement by statement.';
+COMMENT ON TABLE dbbuild.statement IS 'The journal of non-transactional migrations, statement by statement; and how long statements of others took.';
 COMMENT ON COLUMN dbbuild.statement.version IS 'The migration.';
 COMMENT ON COLUMN dbbuild.statement.ordinal IS 'The statement of its up part, from 1.';
 COMMENT ON COLUMN dbbuild.statement.checksum IS 'SHA-256 of the statement.';
@@ -69,6 +71,8 @@ COMMENT ON COLUMN dbbuild.statement.state IS 'started: it may or may not have ha
 COMMENT ON COLUMN dbbuild.statement.indexes IS 'Indexes that stood before a concurrent index build.';
 COMMENT ON COLUMN dbbuild.statement.started_at IS 'When it began.';
 COMMENT ON COLUMN dbbuild.statement.duration IS 'How long it took.';
+COMMENT ON COLUMN dbbuild.statement.line IS 'The line of the file at which it begins.';
+COMMENT ON COLUMN dbbuild.statement.rows IS 'Rows that it touched; of a batch all rows so far.';
 CREATE TABLE IF NOT EXISTS dbbuild.environment (
     one_row boolean PRIMARY KEY DEFAULT true CHECK (one_row),
     name text NOT NULL,

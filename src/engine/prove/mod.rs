@@ -28,6 +28,7 @@ use crate::model::baseline::{BaselineParts, ColumnName, Dump, Rewritten, RoleNee
 use crate::model::catalog::Catalog;
 use crate::model::checksum::Checksum;
 use crate::model::config::{Config, Severity};
+use crate::model::placeholder::{Values, fill_for_proof};
 use crate::model::published::Base;
 use crate::model::review;
 use crate::model::sources::Sources;
@@ -77,8 +78,10 @@ pub struct Proof {
 /// The inputs of the baseline beside the files: part of its digest.
 pub fn config_part(config: &Config) -> String {
     let pg = &config.postgres;
+    let placeholders = Values::of_proof(config, None).digest_part();
+    let placeholders = if placeholders.is_empty() { placeholders } else { format!(" placeholders={placeholders}") };
     format!(
-        "version={:?} database={:?} encoding={:?} locale={:?} role={:?} settings={:?} exclude={:?}",
+        "version={:?} database={:?} encoding={:?} locale={:?} role={:?} settings={:?} exclude={:?}{placeholders}",
         pg.version, pg.database, pg.encoding, pg.locale, pg.role, pg.settings, config.baseline.exclude
     )
 }
@@ -101,6 +104,15 @@ pub fn verdict_key(config: &Config, sources: &Sources, base: Option<&Base>) -> C
 /// # Errors
 /// The sources cannot be replayed, a rule is broken, or (status 3) the baseline is not what they make.
 pub async fn prove(request: &Request<'_>) -> Result<Proof> {
+    let sources = fill_for_proof(request.config, request.sources)?;
+    let base = match request.base {
+        Some(base) => Some(Base { sources: fill_for_proof(&base.config, &base.sources)?, ..base.clone() }),
+        None => None,
+    };
+    prove_filled(&Request { sources: &sources, base: base.as_ref(), ..*request }).await
+}
+
+async fn prove_filled(request: &Request<'_>) -> Result<Proof> {
     review::sources(request.sources)?;
     let plan = ThrowawayPlan::from_config(request.config)?.choose(request.reuse).await?;
     let states = States::of(request, &plan);
@@ -120,7 +132,9 @@ pub async fn prove(request: &Request<'_>) -> Result<Proof> {
         upgrade::full(request, &plan, &states, hear),
     );
     let mut replayed = replayed?;
-    let made = Made { request, plan: &plan, states: &states, major: replayed.major };
+    let mut recorded = request.sources.clone();
+    recorded.migrations.retain(|migration| !replayed.skipped.contains(&migration.path));
+    let made = Made { request, plan: &plan, states: &states, major: replayed.major, recorded };
     let mut notes = plan.notes.clone();
     notes.append(&mut replayed.notes);
     let mut faults = std::mem::take(&mut replayed.faults);
@@ -202,6 +216,8 @@ pub(crate) struct Made<'a> {
     plan: &'a ThrowawayPlan,
     states: &'a States,
     major: u32,
+    /// The sources without the migrations that their preconditions kept from running: a new database is to ask again.
+    recorded: Sources,
 }
 
 impl Made<'_> {
@@ -214,7 +230,7 @@ impl Made<'_> {
             rewritten: self.request.sources.baseline.as_deref().map(allowed).unwrap_or_default(),
             roles: roles.to_vec(),
             dump: dump.clone(),
-            history_sql: history::baseline_section(self.request.sources),
+            history_sql: history::baseline_section(&self.recorded),
         }))
     }
 }

@@ -15,6 +15,7 @@ use crate::model::catalog::Catalog;
 use crate::model::config::Severity;
 use crate::model::migration::{Idempotent, Migration};
 use crate::model::plan::{FileKind, Reason};
+use crate::model::script::Script;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,6 +28,8 @@ pub(super) struct Replayed {
     pub catalog: Catalog,
     pub unseen: Unseen,
     pub major: u32,
+    /// Paths of migrations that their preconditions kept from running.
+    pub skipped: BTreeSet<String>,
     /// Broken rules.
     pub faults: Vec<Error>,
     pub notes: Vec<String>,
@@ -95,6 +98,8 @@ pub(super) struct Tried {
     /// Files that were tried on the test data as it is now.
     pub on_rows: BTreeSet<String>,
     pub trail: Trail,
+    /// Files that their preconditions kept from running.
+    pub skipped: BTreeSet<String>,
     /// A file whose second run left a trace, and what it broke.
     dirty: Option<(String, Error)>,
     /// The server did not stop when its state was to be kept.
@@ -174,7 +179,9 @@ async fn replay_and_try<'s>(
     let mut since = Instant::now();
     for (at, migration) in request.sources.migrations.iter().enumerate().skip(start) {
         run_and_try(request, &mut side, migration, untried, tried).await?;
-        if cuts.contains(&(at + 1)) && tried.faults.is_empty() && since.elapsed() >= WORTH_KEEPING {
+        // What a state holds is told by its migrations, all of which are applied in it.
+        let whole = tried.skipped.is_empty();
+        if cuts.contains(&(at + 1)) && tried.faults.is_empty() && whole && since.elapsed() >= WORTH_KEEPING {
             let known = tried.known(request, at + 1);
             let kept = states.keep_prefix(plan, side, at + 1, &known, request.sink).await;
             let (next, kept) = kept.inspect_err(|_| tried.unkept = true)?;
@@ -200,8 +207,8 @@ async fn replay_and_try<'s>(
     let (catalog, (unseen, faults)) = read?;
     tried.faults.extend(faults);
     let major = side.major;
-    let (faults, notes, trail) = (Vec::new(), Vec::new(), Trail::default());
-    let replayed = Replayed { dump: dump?, roles, catalog, unseen, major, faults, notes, trail };
+    let (faults, notes, trail, skipped) = (Vec::new(), Vec::new(), Trail::default(), tried.skipped.clone());
+    let replayed = Replayed { dump: dump?, roles, catalog, unseen, major, skipped, faults, notes, trail };
     checks(request, &side, "on a new installation", &mut tried.faults).await?;
     testdata::load_and_try(request, &mut side, tried).await?;
     side.end().await;
@@ -218,6 +225,17 @@ async fn run_and_try(
 ) -> Result<()> {
     let rule = request.config.migrations.idempotent;
     let ran = side.worker.migrate(migration, Reason::New).await?;
+    match &ran {
+        Ran::Skipped(_) => {
+            tried.skipped.insert(migration.path.clone());
+            return Ok(());
+        }
+        Ran::Marked(_) => {
+            tried.settled.insert(migration.path.clone());
+            return Ok(());
+        }
+        _ => {}
+    }
     if ran != Ran::Transaction {
         tried.alone.insert(migration.path.clone(), ran.found());
     }
@@ -254,7 +272,7 @@ pub(super) async fn run_files(
         side.worker.run_file(FileKind::Init, file).await?;
         if again
             && request.config.migrations.idempotent != Severity::Off
-            && let Some(changed) = probe::again(&side.worker, &file.script, &side.own_roles()).await?
+            && let Some(changed) = data_again(side, &file.script).await?
         {
             faults.push(
                 Error::failed(format!("the init file {} {changed}", file.name))
@@ -268,24 +286,41 @@ pub(super) async fn run_files(
 
 /// Runs a migration once more. Says what it changed, and whether the change is still there.
 pub(super) async fn second_run(side: &Side<'_>, migration: &Migration, ran: &Ran) -> Result<(Option<String>, bool)> {
+    // What its preconditions keep from running again changes nothing.
+    if matches!(ran, Ran::Marked(_) | Ran::Skipped(_)) || side.worker.ask(migration).await?.is_some() {
+        return Ok((None, false));
+    }
     if *ran == Ran::Transaction {
         return Ok((probe::again(&side.worker, &migration.up, &side.own_roles()).await?, false));
     }
+    Ok((again_outside(side, &migration.up).await?, true))
+}
+
+/// Runs a script once more outside of a transaction of ours, and says what it changed; the change stays.
+async fn again_outside(side: &Side<'_>, script: &Script) -> Result<Option<String>> {
     let session = side.session();
     let own = side.own_roles();
-    let positions = rows::Positions::before(session, &migration.up).await?;
+    let positions = rows::Positions::before(session, script).await?;
     let (before, rows_before) = (catalog::read(session.client(), &own).await?, rows::all(session).await?);
-    if let Err(answer) = side.worker.run_one_by_one(&migration.up).await? {
-        return Ok((Some(format!("fails when it is run again: {answer}")), true));
+    if let Err(answer) = side.worker.run_one_by_one(script).await? {
+        return Ok(Some(format!("fails when it is run again: {answer}")));
     }
     positions.restore(session).await?;
     let (after, rows_after) = (catalog::read(session.client(), &own).await?, rows::all(session).await?);
     let differences = after.compare(&before);
     if !differences.is_empty() {
-        return Ok((Some(format!("changes the schema when it is run again: {}", probe::summary(&differences))), true));
+        return Ok(Some(format!("changes the schema when it is run again: {}", probe::summary(&differences))));
     }
     let changed = rows::changed(&rows_before, &rows_after);
-    Ok((changed.map(|tables| format!("changes rows of {tables} when it is run again")), true))
+    Ok(changed.map(|tables| format!("changes rows of {tables} when it is run again")))
+}
+
+/// Runs a file of data once more, by psql where that runs it.
+pub(super) async fn data_again(side: &Side<'_>, script: &Script) -> Result<Option<String>> {
+    match script.means.psql {
+        Some(_) => again_outside(side, script).await,
+        None => probe::again(&side.worker, script, &side.own_roles()).await,
+    }
 }
 
 pub(super) fn not_idempotent(migration: &Migration, changed: &str) -> Error {

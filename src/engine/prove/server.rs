@@ -88,6 +88,7 @@ impl ThrowawayPlan {
             lock_timeout: Duration::ZERO,
             author: crate::engine::history::Author::default(),
             lock: None,
+            bin_dir: options.bin_dir.clone(),
             sink,
         };
         let worker = Worker::new(session, options).await?;

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::model::checksum::{Checksum, Digest};
 use crate::model::config::ThrowawayKind;
 use crate::model::migration::Migration;
+use crate::model::placeholder::Values;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -59,7 +60,8 @@ impl States {
     /// Names the states of these sources.
     pub fn of(request: &Request<'_>, plan: &ThrowawayPlan) -> States {
         let ground = || -> Result<(Shelf, Checksum)> {
-            let ground = ground(plan, &format!("{:?}", request.config.migrations.idempotent))?;
+            let placeholders = Values::of_proof(request.config, None).digest_part();
+            let ground = ground(plan, &format!("{:?}{placeholders}", request.config.migrations.idempotent))?;
             let state = StateDir::open()?;
             let shelf = match &plan.options.keeper {
                 Some(keeper) => Shelf::Keeper(state, keeper.clone()),
@@ -75,7 +77,7 @@ impl States {
         for migration in &request.sources.migrations {
             let mut digest = Digest::new("dbbuild prefix 1");
             digest.field(keys.last().unwrap_or(&ground).as_bytes());
-            digest.field(migration.label().as_bytes()).field(migration.checksum.as_bytes());
+            digest.field(migration.label().as_bytes()).field(migration.sum().as_bytes());
             keys.push(digest.finish());
         }
         States { shelf: Some(shelf), keys }

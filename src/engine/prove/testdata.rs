@@ -1,8 +1,8 @@
 //! Test data loads, the checks pass on it, and migrations change nothing on it when they run again.
 
-use super::replay::{Tried, checks, not_idempotent};
+use super::replay::{Tried, checks, data_again, not_idempotent};
 use super::server::Side;
-use super::{Request, judge_rule, probe, rows, states};
+use super::{Request, judge_rule, rows, states};
 use crate::error::{Error, Location, Result};
 use crate::model::checksum::{Checksum, Digest};
 use crate::model::config::{Config, Severity};
@@ -123,7 +123,7 @@ async fn try_on_rows(request: &Request<'_>, side: &Side<'_>, tried: &mut Tried) 
         return Ok(());
     }
     for file in &request.sources.init {
-        if let Some(changed) = probe::again(&side.worker, &file.script, &side.own_roles()).await? {
+        if let Some(changed) = data_again(side, &file.script).await? {
             let fault = Error::failed(format!("with test data loaded, the init file {} {changed}", file.name))
                 .at(Location::file(&file.path))
                 .help("init data runs on every database again: write `INSERT … ON CONFLICT`.");
@@ -135,7 +135,12 @@ async fn try_on_rows(request: &Request<'_>, side: &Side<'_>, tried: &mut Tried) 
     for migration in together.into_iter().chain(alone) {
         let expected = matches!(migration.settings.idempotent, Idempotent::Expected);
         let known = tried.settled.contains(&migration.path) || tried.on_rows.contains(&migration.path);
-        if !expected || known || !states::is_new(request, migration) || !writes(migration)? {
+        let skipped = tried.skipped.contains(&migration.path);
+        if !expected || known || skipped || !states::is_new(request, migration) || !writes(migration)? {
+            continue;
+        }
+        // What its preconditions keep from running again changes nothing.
+        if side.worker.ask(migration).await?.is_some() {
             continue;
         }
         let changed = match tried.alone.contains_key(&migration.path) {

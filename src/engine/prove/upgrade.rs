@@ -12,7 +12,7 @@ use super::unseen::{self, Unseen};
 use super::{Goal, Made, Request, Settled, inputs, judge_rule, testdata};
 use crate::engine::catalog::{self, Shown};
 use crate::engine::history;
-use crate::engine::runner::load_baseline;
+use crate::engine::runner::{Ran, load_baseline};
 use crate::error::{Error, Result};
 use crate::model::baseline::{Baseline, Dump, RoleNeed, keep_committed, volatility};
 use crate::model::catalog::Catalog;
@@ -238,6 +238,14 @@ impl<'a> Upgrade<'a> {
         let rule = self.request.config.migrations.idempotent;
         for migration in &self.pending {
             let ran = side.worker.migrate(migration, Reason::New).await?;
+            if let Ran::Marked(why) | Ran::Skipped(why) = &ran {
+                let how = if matches!(ran, Ran::Marked(_)) { "marked" } else { "skipped" };
+                let note = format!("{} is {how} on a database of {}: {why}", migration.path, self.base.name);
+                if !upgraded.notes.contains(&note) {
+                    upgraded.notes.push(note);
+                }
+                continue;
+            }
             let expected = matches!(migration.settings.idempotent, Idempotent::Expected);
             if !twice || !expected || untried.contains(&migration.path) {
                 continue;

@@ -25,6 +25,10 @@ pub(super) enum Shape {
     RolledBack,
     /// Must stand alone; its row says "started" before and "done" after.
     Alone,
+    /// A batch: each round shares a transaction with its journal row, which says "started" up to the end.
+    Batch,
+    /// The whole file, which psql runs without a transaction around it.
+    Psql,
 }
 
 impl Entry {
@@ -46,17 +50,20 @@ impl Entry {
 
     /// What tells an edited entry from the one that ran.
     pub fn checksum(&self, unit: &Unit<'_>) -> Checksum {
-        Checksum::of_text(self.text(unit))
+        let text = self.text(unit);
+        let from = unit.body.statements.get(self.first).map_or(0, |statement| statement.range.start);
+        // As the file has it: the value of a placeholder is never stored.
+        Checksum::of_text(unit.script.source_of(from..from + text.len()))
     }
 
     /// Whether it makes a temporary object, which goes with the session.
     pub fn makes_temporary(&self, unit: &Unit<'_>) -> bool {
-        self.kinds(unit).any(|(_, kind)| *kind == StatementKind::CreateTemp)
+        self.shape != Shape::Psql && self.kinds(unit).any(|(_, kind)| *kind == StatementKind::CreateTemp)
     }
 
     /// Its statements that set something for the session: a resume makes them again.
     pub fn session_settings<'u>(&self, unit: &'u Unit<'_>) -> impl Iterator<Item = usize> + 'u {
-        let lasts = self.shape != Shape::RolledBack;
+        let lasts = !matches!(self.shape, Shape::RolledBack | Shape::Psql);
         let (first, last) = (self.first, self.last);
         (first..=last).filter(move |n| lasts && unit.body.statements.get(*n).is_some_and(|one| sets_session(&one.kind)))
     }
@@ -89,6 +96,11 @@ fn sets_session(kind: &StatementKind) -> bool {
 /// A BEGIN has no COMMIT.
 pub(super) fn entries(unit: &Unit<'_>) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
+    if unit.script.means.psql.is_some() {
+        let last = unit.body.statements.len().saturating_sub(1);
+        return Ok(vec![Entry { first: 0, last, shape: Shape::Psql }]);
+    }
+    let batches = unit.script.batches(&unit.body.statements)?;
     let mut group: Option<usize> = None;
     for (n, statement) in unit.body.statements.iter().enumerate() {
         match (&statement.kind, group) {
@@ -116,6 +128,7 @@ pub(super) fn entries(unit: &Unit<'_>) -> Result<Vec<Entry>> {
             (StatementKind::NonTransactional(_), None) => {
                 entries.push(Entry { first: n, last: n, shape: Shape::Alone });
             }
+            (_, None) if batches.contains_key(&n) => entries.push(Entry { first: n, last: n, shape: Shape::Batch }),
             (_, None) => entries.push(Entry { first: n, last: n, shape: Shape::Shared }),
         }
     }

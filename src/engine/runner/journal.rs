@@ -5,8 +5,10 @@
 //! catalogs say what became of them ([`super::settle`]), and where they cannot, dbbuild stops and asks.
 
 use super::Event;
+use super::batch::{Repeated, Stop};
 use super::entry::{Entry, Shape, entries};
 use super::message::Unit;
+use super::psql::PsqlJob;
 use super::settle::{self, Settled};
 use super::worker::{AS_SELF, UnitFailure, Worker, describe, needs_autocommit, title};
 use crate::engine::history;
@@ -20,6 +22,8 @@ use std::collections::BTreeMap;
 pub(super) struct Journaled {
     pub checksum: String,
     pub done: bool,
+    /// Rows that a batch has touched.
+    pub rows: u64,
     /// The indexes that stood before a concurrent build.
     pub indexes: Vec<u32>,
 }
@@ -62,6 +66,7 @@ impl Journal<'_, '_> {
         for entry in entries {
             match known.get(&entry.ordinal()) {
                 Some(row) if row.done => self.set_again(entry).await?,
+                row if entry.shape == Shape::Batch => self.batch(entry, row.map(|row| row.rows)).await?,
                 Some(row) => self.settle(entry, row).await?,
                 None => self.perform(entry).await?,
             }
@@ -95,14 +100,15 @@ impl Journal<'_, '_> {
             return Ok(BTreeMap::new());
         }
         let sql = format!(
-            "SELECT ordinal, checksum, state = 'done', pg_catalog.array_to_string(indexes, ' ') \
+            "SELECT ordinal, checksum, state = 'done', pg_catalog.array_to_string(indexes, ' '), rows \
              FROM dbbuild.statement WHERE version = '{version}'"
         );
         let rows = session.query_rows(&sql).await?;
         let entry = |row: Vec<Option<String>>| {
             let text = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();
             let indexes = text(3).split_whitespace().filter_map(|oid| oid.parse().ok()).collect();
-            (text(0).parse().unwrap_or(0), Journaled { checksum: text(1), done: text(2) == "t", indexes })
+            let rows = text(4).parse().unwrap_or(0);
+            (text(0).parse().unwrap_or(0), Journaled { checksum: text(1), done: text(2) == "t", rows, indexes })
         };
         Ok(rows.into_iter().map(entry).collect())
     }
@@ -181,7 +187,8 @@ impl Journal<'_, '_> {
             let outcome = match shape {
                 Shape::Shared | Shape::Group => self.shared(entry).await,
                 Shape::RolledBack => self.worker.send_range(&self.unit, entry.first, entry.last).await,
-                Shape::Alone => return self.alone(entry).await,
+                Shape::Alone | Shape::Psql => return self.alone(entry).await,
+                Shape::Batch => return self.batch(entry, None).await,
             };
             let Err(failure) = outcome else { break };
             if failure.error.gone {
@@ -224,6 +231,10 @@ impl Journal<'_, '_> {
             if patient {
                 self.worker.execute(NO_LOCK_TIMEOUT).await?;
             }
+            if entry.shape == Shape::Psql {
+                self.by_psql().await?;
+                break;
+            }
             let outcome = self.worker.send_range(&self.unit, entry.first, entry.last).await;
             let Err(failure) = outcome else { break };
             if failure.error.gone {
@@ -236,8 +247,12 @@ impl Journal<'_, '_> {
             // The server said that it failed: what it left is taken away now, and the row with it. A procedure that
             // commits may have done part of its work: there the row stays, and the next run asks.
             if entry.non_transactional(&self.unit).is_some() {
-                let row =
-                    Journaled { checksum: String::new(), done: false, indexes: self.recorded_indexes(entry).await? };
+                let row = Journaled {
+                    checksum: String::new(),
+                    done: false,
+                    rows: 0,
+                    indexes: self.recorded_indexes(entry).await?,
+                };
                 if settle::left_by_failure(self, entry, &row).await? == Settled::Done {
                     break;
                 }
@@ -253,6 +268,54 @@ impl Journal<'_, '_> {
         }
         self.keep_work_settings(entry.first).await?;
         self.worker.execute_as_self(&self.done(entry)).await
+    }
+
+    /// Repeats a statement until it touches no row; `before`: the rows of an interrupted run.
+    async fn batch(&self, entry: &Entry, before: Option<u64>) -> Result<()> {
+        let (worker, script) = (self.worker, self.unit.script);
+        let batches = script.batches(&self.unit.body.statements)?;
+        let Some(batch) = batches.get(&entry.first) else { return Ok(()) };
+        if before.is_none() {
+            worker.execute_as_self(&self.insert(entry, "started")).await?;
+        }
+        let place = self.unit.place_of_statement(entry.first);
+        let file = format!("{}:{}", place.path, place.line);
+        let repeated = Repeated { text: entry.text(&self.unit), batch, place: file };
+        let record = |rows: u64| {
+            let (version, ordinal) = (&self.migration.version, entry.ordinal());
+            format!("UPDATE dbbuild.statement SET rows = {rows} WHERE version = '{version}' AND ordinal = {ordinal}")
+        };
+        match worker.repeat(&repeated, before.unwrap_or(0), &record).await {
+            Ok(_) => worker.execute_as_self(&self.done(entry)).await,
+            Err(Stop::Failed(failure)) => {
+                // `:size` was replaced: behind its first place positions are others.
+                let first = crate::model::sql::parameter(repeated.text, "size").first().map_or(0, |range| range.start);
+                let position = failure.position.filter(|at| *at <= first);
+                let error = self.stopped(entry, UnitFailure { position, ..failure });
+                Err(error.help("the batches before it stay done too."))
+            }
+            Err(Stop::Refused(error)) => Err(error.at(place).help(format!(
+                "what was done so far is committed and journaled. Mend the statement, then say \
+                 `dbbuild apply --settle {}:{}=retry`.",
+                self.migration.version,
+                entry.ordinal()
+            ))),
+        }
+    }
+
+    /// Lets psql run the whole file without a transaction around it.
+    async fn by_psql(&self) -> Result<()> {
+        let script = self.unit.script;
+        let head = format!("SET lock_timeout = {};", self.worker.envelope().lock_timeout);
+        let job = PsqlJob { script, text: &self.unit.body.text, head, tail: String::new() };
+        let Err(failed) = self.worker.run_psql(&job).await? else { return Ok(()) };
+        let place = failed.place.unwrap_or_else(|| script.location(0));
+        let error = describe(&failed.failure.error, &title(self.migration), place, None);
+        Err(self.worker.name_blocker(error, &failed.failure.error).help(format!(
+            "psql runs this file without a transaction: what stands before stays done. Let the file fit to run from its \
+             beginning again, then say `dbbuild apply --settle {0}:1=retry`; or do the rest by hand, then `{0}:1=done`.",
+            self.migration.version
+        )))
     }
 
     /// After `RESET ALL` and `DISCARD ALL` the time limits of the role and the database would hold again.
@@ -283,6 +346,11 @@ impl Journal<'_, '_> {
     /// The row of an entry. With that of a concurrent build stand the indexes that were there before it, so that a new,
     /// invalid one is known to be ours.
     fn insert(&self, entry: &Entry, state: &str) -> String {
+        // A row that is written with what it tells of shares its transaction.
+        let when = match state {
+            "done" => "pg_catalog.now(), pg_catalog.clock_timestamp() - pg_catalog.now()",
+            _ => "pg_catalog.clock_timestamp(), NULL",
+        };
         let before = match entry.non_transactional(&self.unit) {
             Some(NonTransactional::CreateIndexConcurrently { table, .. }) => {
                 format!("indrelid = pg_catalog.to_regclass({})", history::literal(table))
@@ -291,11 +359,12 @@ impl Journal<'_, '_> {
             _ => "false".to_owned(),
         };
         format!(
-            "INSERT INTO dbbuild.statement (version, ordinal, checksum, state, indexes) VALUES ('{}', {}, '{}', '{state}', \
-             ARRAY(SELECT indexrelid FROM pg_catalog.pg_index WHERE {before}))",
+            "INSERT INTO dbbuild.statement (version, ordinal, checksum, state, line, indexes, started_at, duration) \
+             VALUES ('{}', {}, '{}', '{state}', {}, ARRAY(SELECT indexrelid FROM pg_catalog.pg_index WHERE {before}), {when})",
             self.migration.version,
             entry.ordinal(),
-            entry.checksum(&self.unit)
+            entry.checksum(&self.unit),
+            self.unit.place_of_statement(entry.first).line,
         )
     }
 

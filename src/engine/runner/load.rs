@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// # Errors
 /// It holds psql meta-commands, or the server refuses a statement: nothing was loaded.
 pub async fn load_baseline(worker: &Worker<'_>, path: &str, text: &Arc<str>) -> Result<()> {
-    let script = Script { path: path.to_owned(), first_line: 1, text: Arc::clone(text) };
+    let script = Script::of_file(path, Arc::clone(text));
     let unit = Unit::new(&script, "SELECT 1".to_owned(), "SELECT 1".to_owned())?;
     if let Err(failure) = worker.run_unit(&unit).await {
         let n = failure.completed.saturating_sub(BEFORE);

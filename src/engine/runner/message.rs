@@ -131,7 +131,8 @@ impl<'a> Unit<'a> {
 /// Whether a migration may share a message with others: nothing in it reads the clock into rows, brings COPY data,
 /// controls transactions, or must travel alone. A file that does not lex travels alone, for an exact message.
 pub fn may_travel(migration: &Migration) -> bool {
-    if !migration.settings.transaction || changes_login_settings(&migration.up) {
+    let asks = !migration.settings.preconditions.is_empty() || migration.up.means.psql.is_some();
+    if !migration.settings.transaction || asks || changes_login_settings(&migration.up) {
         return false;
     }
     let Ok(body) = migration.up.body() else { return false };

@@ -4,12 +4,15 @@
 //! nothing; what happens is told through [`Sink`].
 
 mod back;
+mod batch;
 mod check;
 mod entry;
 mod journal;
 mod load;
 mod message;
 mod pieces;
+mod precondition;
+mod psql;
 mod rerun;
 mod settle;
 mod watch;
@@ -19,6 +22,7 @@ pub use back::{DEPENDENTS, drop_all, drop_views};
 pub use check::{CheckFailure, run_check};
 pub use load::load_baseline;
 pub use message::Unit;
+pub use precondition::Unmet;
 pub use worker::{Ran, Worker, WorkerOptions};
 
 use crate::engine::history::{self, Author};
@@ -28,6 +32,7 @@ use crate::error::{Error, Result};
 use crate::model::guard::{Cleared, Mark};
 use crate::model::migration::Migration;
 use crate::model::plan::{FileKind, Step};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Something that happened, for progress and reports.
@@ -45,10 +50,23 @@ pub enum Event {
     Checked(String),
     /// So many bytes of COPY data were sent since the last such event.
     Copied(u64),
-    /// Somebody stands in the way, or an index build goes on.
+    /// Somebody stands in the way, or an index build or a batch goes on.
     Waiting(String),
     /// Worth a line, and no error.
     Note(String),
+}
+
+impl Event {
+    /// The same with what scripts and the server say in it changed by `change`.
+    #[must_use]
+    pub fn map_texts(self, change: &dyn Fn(&str) -> String) -> Event {
+        match self {
+            Event::Migrated(path, Some(how)) => Event::Migrated(path, Some(change(&how))),
+            Event::Waiting(text) => Event::Waiting(change(&text)),
+            Event::Note(text) => Event::Note(change(&text)),
+            other => other,
+        }
+    }
 }
 
 /// Where events go.
@@ -65,6 +83,8 @@ pub struct Report {
     pub recorded: Vec<String>,
     /// Paths of migrations that were applied, with how, where that is worth saying.
     pub migrations: Vec<(String, Option<String>)>,
+    /// Paths of migrations that their preconditions kept from running this time.
+    pub skipped: Vec<String>,
     /// Paths of other files that ran.
     pub files: Vec<(FileKind, String)>,
     /// Paths of checks that passed.
@@ -79,6 +99,8 @@ pub struct RunOptions<'a> {
     pub lock_timeout: Duration,
     /// Written beside each row.
     pub author: Author,
+    /// The configured folder of PostgreSQL's programs.
+    pub bin_dir: Option<PathBuf>,
     /// The lock that the caller holds on this database.
     pub lock: &'a Lock,
     /// Receives what happens.
@@ -99,6 +121,7 @@ pub async fn run(cleared: &Cleared, session: Session, options: &RunOptions<'_>) 
             lock_timeout: options.lock_timeout,
             author: options.author.clone(),
             lock: Some(options.lock),
+            bin_dir: options.bin_dir.clone(),
             sink: options.sink,
         },
     )
@@ -183,7 +206,10 @@ async fn run_step(
         }
         Step::Migration { migration, reason } => {
             let ran = worker.migrate(migration, *reason).await?;
-            report.migrations.push((migration.path.clone(), ran.describe()));
+            match ran {
+                Ran::Skipped(_) => report.skipped.push(migration.path.clone()),
+                ran => report.migrations.push((migration.path.clone(), ran.describe())),
+            }
             Ok(())
         }
         Step::File { kind, file, .. } => {

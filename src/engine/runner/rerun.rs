@@ -1,5 +1,6 @@
 //! Runs a script once more, for the proof that it then changes nothing: no row, no journal, no retries.
 
+use super::batch::{Repeated, Stop};
 use super::message::Unit;
 use super::worker::{Worker, describe, lost};
 use crate::error::{Error, Result};
@@ -79,13 +80,28 @@ impl Worker<'_> {
     /// # Errors
     /// The connection is gone.
     pub async fn run_one_by_one(&self, script: &Script) -> Result<std::result::Result<(), Error>> {
+        if script.means.psql.is_some() {
+            return self.psql_again(script).await;
+        }
         let unit = Unit::plain(script)?;
+        let batches = script.batches(&unit.body.statements)?;
         for (n, statement) in unit.body.statements.iter().enumerate() {
             let command = unit.body.text.get(statement.range.clone()).unwrap_or_default();
             let data = statement.copy_data.as_ref().and_then(|data| unit.body.text.get(data.clone()));
-            let outcome = match data {
-                Some(data) => self.send_copy(command, data).await,
-                None => self.send(command).await.map(|_| ()),
+            let outcome = match (data, batches.get(&n)) {
+                (Some(data), _) => self.send_copy(command, data).await,
+                (None, Some(batch)) => {
+                    let place = unit.place_of_statement(n);
+                    match self
+                        .repeat(&Repeated { text: command, batch, place: place.to_string() }, 0, &|_| String::new())
+                        .await
+                    {
+                        Ok(_) => Ok(()),
+                        Err(Stop::Failed(failure)) => Err(failure),
+                        Err(Stop::Refused(error)) => return Ok(Err(error.at(place))),
+                    }
+                }
+                (None, None) => self.send(command).await.map(|_| ()),
             };
             if let Err(failure) = outcome {
                 if failure.error.gone {

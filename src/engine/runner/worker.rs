@@ -1,16 +1,20 @@
 //! The working connection: runs one unit at a time, retries what a lock refused, and leaves a clean session behind.
 
 use super::message::{self, BEFORE, Envelope, Unit};
+use super::psql::PsqlJob;
 use super::watch::Watch;
 use super::{Event, Sink, journal};
 use crate::engine::history::{self, Author};
 use crate::engine::lock::Lock;
 use crate::engine::session::{self, ConnectOptions, ServerError, Session};
 use crate::error::{Error, Location, Result};
+use crate::model::directive::OnFail;
 use crate::model::migration::Migration;
 use crate::model::plan::{FileKind, Reason};
 use crate::model::script::Script;
 use crate::model::sources::ScriptFile;
+use std::future::Future;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio_postgres::SimpleQueryMessage;
 
@@ -34,6 +38,8 @@ pub struct WorkerOptions<'a> {
     pub author: Author,
     /// Watches who blocks; none in a throwaway, where nobody does.
     pub lock: Option<&'a Lock>,
+    /// The configured folder of PostgreSQL's programs, for files that psql runs.
+    pub bin_dir: Option<PathBuf>,
     /// Receives what happens.
     pub sink: Sink<'a>,
 }
@@ -55,6 +61,12 @@ pub enum Ran {
     Statements,
     /// Statement by statement, because PostgreSQL refused it inside a transaction; with its words.
     StatementsFound(String),
+    /// By psql, in one transaction with its row.
+    Psql,
+    /// Not at all: its precondition says that it counts as applied.
+    Marked(String),
+    /// Not at all: its precondition says to ask again another time.
+    Skipped(String),
 }
 
 impl Ran {
@@ -62,7 +74,7 @@ impl Ran {
     pub fn found(&self) -> Option<String> {
         match self {
             Ran::StatementsFound(why) => Some(why.clone()),
-            Ran::Transaction | Ran::Statements => None,
+            _ => None,
         }
     }
 
@@ -72,6 +84,9 @@ impl Ran {
             Ran::Transaction => None,
             Ran::Statements => Some("ran as transaction:false".to_owned()),
             Ran::StatementsFound(why) => Some(format!("ran as transaction:false without being told: {why}")),
+            Ran::Psql => Some("psql ran it".to_owned()),
+            Ran::Marked(why) => Some(format!("marked as applied without running: {why}")),
+            Ran::Skipped(why) => Some(format!("skipped: {why}")),
         }
     }
 }
@@ -123,6 +138,20 @@ impl<'a> Worker<'a> {
         (self.options.sink)(event);
     }
 
+    pub(super) fn bin_dir(&self) -> Option<&Path> {
+        self.options.bin_dir.as_deref()
+    }
+
+    /// Whether the lock that this work needs is known to be gone.
+    pub(super) fn is_lock_lost(&self) -> bool {
+        self.options.lock.is_some_and(Lock::is_lost)
+    }
+
+    /// Waits for work of another connection, watching what that waits for.
+    pub(super) async fn watched<T>(&self, work: impl Future<Output = T>, pid: i32) -> T {
+        self.watch.over(work, pid, self.options.lock, self.options.sink).await
+    }
+
     pub(super) fn author(&self) -> &Author {
         &self.options.author
     }
@@ -163,10 +192,34 @@ impl<'a> Worker<'a> {
     /// It failed; the message says where and what state was left.
     pub async fn migrate(&mut self, migration: &Migration, reason: Reason) -> Result<Ran> {
         self.tell(Event::Begin(migration.path.clone()));
+        if reason != Reason::Resume
+            && let Some(unmet) = self.ask(migration).await?
+        {
+            return match unmet.on_fail {
+                OnFail::Halt => Err(unmet.halt(migration)),
+                OnFail::MarkRan => {
+                    self.mark(migration).await?;
+                    let ran = Ran::Marked(unmet.describe());
+                    self.tell(Event::Migrated(migration.path.clone(), ran.describe()));
+                    Ok(ran)
+                }
+                OnFail::Skip => {
+                    let ran = Ran::Skipped(unmet.describe());
+                    self.tell(Event::Note(format!("{}: {}", migration.path, ran.describe().unwrap_or_default())));
+                    Ok(ran)
+                }
+            };
+        }
         let commits = migration.settings.transaction && migration.up.commits_enum_value()?;
         let ran = if commits {
             journal::run(&*self, migration).await?;
             Ran::StatementsFound("it commits a new enum value before using it".to_owned())
+        } else if migration.up.means.psql.is_some() && migration.settings.transaction && reason != Reason::Resume {
+            let opening = history::insert_migration(migration, true, self.author());
+            let unit = Unit::new(&migration.up, opening, history::finish_migration(&migration.version))?;
+            let proof = history::is_applied(&migration.version);
+            self.run_unit_by_psql(&unit, &title(migration), &proof).await?;
+            Ran::Psql
         } else if migration.settings.transaction && reason != Reason::Resume {
             let opening = history::insert_migration(migration, true, self.author());
             let unit = Unit::new(&migration.up, opening, history::finish_migration(&migration.version))?;
@@ -245,11 +298,48 @@ impl<'a> Worker<'a> {
         self.tell(Event::Begin(file.path.clone()));
         let opening = history::upsert_file(kind, file, self.author());
         let unit = Unit::new(&file.script, opening, closing)?;
-        if let Err(failure) = self.run_unit(&unit).await {
+        if file.script.means.psql.is_some() {
+            let title = format!("{} file {}", kind.as_str(), file.name);
+            self.run_unit_by_psql(&unit, &title, &history::has_run(kind, file)).await?;
+        } else if let Err(failure) = self.run_unit(&unit).await {
             return Err(self.failed(&unit, failure, &format!("{} file {}", kind.as_str(), file.name)));
         }
         self.renew(&file.script).await?;
         self.tell(Event::Ran(kind, file.path.clone()));
+        Ok(())
+    }
+
+    /// Lets psql run a unit. `proof` gives a row once it is committed: a script may end psql's run in ways that psql
+    /// takes for success.
+    async fn run_unit_by_psql(&self, unit: &Unit<'_>, title: &str, proof: &str) -> Result<()> {
+        let job = PsqlJob {
+            script: unit.script,
+            text: &unit.body.text,
+            head: format!("BEGIN; SET LOCAL lock_timeout = {}; {};", self.envelope.lock_timeout, unit.opening),
+            tail: format!("SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; {}; COMMIT;", unit.closing),
+        };
+        for attempt in 1.. {
+            let Err(failed) = self.run_psql(&job).await? else { break };
+            let error = &failed.failure.error;
+            if !error.gone && self.waits_to_retry(attempt, &failed.failure).await {
+                continue;
+            }
+            let place = failed.place.unwrap_or_else(|| unit.script.location(0));
+            let described = self.name_blocker(describe(error, title, place, None), error);
+            return Err(described.help(match needs_autocommit(error) {
+                true => {
+                    "it was rolled back. psql runs the file in one transaction: write `-- migrate:up transaction:false` \
+                     to let it commit by itself."
+                }
+                false => help_for(error),
+            }));
+        }
+        if self.session.query_rows(proof).await?.is_empty() {
+            return Err(Error::failed(format!("{title} was not committed"))
+                .at(Location::file(&unit.script.path))
+                .cause("psql came to the end of the file, but its transaction was rolled back")
+                .help("a file that psql runs must not end its transaction, or switch off ON_ERROR_STOP."));
+        }
         Ok(())
     }
 

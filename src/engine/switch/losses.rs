@@ -89,7 +89,8 @@ pub async fn rehearse(
         return Ok(losses);
     }
     let session = session::connect(&target.settings, &session::ConnectOptions::default()).await?;
-    let options = WorkerOptions { lock_timeout: config.lock.timeout, author: Author::default(), lock: None, sink };
+    let options =
+        WorkerOptions { lock_timeout: config.lock.timeout, author: Author::default(), lock: None, bin_dir: None, sink };
     let worker = Worker::new(session, options).await?;
     let session = worker.session();
     session.simple(&format!("BEGIN; SET LOCAL lock_timeout = {}", config.lock.timeout.as_millis())).await?;
@@ -132,6 +133,9 @@ async fn apply_again(worker: &Worker<'_>, sources: &Sources, way: &Way) -> Resul
     let comes_again = |version: &Version| way.back.iter().any(|back| back.row.version == *version);
     for migration in sources.migrations.iter().filter(|migration| comes_again(&migration.version)) {
         // What runs in no transaction cannot be tried in one.
+        if migration.up.means.psql.is_some() || !migration.settings.preconditions.is_empty() {
+            return Ok(());
+        }
         let Ok(body) = migration.up.body() else { return Ok(()) };
         if !migration.runs_in_transaction() || body.transaction_control.is_some() || !body.non_transactional.is_empty()
         {

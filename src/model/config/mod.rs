@@ -4,6 +4,7 @@
 //! variables that `url_env` names, or know which environment was selected.
 
 mod fault;
+mod placeholder;
 mod reference;
 mod validate;
 mod value;
@@ -18,8 +19,10 @@ use serde::Deserialize;
 
 use crate::error::Result;
 
+pub use placeholder::Placeholder;
 pub use reference::{KeyDoc, reference};
 pub use value::format_duration;
+pub(crate) use value::parse_duration;
 
 /// Name of the file in the top folder of a repository.
 pub const FILE_NAME: &str = "dbbuild.toml";
@@ -49,6 +52,8 @@ pub struct Config {
     pub local: LocalConfig,
     /// How the baseline is made.
     pub baseline: BaselineConfig,
+    /// What `${name}` in the sources stands for.
+    pub placeholders: BTreeMap<String, Placeholder>,
     /// The environments by name.
     pub env: BTreeMap<String, EnvConfig>,
 }
@@ -65,6 +70,7 @@ impl Default for Config {
             lock: LockConfig::default(),
             local: LocalConfig::default(),
             baseline: BaselineConfig::default(),
+            placeholders: BTreeMap::new(),
             env: default_envs(),
         }
     }
@@ -150,6 +156,8 @@ pub struct Paths {
     pub roles: String,
     /// Host-based access.
     pub hba: String,
+    /// Folder of files that psql files take in.
+    pub include: String,
 }
 
 impl Default for Paths {
@@ -163,13 +171,14 @@ impl Default for Paths {
             baseline: "db/baseline.sql".to_owned(),
             roles: "db/roles.toml".to_owned(),
             hba: "db/pg_hba.conf".to_owned(),
+            include: "db/include".to_owned(),
         }
     }
 }
 
 impl Paths {
     /// Every path with its key, folders first.
-    pub fn all(&self) -> [(&'static str, &str); 8] {
+    pub fn all(&self) -> [(&'static str, &str); 9] {
         [
             ("migrations", &self.migrations),
             ("repeatable", &self.repeatable),
@@ -179,6 +188,7 @@ impl Paths {
             ("baseline", &self.baseline),
             ("roles", &self.roles),
             ("hba", &self.hba),
+            ("include", &self.include),
         ]
     }
 
@@ -284,6 +294,8 @@ pub struct EnvConfig {
     pub testdata: Vec<String>,
     /// Whether a migration may run after newer ones.
     pub order: Order,
+    /// Values of placeholders that hold here, before those for all.
+    pub placeholders: BTreeMap<String, Placeholder>,
 }
 
 /// `env.NAME.order`

@@ -72,6 +72,11 @@ static KEYS: &[KeyDoc] = &[
     key("paths.roles", "\"db/roles.toml\"", "Users and roles."),
     key("paths.hba", "\"db/pg_hba.conf\"", "Host-based access."),
     key(
+        "paths.include",
+        "\"db/include\"",
+        "Folder of scripts and data that files with `-- dbbuild:psql true` take in.",
+    ),
+    key(
         "migrations.idempotent",
         "\"error\"",
         "What to do about a migration that changes something when run again: \"error\", \"warn\" or \"off\".",
@@ -98,6 +103,11 @@ static KEYS: &[KeyDoc] = &[
         "lock.timeout",
         "\"5s\"",
         "How long DDL waits for a lock before it is taken back and tried again; \"0\" waits without end.",
+    ),
+    key(
+        "placeholders",
+        "{}",
+        "What `${name}` in the files stands for: a text, or `{ env = \"VARIABLE\", default = \"…\", proof = \"…\" }`.",
     ),
     key(
         "baseline.exclude",
@@ -130,4 +140,5 @@ static KEYS: &[KeyDoc] = &[
         "\"any\"",
         "Whether a migration that is older than applied ones runs after them (\"any\", and it is said) or is refused (\"strict\").",
     ),
+    key("env.NAME.placeholders", "{}", "Values of placeholders that hold in this environment, before those for all."),
 ];

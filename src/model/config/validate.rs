@@ -5,9 +5,10 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::fault::location;
-use super::{Config, EnvConfig, default_envs};
+use super::{Config, EnvConfig, Placeholder, default_envs};
 use crate::error::{Error, Location, Result};
 use crate::model::conninfo;
+use crate::model::placeholder::is_name;
 
 /// PostgreSQL cuts longer names (`NAMEDATALEN` - 1).
 const NAME_LIMIT: usize = 63;
@@ -102,6 +103,25 @@ fn environments(config: &mut Config, faults: &mut Faults<'_>) {
             faults.add_with_help(&["env", name], message, "use letters, digits, `_` and `-`, a letter first.");
         }
         environment(name, env, faults);
+        for (placeholder, value) in &env.placeholders {
+            check_placeholder(&["env", name, "placeholders", placeholder], value, faults);
+        }
+    }
+    for (placeholder, value) in &config.placeholders {
+        check_placeholder(&["placeholders", placeholder], value, faults);
+    }
+}
+
+fn check_placeholder(keys: &[&str], value: &Placeholder, faults: &mut Faults<'_>) {
+    let name = keys.last().copied().unwrap_or_default();
+    if !is_name(name) {
+        let message = format!("`{}` cannot name a placeholder", name.escape_default());
+        faults.add_with_help(keys, message, "use letters, digits, `_`, `-`, `.` and `:`, a letter or `_` first.");
+    }
+    if let Placeholder::Env { env, .. } = value
+        && !is_variable_name(env)
+    {
+        faults.add(keys, format!("`{}` is not the name of an environment variable", env.escape_default()));
     }
 }
 
@@ -193,6 +213,7 @@ fn paths(config: &mut Config, faults: &mut Faults<'_>) {
         ("baseline", &mut p.baseline),
         ("roles", &mut p.roles),
         ("hba", &mut p.hba),
+        ("include", &mut p.include),
     ] {
         match normal_path(path) {
             Ok(normal) => *path = normal,

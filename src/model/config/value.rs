@@ -27,7 +27,7 @@ pub fn format_duration(duration: Duration) -> String {
 }
 
 /// Reads `5s`, `1min`, `500ms`, `1.5h`, `0`.
-pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let trimmed = text.trim();
     let end = trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(trimmed.len());
     let (number, unit) = trimmed.split_at(end);

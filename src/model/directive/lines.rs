@@ -1,6 +1,7 @@
 //! Finds the lines of a text that are directives, reading as little of it as will do.
 
 use super::{KEYS, LATER, PieceKind, Scanner};
+use crate::model::sql::Fault;
 
 /// The word before the colon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,14 +69,34 @@ impl<'a> Found<'a> {
         }
         let mut sql_start = None;
         let mut comments = Vec::new();
-        for piece in Scanner::new(text).map_while(|piece| piece.ok()) {
-            match piece.kind {
-                PieceKind::LineComment => comments.push(piece.range.start),
-                PieceKind::Token | PieceKind::End => sql_start = sql_start.or(Some(piece.range.start)),
-                _ => {}
+        let mut base = 0;
+        'text: loop {
+            let mut next = None;
+            for piece in Scanner::new(&text[base..]) {
+                let piece = match piece {
+                    Ok(piece) => piece,
+                    // A command of psql's ends with its line; what follows is read on.
+                    Err(error) if matches!(error.fault, Fault::MetaCommand(_)) => {
+                        let at = base + error.offset;
+                        sql_start = sql_start.or(Some(at));
+                        next = text[at..].find('\n').map(|newline| at + newline);
+                        break;
+                    }
+                    Err(_) => break,
+                };
+                let (start, end) = (base + piece.range.start, base + piece.range.end);
+                match piece.kind {
+                    PieceKind::LineComment => comments.push(start),
+                    PieceKind::Token | PieceKind::End => sql_start = sql_start.or(Some(start)),
+                    _ => {}
+                }
+                if end > last {
+                    break 'text;
+                }
             }
-            if piece.range.end > last {
-                break;
+            match next.filter(|next| *next <= last) {
+                Some(next) => base = next,
+                None => break,
             }
         }
         let lines = self.lines.into_iter().filter(|line| comments.binary_search(&line.offset).is_ok()).collect();
@@ -86,7 +107,7 @@ impl<'a> Found<'a> {
 /// Whether nothing in the text can open what a comment line could be inside of: a quote, a comment, COPY data.
 fn cannot_quote(text: &str) -> bool {
     let bytes = text.as_bytes();
-    !bytes.iter().any(|b| matches!(b, b'\'' | b'"' | b'$' | b'/'))
+    !bytes.iter().any(|b| matches!(b, b'\'' | b'"' | b'$' | b'/' | b'\\'))
         && !bytes.windows(3).any(|word| word.eq_ignore_ascii_case(b"std"))
 }
 
@@ -121,4 +142,9 @@ pub(super) fn is_section(rest: &str) -> bool {
 fn is_setting(rest: &str) -> bool {
     let key = first_word(rest);
     KEYS.iter().any(|(known, _)| *known == key) || LATER.contains(&key.as_str())
+}
+
+/// Whether a comment, without its dashes, reads like a directive.
+pub(super) fn is_directive(comment: &str) -> bool {
+    directive(comment).is_some()
 }

@@ -91,8 +91,14 @@ fn whatever_is_wrong_is_an_error_with_its_line() {
             "-- dbbuild:transaction=false",
             "1: malformed directive `-- dbbuild:transaction=false` / write `-- dbbuild:transaction VALUE`",
         ),
-        ("-- dbbuild:", "1: directive is missing / known are: after, description, idempotent, run, transaction"),
-        ("-- dbbuild:zzz", "1: unknown directive `zzz` / known are: after, description, idempotent, run, transaction"),
+        (
+            "-- dbbuild:",
+            "1: directive is missing / known are: after, batch, description, idempotent, placeholders, precondition, psql, run, transaction",
+        ),
+        (
+            "-- dbbuild:zzz",
+            "1: unknown directive `zzz` / known are: after, batch, description, idempotent, placeholders, precondition, psql, run, transaction",
+        ),
         ("-- dbbuild:secure", "1: directive `secure` is not supported by this version of dbbuild / "),
         ("-- dbbuild:env production", "1: directive `env` is not supported by this version of dbbuild / "),
         (
@@ -154,4 +160,76 @@ proptest! {
             prop_assert!(text.get(found.up.range).is_some() && text.get(down).is_some());
         }
     }
+}
+
+#[test]
+fn preconditions_take_their_query_from_the_comments_below() {
+    let text = "-- dbbuild:precondition on-fail=mark-ran expect=0\n--   SELECT count(*)\n-- FROM t; \n-- dbbuild:precondition \
+                expect='a b'\n--SELECT 'x'\n\n-- a note\nSELECT 1;";
+    let found = read(text).preconditions;
+    let [first, second] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!((first.on_fail, first.expect.as_str(), first.line), (OnFail::MarkRan, "0", 1));
+    assert_eq!((first.query.first_line, &*first.query.text), (2, "     SELECT count(*)\n   FROM t; \n"));
+    assert_eq!((second.on_fail, second.expect.as_str(), &*second.query.text), (OnFail::Halt, "a b", "  SELECT 'x'\n"));
+    for (text, expect) in [
+        ("-- dbbuild:precondition on-fail=halt\n-- SELECT 1", "1: directive `precondition` lacks `expect=`"),
+        ("-- dbbuild:precondition expect=1\nSELECT 1;", "1: directive `precondition` lacks a query"),
+        (
+            "-- dbbuild:precondition expect=1\n-- SELECT 1; SELECT 2",
+            "1: directive `precondition` has more than one query",
+        ),
+        ("-- dbbuild:precondition expect=1\n-- DELETE FROM t", "2: the precondition is no query"),
+        ("-- dbbuild:precondition on-fail=stop expect=1\n-- SELECT 1", "1: unknown value `stop`"),
+        ("-- dbbuild:precondition expect=1\n-- SELECT '", "2: unclosed quote"),
+    ] {
+        let found = faults(FileKind::Migration, text);
+        assert!(found[0].starts_with(expect), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn a_value_holds_as_postgresql_writes_it() {
+    let holds = |expect: &str, found: Option<&str>| {
+        let text = format!("-- dbbuild:precondition expect='{expect}'\n-- SELECT 1");
+        read(&text).preconditions[0].holds(found)
+    };
+    assert!(holds("0", Some("0")) && holds("true", Some("t")) && holds("F", Some("f")) && holds("null", None));
+    assert!(!holds("0", Some("00")) && !holds("true", Some("f")) && !holds("0", None) && !holds("t", Some("true")));
+}
+
+#[test]
+fn a_batch_stands_before_its_statement() {
+    let text = "-- migrate:up\nSELECT ';';\n-- dbbuild:batch size=10_000 pause=50ms max=7\nUPDATE t SET a = 1;\n";
+    let found = read(text).batches;
+    let expected = Batch {
+        size: 10_000,
+        pause: std::time::Duration::from_millis(50),
+        most: Some(7),
+        offset: text.find("-- dbbuild").unwrap(),
+        line: 3,
+    };
+    assert_eq!(found, [expected]);
+    for (text, expect) in [
+        ("-- dbbuild:batch", "1: directive `batch` lacks `size=`"),
+        ("-- dbbuild:batch size=x", "1: `x` is no number of rows"),
+        ("-- dbbuild:batch size=1 pause=5", "1: the duration `5` has no unit"),
+        (
+            "-- migrate:up\nA;\n-- migrate:down\n-- dbbuild:batch size=1",
+            "4: directive `batch` stands behind the header",
+        ),
+    ] {
+        let found = faults(FileKind::Migration, text);
+        assert!(found[0].starts_with(expect), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn directives_are_found_behind_commands_of_psql() {
+    let text = "-- dbbuild:psql true\n\\set x '\nSELECT 'a';\n-- migrate:down\nB;";
+    assert_eq!(
+        faults(FileKind::Migration, text),
+        ["4: `-- migrate:down` stands without `-- migrate:up` before it / a \
+        migration is: header comments, `-- migrate:up`, SQL, then `-- migrate:down`, SQL"]
+    );
+    assert!(read("-- dbbuild:psql true\n\\echo 'a'\n").psql);
 }

@@ -29,8 +29,8 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub fn new(snapshot: &'a Snapshot, paths: &SourcePaths) -> Reader<'a> {
-        let SourcePaths { migrations, repeatable, init, testdata, checks, baseline, roles, hba } = paths;
-        let places = [migrations, repeatable, init, testdata, checks, baseline, roles, hba];
+        let SourcePaths { migrations, repeatable, init, testdata, checks, baseline, roles, hba, include } = paths;
+        let places = [migrations, repeatable, init, testdata, checks, baseline, roles, hba, include];
         Reader { snapshot, places: places.map(|path| clean(path)).to_vec(), faults: Vec::new() }
     }
 
@@ -83,6 +83,15 @@ impl<'a> Reader<'a> {
         let path = clean(path);
         let entry = self.snapshot.get(&path)?;
         self.bytes(&path, entry)
+    }
+
+    /// The content of any file of the snapshot; links within it are followed.
+    pub fn content(&self, path: &str) -> Option<Arc<[u8]>> {
+        match self.snapshot.get(path)? {
+            FileEntry::Blob { bytes, .. } => Some(bytes.clone()),
+            FileEntry::Symlink { target } => self.follow(path, target),
+            FileEntry::Submodule => None,
+        }
     }
 
     /// What stands below a folder and could be ours: path, path relative to the folder, entry.

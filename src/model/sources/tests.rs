@@ -14,6 +14,7 @@ fn paths() -> SourcePaths {
         baseline: path("baseline.sql"),
         roles: path("roles.toml"),
         hba: path("pg_hba.conf"),
+        include: "db/include".into(),
     }
 }
 
@@ -217,6 +218,7 @@ impl Sources {
             baseline: path("baseline.sql"),
             roles: path("roles.toml"),
             hba: path("pg_hba.conf"),
+            include: "db/include".into(),
         };
         let snapshot: Snapshot =
             files.iter().map(|(name, text)| (path(name), FileEntry::blob(text.as_bytes()))).collect();

@@ -7,6 +7,7 @@ mod classify;
 mod lock;
 mod mention;
 mod object;
+mod parameter;
 mod password;
 mod scan;
 #[cfg(test)]
@@ -19,6 +20,7 @@ pub use classify::{NonTransactional, StatementKind, adds_enum_value, classify};
 pub use lock::lock_mode;
 pub use mention::{Mention, mention};
 pub use object::{ObjectRef, main_object};
+pub use parameter::{parameter, with_parameter};
 pub use password::literal_password;
 pub use scan::{Fault, ScanError};
 pub(crate) use scan::{PieceKind, Scanner};
