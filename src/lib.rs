@@ -56,6 +56,8 @@
 //! - `src/model/sql/`: the lexer: statements, their kinds, locks and objects, passwords.
 //! - `src/model/script.rs`: one text that is run, with its place in a file.
 //! - `src/model/directive/`, `src/model/directive.rs`: `-- migrate:` and `-- dbbuild:` lines.
+//! - `src/model/placeholder.rs`: what `${name}` in a file stands for, and how it is kept from being shown.
+//! - `src/model/psql/`, `src/model/psql.rs`: psql's commands in a file that it runs, and what such a file takes in.
 //! - `src/model/migration.rs`: a migration as its file tells it.
 //! - `src/model/snapshot.rs`: path → bytes, from whichever source.
 //! - `src/model/sources/`, `src/model/sources.rs`: everything under `db/`, read from a snapshot and checked.
@@ -84,7 +86,8 @@
 //! - `src/engine/target.rs`: the database of an environment: found, reached, made, dropped.
 //! - `src/engine/history/`: the version table: its schema, its rows, the mark.
 //! - `src/engine/lock.rs`: one dbbuild at a time.
-//! - `src/engine/runner/`: executes a cleared plan; journal and resumption of what cannot share a transaction.
+//! - `src/engine/runner/`: executes a cleared plan; journal and resumption of what cannot share a transaction; preconditions,
+//!   batches, psql, times of statements.
 //! - `src/engine/settle.rs`: a person's word on an interrupted statement.
 //! - `src/engine/upgrade.rs`: read, plan, clear, lock, run: the way of every command that writes to a database.
 //! - `src/engine/server/`: embedded and throwaway servers, of local programs or Docker; kept states; their removal.

@@ -43,6 +43,8 @@ pub struct StepView {
     pub transaction: bool,
     /// Why not, where the file does not say so itself.
     pub note: Option<String>,
+    /// What else is to be known of how it runs: preconditions, batches, psql.
+    pub manner: Vec<String>,
     /// Locks on tables.
     pub locks: Vec<LockView>,
 }
@@ -93,10 +95,12 @@ pub fn preview(
             statements: 0,
             transaction: true,
             note: None,
+            manner: Vec::new(),
             locks: Vec::new(),
         };
         if let Some(script) = script(step) {
             view.statements = script.split()?.len();
+            view.manner = manner(step, script);
             let lock =
                 |(table, lock): (String, &'static str)| LockView { size: sizes.get(&table).copied(), table, lock };
             view.locks = locks(script)?.into_iter().map(lock).collect();
@@ -128,6 +132,22 @@ pub fn preview(
         steps,
         notes: plan.notes.clone(),
     })
+}
+
+/// How a script runs beyond being sent to the server.
+fn manner(step: &Step, script: &Script) -> Vec<String> {
+    let mut words = Vec::new();
+    if let Step::Migration { migration, .. } = step {
+        let asks = migration.settings.preconditions.iter().map(|one| one.on_fail.as_str()).collect::<Vec<_>>();
+        if !asks.is_empty() {
+            words.push(format!("asks first ({})", asks.join(", ")));
+        }
+    }
+    words.extend(script.means.batches.iter().map(|batch| format!("in batches of {}", batch.size)));
+    if script.means.psql.is_some() {
+        words.push("psql runs it".to_owned());
+    }
+    words
 }
 
 /// Why a migration that does not say so runs statement by statement.

@@ -63,7 +63,12 @@ pub fn script(script: &Script, transaction: bool) -> Result<()> {
     transaction_control(&body)?;
     if let Some(included) = &script.means.psql {
         for inner in included.as_scripts()? {
-            self::script(&inner, transaction)?;
+            self::script(&inner, false)?;
+            if let Some((location, word)) = inner.first_control()?.filter(|_| transaction) {
+                return Err(Error::failed(format!("{word} in a file that runs in one transaction")).at(location).help(
+                    format!("`{}` includes it; take it out, or let that run with `transaction:false`.", script.path),
+                ));
+            }
         }
     }
     match body.statements.iter().find(|statement| changes_version_table(script.statement_text(statement))) {

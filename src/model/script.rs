@@ -175,11 +175,7 @@ impl Script {
         if !removed.is_empty() {
             text = Cow::Owned(blank(&self.text, &removed));
         }
-        let control = statements.iter().find(|statement| is_transaction_control(&statement.kind));
-        let transaction_control = control.map(|statement| {
-            let shown = self.statement_text(statement).split_whitespace().collect::<Vec<_>>().join(" ");
-            (self.location(statement.range.start), shown)
-        });
+        let transaction_control = self.control_among(&statements);
         let is_non_transactional = |n: &usize| matches!(statements[*n].kind, StatementKind::NonTransactional(_));
         Ok(Body {
             copy_blocks: statements.iter().any(|statement| statement.copy_data.is_some()),
@@ -190,6 +186,20 @@ impl Script {
             text,
             statements,
         })
+    }
+
+    /// The first BEGIN, COMMIT, ROLLBACK or PREPARE TRANSACTION as it stands, with its text.
+    ///
+    /// # Errors
+    /// The script does not lex.
+    pub fn first_control(&self) -> Result<Option<(Location, String)>> {
+        Ok(self.control_among(&self.split()?))
+    }
+
+    fn control_among(&self, statements: &[Statement]) -> Option<(Location, String)> {
+        let statement = statements.iter().find(|statement| is_transaction_control(&statement.kind))?;
+        let shown = self.statement_text(statement).split_whitespace().collect::<Vec<_>>().join(" ");
+        Some((self.location(statement.range.start), shown))
     }
 
     /// Whether the last statement is a plain COMMIT and no other is transaction control.

@@ -6,6 +6,7 @@
 
 mod adopt;
 mod bad_input;
+mod batch;
 mod commands;
 mod connection;
 mod docker;
@@ -29,7 +30,10 @@ mod new;
 mod order;
 mod parts;
 mod past;
+mod placeholders;
+mod preconditions;
 mod proof;
+mod psql_files;
 mod published;
 mod push;
 mod repositories;

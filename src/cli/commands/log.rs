@@ -11,6 +11,9 @@ pub struct Args {
     /// At most so many, newest first
     #[arg(short = 'n', long, value_name = "N")]
     max_count: Option<usize>,
+    /// The N statements that took longest, with migration, line, time and rows
+    #[arg(long, value_name = "N", conflicts_with = "max_count")]
+    slowest: Option<usize>,
 }
 
 const COLUMNS: [&str; 8] = ["version", "name", "state", "applied_at", "seconds", "by", "commit", "dbbuild"];
@@ -19,6 +22,13 @@ const QUERY: &str = "SELECT version, name, CASE WHEN origin <> 'run' THEN origin
      pg_catalog.to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), \
      pg_catalog.round(EXTRACT(epoch FROM duration)::numeric, 3)::text, applied_by, git_commit, dbbuild_version \
      FROM dbbuild.migration ORDER BY position DESC";
+
+const SLOWEST_COLUMNS: [&str; 6] = ["version", "name", "statement", "line", "seconds", "rows"];
+
+const SLOWEST: &str = "SELECT s.version, m.name, s.ordinal, s.line, \
+     pg_catalog.round(EXTRACT(epoch FROM s.duration)::numeric, 3)::text, s.rows \
+     FROM dbbuild.statement s JOIN dbbuild.migration m ON m.version = s.version \
+     WHERE s.duration IS NOT NULL ORDER BY s.duration DESC, m.position, s.ordinal";
 
 /// Shows the log.
 ///
@@ -30,13 +40,19 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let session = target.connect().await?;
     let installed =
         session.query_rows("SELECT 1 WHERE pg_catalog.to_regclass('dbbuild.migration') IS NOT NULL").await?;
-    let limit = args.max_count.map_or_else(String::new, |n| format!(" LIMIT {n}"));
-    let rows = if installed.is_empty() { Vec::new() } else { session.query_rows(&format!("{QUERY}{limit}")).await? };
-    if rows.is_empty() {
+    let (query, columns, key) = match args.slowest {
+        Some(_) => (SLOWEST, &SLOWEST_COLUMNS[..], "slowest"),
+        None => (QUERY, &COLUMNS[..], "log"),
+    };
+    let limit = args.slowest.or(args.max_count).map_or_else(String::new, |n| format!(" LIMIT {n}"));
+    let rows = if installed.is_empty() { Vec::new() } else { session.query_rows(&format!("{query}{limit}")).await? };
+    if rows.is_empty() && args.slowest.is_some() {
+        context.output.answer(&format!("no time of a statement is kept in {}", target.describe()));
+    } else if rows.is_empty() {
         context.output.answer(&format!("nothing was applied to {}", target.describe()));
     } else {
         let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_header(COLUMNS);
+        table.load_style(presets::NOTHING).set_header(columns);
         for row in &rows {
             let commit = |i: usize, cell: &str| if i == 6 { cell.chars().take(10).collect() } else { cell.to_owned() };
             table.add_row(row.iter().enumerate().map(|(i, cell)| commit(i, cell.as_deref().unwrap_or(""))));
@@ -45,8 +61,8 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     }
     let objects: Vec<serde_json::Value> = rows
         .iter()
-        .map(|row| COLUMNS.iter().zip(row).map(|(name, cell)| ((*name).to_owned(), serde_json::json!(cell))).collect())
+        .map(|row| columns.iter().zip(row).map(|(name, cell)| ((*name).to_owned(), serde_json::json!(cell))).collect())
         .collect();
-    context.output.json(&serde_json::json!({ "database": target.describe(), "log": objects }));
+    context.output.json(&serde_json::json!({ "database": target.describe(), key: objects }));
     Ok(Done::Well)
 }

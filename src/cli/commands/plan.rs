@@ -64,14 +64,19 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         None => Texts::new(),
     };
     let plan = plan_for(&work, &target, &found, &texts)?;
-    review::plan(&plan)?;
+    review::plan(&plan).map_err(|error| target.placeholders.mask_error(error))?;
     let sizes = match &session {
         Some(session) => sizes::read(session, &preview::tables(&plan)?).await?,
         None => BTreeMap::new(),
     };
     let rehearsed =
         |migration: &crate::model::migration::Migration| project.cache.get(Kind::Rehearsal, &migration.checksum);
-    let preview = preview::preview(&plan, &target.describe(), &sizes, &rehearsed)?;
+    let mut preview = preview::preview(&plan, &target.describe(), &sizes, &rehearsed)
+        .map_err(|error| target.placeholders.mask_error(error))?;
+    for step in &mut preview.steps {
+        step.locks.iter_mut().for_each(|lock| lock.table = target.placeholders.mask(&lock.table));
+        step.note = step.note.take().map(|note| target.placeholders.mask(&note));
+    }
     show(context, &preview, plan.is_empty());
     let cleared = guard::clear(plan, &found.facts, &target.selected);
     context.output.json(&serde_json::json!({
@@ -131,6 +136,7 @@ fn sentence(step: &StepView) -> String {
     if !step.transaction {
         facts.push("statement by statement".to_owned());
     }
+    facts.extend(step.manner.iter().cloned());
     facts.extend(step.note.clone());
     if !facts.is_empty() {
         words.push(format!("({})", facts.join(", ")));

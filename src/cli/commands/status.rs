@@ -25,6 +25,8 @@ struct Row {
     version: String,
     name: String,
     state: &'static str,
+    /// What its preconditions do where they do not hold.
+    asks: Vec<&'static str>,
     /// The branches that have a phantom.
     branches: Vec<String>,
 }
@@ -57,6 +59,8 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     for row in rows.iter().filter(|row| row.state != "applied" || context.globals.verbose) {
         let of = if row.state == "unknown" {
             format!(" (phantom: in no file here, {})", on_branches(&row.branches))
+        } else if row.state == "pending" && !row.asks.is_empty() {
+            format!(" (asks first: {})", row.asks.join(", "))
         } else {
             String::new()
         };
@@ -119,11 +123,12 @@ fn rows(sources: &Sources, history: &History, refs: &Refs) -> Vec<Row> {
             Some(_) => "applied",
         };
         let (version, name) = (migration.version.to_string(), migration.name.clone());
-        rows.push(Row { version, name, state, branches: Vec::new() });
+        let asks = migration.settings.preconditions.iter().map(|one| one.on_fail.as_str()).collect();
+        rows.push(Row { version, name, state, asks, branches: Vec::new() });
     }
     for row in applied.values() {
         let (version, name) = (row.version.to_string(), row.name.clone());
-        rows.push(Row { version, name, state: "unknown", branches: refs.holders(row) });
+        rows.push(Row { version, name, state: "unknown", asks: Vec::new(), branches: refs.holders(row) });
     }
     rows
 }

@@ -255,6 +255,18 @@ pub fn finish_migration(version: &Version) -> String {
     )
 }
 
+/// Keeps how long statements took, given as rows of values.
+pub fn insert_timings(values: &str) -> String {
+    format!(
+        "INSERT INTO dbbuild.statement (version, ordinal, checksum, state, started_at, duration, line, rows) \
+         SELECT t.version, t.ordinal, t.checksum, 'done', t.started_at, t.duration, t.line, t.rows \
+         FROM (VALUES {values}) AS t (version, ordinal, checksum, started_at, duration, line, rows) \
+         JOIN dbbuild.migration m ON m.version = t.version AND m.state = 'applied' \
+         ON CONFLICT (version, ordinal) DO UPDATE SET checksum = EXCLUDED.checksum, state = EXCLUDED.state, \
+         started_at = EXCLUDED.started_at, duration = EXCLUDED.duration, line = EXCLUDED.line, rows = EXCLUDED.rows"
+    )
+}
+
 /// Gives a row once a migration is committed.
 pub fn is_applied(version: &Version) -> String {
     format!("SELECT 1 FROM dbbuild.migration WHERE version = '{version}' AND state = 'applied'")

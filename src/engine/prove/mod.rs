@@ -96,7 +96,9 @@ pub fn verdict_key(config: &Config, sources: &Sources, base: Option<&Base>) -> C
     let rules = &config.migrations;
     let against = base.map_or_else(String::new, |base| base.digest(&config_part(&base.config)).to_string());
     let environments = testdata::lists(config, sources);
-    sources.proof_digest(&format!("{} rules={rules:?} env={environments:?} against={against}", config_part(config)))
+    let own: String = config.env.keys().map(|name| Values::of_proof(config, Some(name)).digest_part()).collect();
+    sources
+        .proof_digest(&format!("{} rules={rules:?} env={environments:?}{own} against={against}", config_part(config)))
 }
 
 /// Runs the proof. Everything that is wrong is reported at once.

@@ -33,7 +33,7 @@ impl Worker<'_> {
                 outcome = self.run_unit(&again).await;
             }
             match outcome {
-                Ok(()) => {}
+                Ok(_) => {}
                 Err(failure) if needs_autocommit(&failure.error) => self.take_back_by_statement(back).await?,
                 Err(failure) => return Err(self.not_taken_back(back, &unit, failure)),
             }

@@ -186,11 +186,19 @@ impl Journal<'_, '_> {
         for attempt in 1.. {
             let outcome = match shape {
                 Shape::Shared | Shape::Group => self.shared(entry).await,
-                Shape::RolledBack => self.worker.send_range(&self.unit, entry.first, entry.last).await,
+                Shape::RolledBack => {
+                    self.worker.send_range(&self.unit, entry.first, entry.last).await.map(|()| Vec::new())
+                }
                 Shape::Alone | Shape::Psql => return self.alone(entry).await,
                 Shape::Batch => return self.batch(entry, None).await,
             };
-            let Err(failure) = outcome else { break };
+            let failure = match outcome {
+                Ok(rows) => {
+                    self.count(entry, shape, &rows).await?;
+                    break;
+                }
+                Err(failure) => failure,
+            };
             if failure.error.gone {
                 return Err(self.stopped(entry, failure));
             }
@@ -211,7 +219,7 @@ impl Journal<'_, '_> {
     }
 
     /// Runs an entry in the transaction that writes its row. Who else ran it meanwhile has written that row: 23505.
-    async fn shared(&self, entry: &Entry) -> std::result::Result<(), UnitFailure> {
+    async fn shared(&self, entry: &Entry) -> std::result::Result<Vec<u64>, UnitFailure> {
         let row = self.insert(entry, "done");
         if entry.shape == Shape::Group {
             let statements = &self.unit.body.statements;
@@ -221,6 +229,14 @@ impl Journal<'_, '_> {
         }
         let tail = format!("{AS_SELF}; {row}; COMMIT");
         self.worker.send_between(&self.unit, (entry.first, entry.last), "BEGIN;", &tail).await
+    }
+
+    /// Keeps how many rows a single statement touched: it stands behind BEGIN.
+    async fn count(&self, entry: &Entry, shape: Shape, rows: &[u64]) -> Result<()> {
+        let Some(rows) = rows.get(1).filter(|rows| shape == Shape::Shared && **rows > 0) else { return Ok(()) };
+        let (version, ordinal) = (&self.migration.version, entry.ordinal());
+        let row = format!("WHERE version = '{version}' AND ordinal = {ordinal}");
+        self.worker.execute_as_self(&format!("UPDATE dbbuild.statement SET rows = {rows} {row}")).await
     }
 
     /// Runs an entry outside a transaction of dbbuild's.

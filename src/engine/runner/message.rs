@@ -1,10 +1,12 @@
 //! What travels to the server: a script with what opens and closes its transaction, and where in the file it failed.
 
+use super::timing::MARK;
 use crate::error::{Location, Result};
 use crate::model::migration::Migration;
 use crate::model::review;
 use crate::model::script::{Body, Script};
-use crate::model::sql::StatementKind;
+use crate::model::sql::{self, StatementKind};
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// At most so many migrations travel in one message.
@@ -44,9 +46,14 @@ pub struct Unit<'a> {
     pub body: Body<'a>,
     /// One statement that runs first.
     pub opening: String,
+    /// Before which statements the clock is asked, in order; their number stands for the end.
+    pub marks: Vec<usize>,
     /// One statement that runs last, with the rights of the session.
     pub closing: String,
 }
+
+/// The clock at the end of the script.
+const LAST_MARK: &str = "\n;\nSELECT EXTRACT(epoch FROM pg_catalog.clock_timestamp());";
 
 /// Statements before the script's first: BEGIN, SET LOCAL and the opening.
 pub const BEFORE: usize = 3;
@@ -59,7 +66,63 @@ impl<'a> Unit<'a> {
     pub fn new(script: &'a Script, opening: String, closing: String) -> Result<Self> {
         let body = script.body()?;
         review::transaction_control(&body)?;
-        Ok(Unit { script, body, opening, closing })
+        Ok(Unit { script, body, opening, marks: Vec::new(), closing })
+    }
+
+    /// The same with the clock asked around the statements that may take long.
+    #[must_use]
+    pub fn timed(mut self) -> Self {
+        if !self.body.copy_blocks {
+            let long = |n: &usize| {
+                let range = self.body.statements.get(*n).map(|one| one.range.clone());
+                sql::may_take_long(range.and_then(|range| self.body.text.get(range)).unwrap_or_default())
+            };
+            let mut marks: Vec<usize> = (0..self.body.statements.len()).filter(long).flat_map(|n| [n, n + 1]).collect();
+            marks.dedup();
+            self.marks = marks;
+        }
+        self
+    }
+
+    /// Whether the clock is asked before statement `n`.
+    pub fn is_marked(&self, n: usize) -> bool {
+        self.marks.binary_search(&n).is_ok()
+    }
+
+    /// Where in the text the clock is asked.
+    fn mark_offsets(&self) -> impl Iterator<Item = usize> + '_ {
+        let start = |n: &usize| self.body.statements.get(*n).map_or(self.body.text.len(), |one| one.range.start);
+        self.marks.iter().map(start)
+    }
+
+    /// The script as it travels.
+    fn marked(&self) -> Cow<'_, str> {
+        if self.marks.is_empty() {
+            return Cow::Borrowed(&self.body.text);
+        }
+        let mut out = String::with_capacity(self.body.text.len() + self.marks.len() * (MARK.len() + 3));
+        let mut at = 0;
+        for offset in self.mark_offsets() {
+            out.push_str(self.body.text.get(at..offset).unwrap_or_default());
+            // The last statement may end without its `;`, or in a comment.
+            out.push_str(if offset == self.body.text.len() { LAST_MARK } else { MARK });
+            at = offset;
+        }
+        out.push_str(self.body.text.get(at..).unwrap_or_default());
+        Cow::Owned(out)
+    }
+
+    /// How many of the script's statements are complete after so many CommandCompletes of the message.
+    pub fn statements_done(&self, completed: usize) -> usize {
+        let mut rest = completed.saturating_sub(BEFORE);
+        for n in 0..self.body.statements.len() {
+            let mark = usize::from(self.is_marked(n));
+            if rest <= mark {
+                return n;
+            }
+            rest -= mark + 1;
+        }
+        self.body.statements.len()
     }
 
     /// A script by itself, its own BEGIN and COMMIT included, with nothing around it.
@@ -68,7 +131,7 @@ impl<'a> Unit<'a> {
     /// It does not lex.
     pub fn plain(script: &'a Script) -> Result<Self> {
         let body = Body::as_written(script)?;
-        Ok(Unit { script, body, opening: String::new(), closing: String::new() })
+        Ok(Unit { script, body, opening: String::new(), marks: Vec::new(), closing: String::new() })
     }
 
     /// Everything up to the script itself.
@@ -83,17 +146,17 @@ impl<'a> Unit<'a> {
 
     /// The whole as one message.
     pub fn message(&self, envelope: &Envelope) -> String {
-        let (head, tail) = (self.head(envelope), self.tail(envelope));
-        let mut out = String::with_capacity(head.len() + self.body.text.len() + tail.len());
+        let (head, body, tail) = (self.head(envelope), self.marked(), self.tail(envelope));
+        let mut out = String::with_capacity(head.len() + body.len() + tail.len());
         out.push_str(&head);
-        out.push_str(&self.body.text);
+        out.push_str(&body);
         out.push_str(&tail);
         out
     }
 
     /// How many statements stand up to and including COMMIT: each gives one CommandComplete.
     pub fn statements_to_commit(&self) -> usize {
-        BEFORE + self.body.statements.len() + 4
+        BEFORE + self.body.statements.len() + self.marks.len() + 4
     }
 
     /// Where in the file a message failed: by the position that the server gave, else by the statement that it was at.
@@ -102,10 +165,18 @@ impl<'a> Unit<'a> {
     pub fn place(&self, completed: usize, position: Option<usize>, envelope: &Envelope) -> Location {
         let head = self.head(envelope).chars().count();
         let inside = position.and_then(|position| position.checked_sub(head + 1));
-        if let Some(byte) = inside.and_then(|at| self.body.text.char_indices().nth(at).map(|(byte, _)| byte)) {
+        let marked = self.marked();
+        if let Some(byte) = inside.and_then(|at| marked.char_indices().nth(at).map(|(byte, _)| byte)) {
+            // Each mark before it moved it on.
+            let mut byte = byte;
+            for offset in self.mark_offsets() {
+                if byte >= offset + MARK.len() {
+                    byte -= MARK.len();
+                }
+            }
             return self.script.location(byte);
         }
-        self.place_of_statement(completed.saturating_sub(BEFORE))
+        self.place_of_statement(self.statements_done(completed))
     }
 
     /// Where statement `n`, from 0, begins; the file's last line where there is none: COMMIT failed.

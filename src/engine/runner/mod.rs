@@ -15,6 +15,7 @@ mod precondition;
 mod psql;
 mod rerun;
 mod settle;
+mod timing;
 mod watch;
 mod worker;
 
@@ -154,9 +155,14 @@ pub async fn run(cleared: &Cleared, session: Session, options: &RunOptions<'_>) 
             _ => (1, false),
         };
         let outcome = run_step(step, sequences, cleared, &mut worker, &mut report).await;
-        outcome.map_err(|e| left_behind(e, &report, total))?;
+        if let Err(error) = outcome {
+            // What failed is what counts; how long the others took is only told.
+            let _ = worker.write_timings().await;
+            return Err(left_behind(error, &report, total));
+        }
         steps = steps.get(taken..).unwrap_or_default();
     }
+    worker.write_timings().await?;
     Ok((report, worker.into_session()))
 }
 

@@ -2,6 +2,7 @@
 
 use super::message::Unit;
 use super::worker::{UnitFailure, Worker};
+use tokio_postgres::SimpleQueryMessage;
 
 impl Worker<'_> {
     /// Sends a script's statements. A failure counts the statements before it.
@@ -13,20 +14,20 @@ impl Worker<'_> {
     }
 
     /// Sends statements `first..=last`, with text of dbbuild's own before and after them: one message where there is no
-    /// COPY data. A failure counts the script's statements before it; its position counts from the first one's text.
+    /// COPY data. Returns the rows of each statement of that one message, dbbuild's own included. A failure counts the script's statements before it; its position counts from the first one's text.
     pub(super) async fn send_between(
         &self,
         unit: &Unit<'_>,
         (first, last): (usize, usize),
         head: &str,
         tail: &str,
-    ) -> Result<(), UnitFailure> {
+    ) -> Result<Vec<u64>, UnitFailure> {
         let statements = unit.body.statements.get(first..=last).unwrap_or_default();
-        let (Some(one), Some(end)) = (statements.first(), statements.last()) else { return Ok(()) };
+        let (Some(one), Some(end)) = (statements.first(), statements.last()) else { return Ok(Vec::new()) };
         if statements.iter().any(|statement| statement.copy_data.is_some()) {
             self.send(head).await?;
             self.send_range(unit, first, last).await?;
-            return self.send(tail).await.map(|_| ()).map_err(|failure| UnitFailure {
+            return self.send(tail).await.map(|_| Vec::new()).map_err(|failure| UnitFailure {
                 completed: failure.completed + statements.len(),
                 position: None,
                 ..failure
@@ -34,7 +35,12 @@ impl Worker<'_> {
         }
         let body = unit.body.text.get(one.range.start..end.range.end).unwrap_or_default();
         let before = head.matches(';').count();
-        self.send(&format!("{head}\n{body}\n;\n{tail}")).await.map(|_| ()).map_err(|failure| UnitFailure {
+        let rows = |message: &SimpleQueryMessage| match message {
+            SimpleQueryMessage::CommandComplete(rows) => Some(*rows),
+            _ => None,
+        };
+        let outcome = self.send(&format!("{head}\n{body}\n;\n{tail}")).await;
+        outcome.map(|messages| messages.iter().filter_map(rows).collect()).map_err(|failure| UnitFailure {
             completed: failure.completed.saturating_sub(before),
             position: failure.position.and_then(|p| p.checked_sub(head.chars().count() + 1)),
             ..failure

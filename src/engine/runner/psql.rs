@@ -234,11 +234,18 @@ fn located(line: &str) -> (Option<Location>, &str) {
 /// psql tells the line at which a statement ends; in the file itself its beginning is known.
 fn begins(script: &Script, place: Location, line_of_statement: Option<usize>) -> Location {
     if place.path != script.path {
-        return place;
+        let included = script.means.psql.as_ref().and_then(|included| included.as_scripts().ok()).unwrap_or_default();
+        return match included.iter().find(|inner| inner.path == place.path) {
+            Some(inner) => begins(inner, place, line_of_statement),
+            None => place,
+        };
     }
     let Ok(statements) = script.split() else { return place };
     let line = |at: usize| script.location(at).line;
-    let found = statements.iter().find(|one| line(one.range.start) <= place.line && place.line <= line(one.range.end));
+    // The `;` may stand on a line of its own.
+    let end = |at: usize| at + script.text.get(at..).and_then(|rest| rest.find(';')).unwrap_or(0);
+    let found =
+        statements.iter().find(|one| line(one.range.start) <= place.line && place.line <= line(end(one.range.end)));
     match found {
         Some(one) => Location::new(place.path, line(one.range.start) + line_of_statement.map_or(0, |n| n - 1), 0),
         None => place,

@@ -13,7 +13,7 @@ impl Worker<'_> {
     /// # Errors
     /// The connection is gone.
     pub async fn run_inside(&self, script: &Script, body: &Body<'_>) -> Result<std::result::Result<(), Error>> {
-        let unit = Unit { script, body: body.clone(), opening: String::new(), closing: String::new() };
+        let unit = Unit { body: body.clone(), ..Unit::plain(script)? };
         match self.run_statements(&unit).await {
             Ok(()) => Ok(Ok(())),
             Err(failure) if failure.error.gone => Err(lost(&failure.error)),
@@ -60,7 +60,7 @@ impl Worker<'_> {
             Ok(messages) => Ok(Ok(last(&messages).flatten())),
             Err(failure) if failure.error.gone => Err(lost(&failure.error)),
             Err(failure) => {
-                let unit = Unit { script, body, opening: String::new(), closing: String::new() };
+                let unit = Unit { body, ..Unit::plain(script)? };
                 let n = failure.completed.saturating_sub(1);
                 Ok(Err(describe(&failure.error, "the second run", unit.place_of_statement(n), unit.ordinal(n))))
             }

@@ -2,8 +2,9 @@
 
 use super::message::{self, BEFORE, Envelope, Unit};
 use super::psql::PsqlJob;
+use super::timing::Timing;
 use super::watch::Watch;
-use super::{Event, Sink, journal};
+use super::{Event, Sink, journal, timing};
 use crate::engine::history::{self, Author};
 use crate::engine::lock::Lock;
 use crate::engine::session::{self, ConnectOptions, ServerError, Session};
@@ -13,8 +14,10 @@ use crate::model::migration::Migration;
 use crate::model::plan::{FileKind, Reason};
 use crate::model::script::Script;
 use crate::model::sources::ScriptFile;
+use crate::model::version::Version;
 use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio_postgres::SimpleQueryMessage;
 
@@ -50,6 +53,7 @@ pub struct Worker<'a> {
     options: WorkerOptions<'a>,
     watch: Watch,
     envelope: Envelope,
+    timings: Mutex<Vec<Timing>>,
 }
 
 /// In which way a migration ran.
@@ -120,7 +124,7 @@ impl<'a> Worker<'a> {
         let envelope = Envelope::new(options.lock_timeout, &settings);
         session.simple(&envelope.reset).await?;
         let watch = Watch::within(options.lock_timeout);
-        Ok(Worker { session, options, watch, envelope })
+        Ok(Worker { session, options, watch, envelope, timings: Mutex::default() })
     }
 
     /// The connection, for reading.
@@ -136,6 +140,22 @@ impl<'a> Worker<'a> {
     /// Sends an event.
     pub fn tell(&self, event: Event) {
         (self.options.sink)(event);
+    }
+
+    pub(super) fn take_timings(&mut self) -> Vec<Timing> {
+        std::mem::take(self.timings.get_mut().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Times are of use on a database that lasts.
+    fn timed<'u>(&self, unit: Unit<'u>) -> Unit<'u> {
+        if self.options.lock.is_some() { unit.timed() } else { unit }
+    }
+
+    fn keep_timings(&self, units: &[(&Version, &Unit<'_>)], messages: &[SimpleQueryMessage]) {
+        if units.iter().any(|(_, unit)| !unit.marks.is_empty()) {
+            let found = timing::read(units.iter().copied(), messages, self.envelope.reset_statements);
+            self.timings.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
+        }
     }
 
     pub(super) fn bin_dir(&self) -> Option<&Path> {
@@ -223,8 +243,12 @@ impl<'a> Worker<'a> {
         } else if migration.settings.transaction && reason != Reason::Resume {
             let opening = history::insert_migration(migration, true, self.author());
             let unit = Unit::new(&migration.up, opening, history::finish_migration(&migration.version))?;
+            let unit = self.timed(unit);
             match self.run_unit(&unit).await {
-                Ok(()) => Ran::Transaction,
+                Ok(messages) => {
+                    self.keep_timings(&[(&migration.version, &unit)], &messages);
+                    Ran::Transaction
+                }
                 Err(failure) if needs_autocommit(&failure.error) => {
                     journal::run(&*self, migration).await?;
                     Ran::StatementsFound(failure.error.message.clone())
@@ -249,11 +273,16 @@ impl<'a> Worker<'a> {
         let mut units = Vec::with_capacity(batch.len());
         for migration in batch {
             let opening = history::insert_migration(migration, true, self.author());
-            units.push(Unit::new(&migration.up, opening, history::finish_migration(&migration.version))?);
+            let unit = Unit::new(&migration.up, opening, history::finish_migration(&migration.version))?;
+            units.push(self.timed(unit));
         }
         let text: Vec<String> = units.iter().map(|unit| unit.message(&self.envelope)).collect();
         let outcome = self.send(&text.join(";\n")).await;
         let mut done = units.len();
+        if let Ok(messages) = &outcome {
+            let own: Vec<_> = batch.iter().map(|migration| &migration.version).zip(&units).collect();
+            self.keep_timings(&own, messages);
+        }
         if let Err(failure) = outcome {
             if failure.error.gone {
                 return Err(lost(&failure.error));
@@ -344,10 +373,16 @@ impl<'a> Worker<'a> {
     }
 
     /// Runs a unit, again and again where a lock refused it.
-    pub(super) async fn run_unit(&self, unit: &Unit<'_>) -> std::result::Result<(), UnitFailure> {
+    pub(super) async fn run_unit(&self, unit: &Unit<'_>) -> std::result::Result<Vec<SimpleQueryMessage>, UnitFailure> {
         for attempt in 1.. {
-            let outcome = if unit.body.copy_blocks { self.run_pieces(unit).await } else { self.run_whole(unit).await };
-            let Err(failure) = outcome else { return Ok(()) };
+            let outcome = match unit.body.copy_blocks {
+                true => self.run_pieces(unit).await.map(|()| Vec::new()),
+                false => self.send(&unit.message(&self.envelope)).await,
+            };
+            let failure = match outcome {
+                Ok(messages) => return Ok(messages),
+                Err(failure) => failure,
+            };
             if failure.error.gone {
                 return Err(failure);
             }
@@ -359,7 +394,7 @@ impl<'a> Worker<'a> {
                 return Err(failure);
             }
         }
-        Ok(())
+        Ok(Vec::new())
     }
 
     /// Whether the same is worth another try: a lock refused it, and it was not tried too often. Says who held the lock,
@@ -390,10 +425,6 @@ impl<'a> Worker<'a> {
             self.execute("ROLLBACK").await?;
         }
         outcome
-    }
-
-    async fn run_whole(&self, unit: &Unit<'_>) -> std::result::Result<(), UnitFailure> {
-        self.send(&unit.message(&self.envelope)).await.map(|_| ())
     }
 
     /// A script with COPY data cannot be one message: the data travels between its statements.
@@ -433,7 +464,7 @@ impl<'a> Worker<'a> {
         if closing && code(&failure.error) == "22012" {
             failure.error.message = "its own row is gone from dbbuild.migration".to_owned();
         }
-        let n = failure.completed.saturating_sub(BEFORE);
+        let n = unit.statements_done(failure.completed);
         let place = unit.place(failure.completed, failure.position, &self.envelope);
         let error = describe(&failure.error, title, place, unit.ordinal(n));
         if closing {

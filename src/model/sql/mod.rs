@@ -5,6 +5,7 @@
 
 mod classify;
 mod lock;
+mod long;
 mod mention;
 mod object;
 mod parameter;
@@ -18,6 +19,7 @@ use std::ops::Range;
 
 pub use classify::{NonTransactional, StatementKind, adds_enum_value, classify};
 pub use lock::lock_mode;
+pub use long::may_take_long;
 pub use mention::{Mention, mention};
 pub use object::{ObjectRef, main_object};
 pub use parameter::{parameter, with_parameter};
