@@ -54,7 +54,7 @@
 //!
 //! - `src/model/version.rs`, `src/model/checksum.rs`: the number of a migration; SHA-256 over normalised text.
 //! - `src/model/sql/`: the lexer: statements, their kinds, locks and objects, passwords.
-//! - `src/model/script.rs`: one text that is run, with its place in a file.
+//! - `src/model/script/`, `src/model/script.rs`: one text that is run, with its place in a file.
 //! - `src/model/directive/`, `src/model/directive.rs`: `-- migrate:` and `-- dbbuild:` lines.
 //! - `src/model/placeholder.rs`: what `${name}` in a file stands for, and how it is kept from being shown.
 //! - `src/model/psql/`, `src/model/psql.rs`: psql's commands in a file that it runs, and what such a file takes in.

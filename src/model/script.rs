@@ -4,7 +4,6 @@
 //! transaction that is not its own. Lexed on demand only: a script that is not run is never looked into.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,6 +12,8 @@ use crate::model::directive::Batch;
 use crate::model::placeholder::Filled;
 use crate::model::psql::{self, Included, ViewFault};
 use crate::model::sql::{self, Fault, ScanError, Statement, StatementKind};
+
+mod batches;
 
 /// A text of SQL and where in which file it begins. The text begins at the beginning of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -210,67 +211,6 @@ impl Script {
             && !before.iter().any(|statement| is_transaction_control(&statement.kind))
     }
 
-    /// The statement that each batch repeats, by index.
-    ///
-    /// # Errors
-    /// It does not lex, or no statement follows a batch's line.
-    pub fn batches(&self, statements: &[Statement]) -> Result<BTreeMap<usize, &Batch>> {
-        let mut found = BTreeMap::new();
-        for batch in &self.means.batches {
-            let at = Location::new(self.path.clone(), batch.line, 0);
-            let n = statements.iter().position(|statement| statement.range.start > batch.offset).ok_or_else(|| {
-                Error::failed("no statement follows `-- dbbuild:batch`")
-                    .at(at.clone())
-                    .help("it stands on the line before the statement that it repeats")
-            })?;
-            if found.insert(n, batch).is_some() {
-                return Err(Error::failed("two `-- dbbuild:batch` stand before one statement").at(at));
-            }
-        }
-        Ok(found)
-    }
-
-    /// What stands against the batches of a file.
-    ///
-    /// # Errors
-    /// The first fault, with its line.
-    pub fn check_batches(&self) -> Result<()> {
-        let Some(first) = self.means.batches.first() else { return Ok(()) };
-        if self.means.psql.is_some() {
-            return Err(Error::failed("a file that psql runs has no batches")
-                .at(Location::new(self.path.clone(), first.line, 0))
-                .help("put the statement into a migration of its own, without `-- dbbuild:psql true`"));
-        }
-        let statements = self.split()?;
-        let groups = |n: usize| {
-            statements[..n].iter().fold(false, |open, statement| match statement.kind {
-                StatementKind::Begin => true,
-                StatementKind::Commit | StatementKind::Rollback => false,
-                _ => open,
-            })
-        };
-        for n in self.batches(&statements)?.into_keys() {
-            let Some(statement) = statements.get(n) else { continue };
-            let text = self.statement_text(statement);
-            let at = self.location(statement.range.start);
-            let verb = text.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
-            if !["update", "delete", "insert", "merge", "with"].iter().any(|known| verb.eq_ignore_ascii_case(known)) {
-                return Err(Error::failed("only INSERT, UPDATE, DELETE or MERGE can be a batch").at(at));
-            }
-            if groups(n) {
-                return Err(Error::failed("a batch stands inside BEGIN … COMMIT")
-                    .at(at)
-                    .help("it commits by itself; move it out of the transaction"));
-            }
-            if sql::parameter(text, "size").is_empty() {
-                return Err(Error::failed("the statement of a batch does not say `:size`")
-                    .at(at)
-                    .help("let it touch so many rows at once: … WHERE id IN (SELECT id FROM … WHERE … LIMIT :size)"));
-            }
-        }
-        Ok(())
-    }
-
     /// Whether the file commits after `ALTER TYPE … ADD VALUE`, as a file must that goes on to use the new value: it
     /// cannot be one transaction.
     ///
@@ -358,97 +298,4 @@ fn is_plain(statement: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn script(text: &str) -> Script {
-        Script::of_file("a.sql", text)
-    }
-
-    #[test]
-    fn location_counts_characters_from_the_line_the_text_begins_at() {
-        let script = Script::of_section("a.sql", 5, "sélect\n  ü;\n");
-        let at = |offset| {
-            let location = script.location(offset);
-            (location.line, location.column)
-        };
-        assert_eq!(at(0), (5, 1));
-        assert_eq!(at(3), (5, 3));
-        assert_eq!(at(2), (5, 2), "within a character, the character");
-        assert_eq!(at(script.text.find('ü').unwrap()), (6, 3));
-        assert_eq!(at(1000), (7, 1));
-    }
-
-    #[test]
-    fn an_error_position_of_postgresql_leads_to_the_byte() {
-        let script = script("SELECT 'é', x;");
-        assert_eq!(script.character_offset(&(0..14), 13), script.text.find('x').unwrap());
-        assert_eq!(script.character_offset(&(0..14), 999), 14);
-    }
-
-    #[test]
-    fn a_file_wrapped_as_a_whole_loses_its_begin_and_commit() {
-        for (begin, commit) in
-            [("BEGIN", "COMMIT"), ("start transaction", "end"), ("begin\nwork", "Commit Transaction")]
-        {
-            let text = format!("-- é\n{begin};\nSAVEPOINT a;\nSELECT 1;\n{commit}");
-            let script = script(&text);
-            let body = script.body().unwrap();
-            assert!(body.wrapped, "{text}");
-            assert_eq!(body.statements.len(), 2);
-            assert_eq!(body.transaction_control, None);
-            assert_eq!(body.text.len(), text.len());
-            assert_eq!(&body.text[body.statements[1].range.clone()], "SELECT 1");
-            assert_eq!(sql::split(&body.text).unwrap(), body.statements);
-        }
-    }
-
-    #[test]
-    fn other_transaction_control_is_reported_with_its_place() {
-        for (text, line, shown) in [
-            ("SELECT 1;\nCOMMIT; SELECT 2;", 2, "COMMIT"),
-            ("COMMIT; COMMIT;", 1, "COMMIT"),
-            ("BEGIN; SELECT 1;", 1, "BEGIN"),
-            ("BEGIN; COMMIT; BEGIN; COMMIT;", 1, "BEGIN"),
-            ("BEGIN; ROLLBACK; COMMIT;", 1, "BEGIN"),
-            ("BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT 1; COMMIT;", 1, "BEGIN ISOLATION LEVEL SERIALIZABLE"),
-            ("BEGIN; SELECT 1; COMMIT AND CHAIN;", 1, "BEGIN"),
-            ("SET x = 1;\nBEGIN; SELECT 1; COMMIT;", 2, "BEGIN"),
-            ("SELECT 1;\n\nPREPARE TRANSACTION 'x';", 3, "PREPARE TRANSACTION 'x'"),
-        ] {
-            let script = script(text);
-            let body = script.body().unwrap();
-            let (location, found) = body.transaction_control.expect(text);
-            assert_eq!((location.line, found.as_str(), body.wrapped), (line, shown, false), "{text}");
-        }
-        let script = script("SAVEPOINT a; ROLLBACK TO a; RELEASE a; DO $$BEGIN COMMIT; END$$; SELECT 'COMMIT';");
-        assert_eq!(script.body().unwrap().transaction_control, None);
-    }
-
-    #[test]
-    fn a_commit_without_begin_at_the_very_end_is_taken_away_and_told() {
-        let script = script("SELECT 1;\nCOMMIT;\n-- end\n");
-        let body = script.body().unwrap();
-        assert_eq!((body.statements.len(), body.wrapped, &body.transaction_control), (1, false, &None));
-        assert_eq!(body.trailing_commit, Some(Location::new("a.sql", 2, 1)));
-        assert_eq!(body.text, "SELECT 1;\n      ;\n-- end\n");
-    }
-
-    #[test]
-    fn what_no_transaction_block_takes_and_copy_are_found() {
-        let script = script("SELECT 1; VACUUM; COPY t FROM stdin;\n1\n\\.\nDROP INDEX CONCURRENTLY i;");
-        let body = script.body().unwrap();
-        assert_eq!(body.non_transactional, [1, 3]);
-        assert!(body.copy_blocks);
-    }
-
-    #[test]
-    fn an_error_names_the_place_in_the_file() {
-        let script = Script::of_section("db/a.sql", 3, "SELECT 1;\n SELECT 'x;");
-        let error = script.split().unwrap_err();
-        assert_eq!(error.to_string(), "unclosed quote at db/a.sql:4:9");
-        let script = Script::of_file("db/a.sql", "\\set x 1\nSELECT :x;");
-        let error = script.split().unwrap_err();
-        assert_eq!(error.to_string(), "psql meta-commands are not SQL: `\\set` at db/a.sql:1:1");
-    }
-}
+mod tests;

@@ -285,7 +285,7 @@ pub fn report_json(report: &Report) -> serde_json::Value {
         report.files.iter().map(|(kind, path)| serde_json::json!({ "kind": kind.as_str(), "path": path })).collect();
     serde_json::json!({
         "removed": report.removed, "taken_back": report.taken_back, "recorded": report.recorded, "migrations": migrations, "files": files,
-        "checks": report.checks, "notes": report.notes,
+        "skipped": report.skipped, "checks": report.checks, "notes": report.notes,
     })
 }
 

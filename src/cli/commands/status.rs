@@ -78,7 +78,8 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         .iter()
         .map(|row| {
             let (version, name, state, branches) = (&row.version, &row.name, row.state, &row.branches);
-            serde_json::json!({ "version": version, "name": name, "state": state, "branches": branches })
+            let asks = &row.asks;
+            serde_json::json!({ "version": version, "name": name, "state": state, "asks": asks, "branches": branches })
         })
         .collect();
     let files: Vec<_> =

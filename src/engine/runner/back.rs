@@ -4,8 +4,9 @@
 //! its migration still counts as applied, and the next run begins the down part anew.
 
 use super::Event;
+use super::failure::{UnitFailure, describe, lost, needs_autocommit};
 use super::message::{BEFORE, Unit};
-use super::worker::{UnitFailure, Worker, describe, lost, needs_autocommit};
+use super::worker::Worker;
 use crate::engine::history::{self, literal};
 use crate::engine::session::ServerError;
 use crate::error::{Error, Result};

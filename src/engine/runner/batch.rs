@@ -4,7 +4,8 @@
 //! stays true for the rows that it changed would never end: it may not touch more rows than twice what its tables hold.
 
 use super::Event;
-use super::worker::{AS_SELF, UnitFailure, Worker};
+use super::failure::UnitFailure;
+use super::worker::{AS_SELF, Worker};
 use crate::engine::lock;
 use crate::error::Error;
 use crate::model::directive::Batch;

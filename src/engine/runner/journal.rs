@@ -7,10 +7,11 @@
 use super::Event;
 use super::batch::{Repeated, Stop};
 use super::entry::{Entry, Shape, entries};
+use super::failure::{UnitFailure, describe, needs_autocommit, title};
 use super::message::Unit;
 use super::psql::PsqlJob;
 use super::settle::{self, Settled};
-use super::worker::{AS_SELF, UnitFailure, Worker, describe, needs_autocommit, title};
+use super::worker::{AS_SELF, Worker};
 use crate::engine::history;
 use crate::error::{Error, Result};
 use crate::model::migration::Migration;

@@ -1,7 +1,8 @@
 //! Loads a baseline over the protocol, in one transaction, with COPY data streamed.
 
+use super::failure::describe;
 use super::message::{BEFORE, Unit};
-use super::worker::{Worker, describe};
+use super::worker::Worker;
 use crate::error::Result;
 use crate::model::script::Script;
 use std::sync::Arc;

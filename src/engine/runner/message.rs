@@ -236,3 +236,29 @@ pub fn changes_login_settings(script: &Script) -> bool {
             })
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asking_the_clock_moves_no_place() {
+        let text = "CREATE TABLE t ();\nUPDATE t SET é = 1;\nUPDATE t SET b = nowhere;\nSELECT 1 -- end";
+        let script = Script::of_file("a.sql", text);
+        let unit = Unit::new(&script, "SELECT 1".to_owned(), "SELECT 2".to_owned()).unwrap().timed();
+        assert_eq!(unit.marks, [1, 2, 3, 4]);
+        let envelope = Envelope::new(Duration::from_secs(1), "SET a = 1");
+        let message = unit.message(&envelope);
+        assert!(message.contains("-- end\n;\nSELECT EXTRACT"), "{message}");
+        let position =
+            message.chars().collect::<Vec<_>>().windows(7).position(|w| w.iter().collect::<String>() == "nowhere");
+        let place = |completed, position| unit.place(completed, position, &envelope).to_string();
+        assert_eq!(place(0, position.map(|at| at + 1)), "a.sql:3:18");
+        // BEGIN, SET LOCAL and the opening; then the statements with what asks the clock before them.
+        let done: Vec<usize> = (3..12).map(|completed| unit.statements_done(completed)).collect();
+        assert_eq!(done, [0, 1, 1, 2, 2, 3, 3, 4, 4]);
+        assert_eq!(place(6, None), "a.sql:3:1");
+        assert_eq!(unit.statements_to_commit(), 3 + 4 + 4 + 4);
+        assert!(Unit::new(&script, String::new(), String::new()).unwrap().marks.is_empty());
+    }
+}

@@ -1,7 +1,8 @@
 //! Sending parts of a script: as few messages as COPY data between the statements allows.
 
+use super::failure::UnitFailure;
 use super::message::Unit;
-use super::worker::{UnitFailure, Worker};
+use super::worker::Worker;
 use tokio_postgres::SimpleQueryMessage;
 
 impl Worker<'_> {

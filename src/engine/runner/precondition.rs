@@ -1,7 +1,8 @@
 //! Asks a migration's preconditions, right before it runs, in a read-only transaction that is rolled back.
 
+use super::failure::{describe, lost, title};
 use super::message::Unit;
-use super::worker::{Worker, describe, lost, title};
+use super::worker::Worker;
 use crate::engine::history;
 use crate::error::{Error, Location, Result};
 use crate::model::directive::{OnFail, Precondition};

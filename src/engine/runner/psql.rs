@@ -5,7 +5,9 @@
 //! (`src/model/psql.rs`); psql gets no search path for programs all the same.
 
 use super::Event;
-use super::worker::{UnitFailure, Worker};
+use super::failure::{UnitFailure, describe, help_for, needs_autocommit};
+use super::message::Unit;
+use super::worker::Worker;
 use crate::engine::server::{process, programs};
 use crate::engine::session::ServerError;
 use crate::error::{Error, Location, OrFailed, Result};
@@ -137,12 +139,46 @@ impl Worker<'_> {
         command
     }
 
+    /// Lets psql run a unit. `proof` gives a row once it is committed: a script may end psql's run in ways that psql
+    /// takes for success.
+    pub(super) async fn run_unit_by_psql(&self, unit: &Unit<'_>, title: &str, proof: &str) -> Result<()> {
+        let job = PsqlJob {
+            script: unit.script,
+            text: &unit.body.text,
+            head: format!("BEGIN; SET LOCAL lock_timeout = {}; {};", self.envelope().lock_timeout, unit.opening),
+            tail: format!("SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; {}; COMMIT;", unit.closing),
+        };
+        for attempt in 1.. {
+            let Err(failed) = self.run_psql(&job).await? else { break };
+            let error = &failed.failure.error;
+            if !error.gone && self.waits_to_retry(attempt, &failed.failure).await {
+                continue;
+            }
+            let place = failed.place.unwrap_or_else(|| unit.script.location(0));
+            let described = self.name_blocker(describe(error, title, place, None), error);
+            return Err(described.help(match needs_autocommit(error) {
+                true => {
+                    "it was rolled back. psql runs the file in one transaction: write `-- migrate:up transaction:false` \
+                     to let it commit by itself."
+                }
+                false => help_for(error),
+            }));
+        }
+        if self.session().query_rows(proof).await?.is_empty() {
+            return Err(Error::failed(format!("{title} was not committed"))
+                .at(Location::file(&unit.script.path))
+                .cause("psql came to the end of the file, but its transaction was rolled back")
+                .help("a file that psql runs must not end its transaction, or switch off ON_ERROR_STOP."));
+        }
+        Ok(())
+    }
+
     /// Runs a script once more by itself, for the proof that it then changes nothing.
     pub(super) async fn psql_again(&self, script: &Script) -> Result<std::result::Result<(), Error>> {
         let job = PsqlJob { script, text: &script.text, head: String::new(), tail: String::new() };
         Ok(self.run_psql(&job).await?.map_err(|failed| {
             let place = failed.place.unwrap_or_else(|| script.location(0));
-            super::worker::describe(&failed.failure.error, "the second run", place, None)
+            describe(&failed.failure.error, "the second run", place, None)
         }))
     }
 }

@@ -1,8 +1,9 @@
 //! Runs a script once more, for the proof that it then changes nothing: no row, no journal, no retries.
 
 use super::batch::{Repeated, Stop};
+use super::failure::{describe, lost};
 use super::message::Unit;
-use super::worker::{Worker, describe, lost};
+use super::worker::Worker;
 use crate::error::{Error, Result};
 use crate::model::script::{Body, Script};
 use tokio_postgres::SimpleQueryMessage;

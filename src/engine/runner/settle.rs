@@ -5,8 +5,9 @@
 
 use super::Event;
 use super::entry::Entry;
+use super::failure::title;
 use super::journal::{Journal, Journaled, LOCK_TIMEOUT_AGAIN, NO_LOCK_TIMEOUT};
-use super::worker::{Worker, title};
+use super::worker::Worker;
 use crate::engine::history::literal;
 use crate::error::{Error, Result};
 use crate::model::sql::NonTransactional;

@@ -1,14 +1,15 @@
 //! The working connection: runs one unit at a time, retries what a lock refused, and leaves a clean session behind.
 
+use super::failure::{UnitFailure, is_contention, lost, needs_autocommit, title};
 use super::message::{self, BEFORE, Envelope, Unit};
-use super::psql::PsqlJob;
+use super::ran::Ran;
 use super::timing::Timing;
 use super::watch::Watch;
 use super::{Event, Sink, journal, timing};
 use crate::engine::history::{self, Author};
 use crate::engine::lock::Lock;
-use crate::engine::session::{self, ConnectOptions, ServerError, Session};
-use crate::error::{Error, Location, Result};
+use crate::engine::session::{self, ConnectOptions, Session};
+use crate::error::Result;
 use crate::model::directive::OnFail;
 use crate::model::migration::Migration;
 use crate::model::plan::{FileKind, Reason};
@@ -51,63 +52,9 @@ pub struct WorkerOptions<'a> {
 pub struct Worker<'a> {
     session: Session,
     options: WorkerOptions<'a>,
-    watch: Watch,
+    pub(super) watch: Watch,
     envelope: Envelope,
     timings: Mutex<Vec<Timing>>,
-}
-
-/// In which way a migration ran.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ran {
-    /// In one transaction with its row.
-    Transaction,
-    /// Statement by statement, because the file says so.
-    Statements,
-    /// Statement by statement, because PostgreSQL refused it inside a transaction; with its words.
-    StatementsFound(String),
-    /// By psql, in one transaction with its row.
-    Psql,
-    /// Not at all: its precondition says that it counts as applied.
-    Marked(String),
-    /// Not at all: its precondition says to ask again another time.
-    Skipped(String),
-}
-
-impl Ran {
-    /// PostgreSQL's words, where it was found out that the migration cannot share a transaction.
-    pub fn found(&self) -> Option<String> {
-        match self {
-            Ran::StatementsFound(why) => Some(why.clone()),
-            _ => None,
-        }
-    }
-
-    /// What a report says of it, if anything.
-    pub fn describe(&self) -> Option<String> {
-        match self {
-            Ran::Transaction => None,
-            Ran::Statements => Some("ran as transaction:false".to_owned()),
-            Ran::StatementsFound(why) => Some(format!("ran as transaction:false without being told: {why}")),
-            Ran::Psql => Some("psql ran it".to_owned()),
-            Ran::Marked(why) => Some(format!("marked as applied without running: {why}")),
-            Ran::Skipped(why) => Some(format!("skipped: {why}")),
-        }
-    }
-}
-
-/// What a unit failed with.
-pub(super) struct UnitFailure {
-    pub error: Box<ServerError>,
-    /// CommandCompletes of the unit before the failure.
-    pub completed: usize,
-    /// Position in the unit's message.
-    pub position: Option<usize>,
-}
-
-impl UnitFailure {
-    fn new(error: Box<ServerError>) -> Self {
-        UnitFailure { completed: error.completed, position: error.position.map(|p| p as usize), error }
-    }
 }
 
 impl<'a> Worker<'a> {
@@ -192,7 +139,7 @@ impl<'a> Worker<'a> {
     pub(super) async fn send(&self, sql: &str) -> std::result::Result<Vec<SimpleQueryMessage>, UnitFailure> {
         let work = self.session.simple_raw(sql);
         let outcome = self.watch.over(work, self.session.backend_pid(), self.options.lock, self.options.sink).await;
-        outcome.map_err(UnitFailure::new)
+        outcome.map_err(UnitFailure::of)
     }
 
     /// Sends COPY data.
@@ -203,7 +150,7 @@ impl<'a> Worker<'a> {
             told = handed;
         });
         let outcome = self.watch.over(work, self.session.backend_pid(), self.options.lock, self.options.sink).await;
-        outcome.map(|_| ()).map_err(UnitFailure::new)
+        outcome.map(|_| ()).map_err(UnitFailure::of)
     }
 
     /// Applies one migration with its row: in one transaction, or journaled where it cannot be.
@@ -338,40 +285,6 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// Lets psql run a unit. `proof` gives a row once it is committed: a script may end psql's run in ways that psql
-    /// takes for success.
-    async fn run_unit_by_psql(&self, unit: &Unit<'_>, title: &str, proof: &str) -> Result<()> {
-        let job = PsqlJob {
-            script: unit.script,
-            text: &unit.body.text,
-            head: format!("BEGIN; SET LOCAL lock_timeout = {}; {};", self.envelope.lock_timeout, unit.opening),
-            tail: format!("SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; {}; COMMIT;", unit.closing),
-        };
-        for attempt in 1.. {
-            let Err(failed) = self.run_psql(&job).await? else { break };
-            let error = &failed.failure.error;
-            if !error.gone && self.waits_to_retry(attempt, &failed.failure).await {
-                continue;
-            }
-            let place = failed.place.unwrap_or_else(|| unit.script.location(0));
-            let described = self.name_blocker(describe(error, title, place, None), error);
-            return Err(described.help(match needs_autocommit(error) {
-                true => {
-                    "it was rolled back. psql runs the file in one transaction: write `-- migrate:up transaction:false` \
-                     to let it commit by itself."
-                }
-                false => help_for(error),
-            }));
-        }
-        if self.session.query_rows(proof).await?.is_empty() {
-            return Err(Error::failed(format!("{title} was not committed"))
-                .at(Location::file(&unit.script.path))
-                .cause("psql came to the end of the file, but its transaction was rolled back")
-                .help("a file that psql runs must not end its transaction, or switch off ON_ERROR_STOP."));
-        }
-        Ok(())
-    }
-
     /// Runs a unit, again and again where a lock refused it.
     pub(super) async fn run_unit(&self, unit: &Unit<'_>) -> std::result::Result<Vec<SimpleQueryMessage>, UnitFailure> {
         for attempt in 1.. {
@@ -455,32 +368,6 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// The error of a unit that failed and was rolled back.
-    pub(super) fn failed(&self, unit: &Unit<'_>, mut failure: UnitFailure, title: &str) -> Error {
-        if failure.error.gone {
-            return lost(&failure.error);
-        }
-        let closing = unit.failed_closing(failure.completed);
-        if closing && code(&failure.error) == "22012" {
-            failure.error.message = "its own row is gone from dbbuild.migration".to_owned();
-        }
-        let n = unit.statements_done(failure.completed);
-        let place = unit.place(failure.completed, failure.position, &self.envelope);
-        let error = describe(&failure.error, title, place, unit.ordinal(n));
-        if closing {
-            return error.cause("dbbuild's own record could not be completed").help(CHANGED_RECORD);
-        }
-        self.name_blocker(error, &failure.error).help(help_for(&failure.error))
-    }
-
-    /// Adds to an error of contention who held the lock.
-    pub(super) fn name_blocker(&self, error: Error, cause: &ServerError) -> Error {
-        match self.watch.take() {
-            Some(blocker) if is_contention(cause) => error.cause(format!("the lock was held by {blocker}")),
-            _ => error,
-        }
-    }
-
     /// Sets each owned sequence to the greatest key where it lies behind; a live database is never set back.
     ///
     /// # Errors
@@ -491,59 +378,3 @@ impl<'a> Worker<'a> {
 }
 
 const RAISE_SEQUENCES: &str = include_str!("raise_sequences.sql");
-
-/// "20240712093000_add_legacy".
-pub(super) fn title(migration: &Migration) -> String {
-    format!("{}_{}", migration.version, migration.name)
-}
-
-/// PostgreSQL refuses the statement in a transaction block: 25001, 2D000 (a CALL or DO that commits) and 55P04 (a new
-/// enum value used at once).
-pub(super) fn needs_autocommit(error: &ServerError) -> bool {
-    matches!(code(error), "25001" | "2D000" | "55P04")
-}
-
-/// Lock time-out and deadlock: the same again may go well.
-pub(super) fn is_contention(error: &ServerError) -> bool {
-    matches!(code(error), "55P03" | "40P01")
-}
-
-fn code(error: &ServerError) -> &str {
-    error.sqlstate.as_deref().unwrap_or_default()
-}
-
-/// An error of a script, in the form that users see.
-pub(super) fn describe(error: &ServerError, title: &str, place: Location, ordinal: Option<String>) -> Error {
-    let mut out = Error::failed(format!("{title} failed")).at(place).cause(error.cause()).sqlstate(code(error));
-    if let Some(ordinal) = ordinal {
-        out = out.cause(format!("in {ordinal}"));
-    }
-    let details = error.details();
-    if details.is_empty() { out } else { out.detail(details) }
-}
-
-const CHANGED_RECORD: &str = "it was rolled back: a script must not change the schema dbbuild, nor make its transaction \
-    read-only. Fix the file and run `dbbuild` again.";
-
-fn help_for(error: &ServerError) -> &'static str {
-    match code(error) {
-        "23505" if error.message.contains("migration_pkey") => {
-            "it was rolled back: another dbbuild applied it at the same time. Run `dbbuild` again."
-        }
-        "58P01" | "0A000" if error.message.contains("extension") => {
-            "it was rolled back. Install the extension on the server (Debian: the package postgresql-contrib or its own), \
-             then run `dbbuild` again."
-        }
-        "42704" if error.message.starts_with("role") => {
-            "it was rolled back. Create the role in an earlier migration, then run `dbbuild` again."
-        }
-        "55P03" | "40P01" => "it was rolled back. Run `dbbuild` again when the lock is free, or raise `lock.timeout`.",
-        _ => "it was rolled back. Fix the file and run `dbbuild` again.",
-    }
-}
-
-pub(super) fn lost(error: &ServerError) -> Error {
-    Error::failed("lost the connection to the server")
-        .cause(error.cause())
-        .help("what was running is rolled back by the server; run the same command again, it goes on where it stood.")
-}

@@ -102,13 +102,15 @@ pub async fn rehearse(
             losses.unknown.push(format!("what else {} made, whose down part runs in no transaction", back.label()));
             break;
         }
-        let body = back.down.body()?;
+        let mut down = back.down.clone();
+        target.placeholders.fill_kept(&mut down);
+        let body = down.body()?;
         session.simple("SAVEPOINT before_down").await?;
-        let mut outcome = worker.run_inside(&back.down, &body).await?;
+        let mut outcome = worker.run_inside(&down, &body).await?;
         if matches!(&outcome, Err(failure) if failure.code() == Some(DEPENDENTS)) {
             session.simple("ROLLBACK TO SAVEPOINT before_down").await?;
             session.simple(&drop_views(back)).await?;
-            outcome = worker.run_inside(&back.down, &body).await?;
+            outcome = worker.run_inside(&down, &body).await?;
         }
         if let Err(failure) = outcome {
             worker.clean_up().await?;
@@ -120,7 +122,7 @@ pub async fn rehearse(
     }
     let after = look(session).await?;
     let left = left_in_new_files(session, &before, &after).await?;
-    let again = if losses.unknown.is_empty() { apply_again(&worker, sources, way).await } else { Ok(()) };
+    let again = if losses.unknown.is_empty() { apply_again(&worker, target, sources, way).await } else { Ok(()) };
     worker.clean_up().await?;
     again?;
     losses.lost = compare(session, &before, &after, &left).await?;
@@ -129,19 +131,24 @@ pub async fn rehearse(
 }
 
 /// Applies what a way takes back and the tree has: a slip in the new content is to be found while the rows still stand.
-async fn apply_again(worker: &Worker<'_>, sources: &Sources, way: &Way) -> Result<()> {
+async fn apply_again(worker: &Worker<'_>, target: &Target, sources: &Sources, way: &Way) -> Result<()> {
     let comes_again = |version: &Version| way.back.iter().any(|back| back.row.version == *version);
     for migration in sources.migrations.iter().filter(|migration| comes_again(&migration.version)) {
         // What runs in no transaction cannot be tried in one.
         if migration.up.means.psql.is_some() || !migration.settings.preconditions.is_empty() {
             return Ok(());
         }
-        let Ok(body) = migration.up.body() else { return Ok(()) };
+        let mut up = migration.up.clone();
+        // What has no value is told by the plan.
+        if target.placeholders.fill(&mut up).is_err() {
+            return Ok(());
+        }
+        let Ok(body) = up.body() else { return Ok(()) };
         if !migration.runs_in_transaction() || body.transaction_control.is_some() || !body.non_transactional.is_empty()
         {
             return Ok(());
         }
-        match worker.run_inside(&migration.up, &body).await? {
+        match worker.run_inside(&up, &body).await? {
             Ok(()) => worker.reset().await?,
             Err(failure) if matches!(failure.code(), Some("25001" | "2D000" | "55P04")) => return Ok(()),
             Err(failure) => {
