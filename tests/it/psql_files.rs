@@ -1,5 +1,7 @@
 //! Files that psql runs: its commands work, nothing leaves the sources or reaches a shell, and rows commit with scripts.
 
+use nix::sys::signal::Signal;
+
 use crate::support::{Db, Held, World, server, until};
 
 const FILE: &str = "db/migrations/1_a.sql";
@@ -132,6 +134,22 @@ fn without_a_transaction_psql_commits_by_itself_and_an_interruption_is_asked_abo
     world.dbbuild(&["apply"]).fails(1).says("was interrupted while its statement 1 ran").says("--settle 1:1=retry");
     world.dbbuild(&["apply", "--settle", "1:1=retry"]).ok();
     assert_eq!(db.psql("SELECT state, transactional FROM dbbuild.migration"), "applied|f");
+}
+
+#[test]
+fn a_kill_takes_psql_along_and_leaves_nothing() {
+    let Some(server) = server(15) else { return };
+    let db = server.fresh_database();
+    let world = world(&db, "CREATE TABLE a ();\nSELECT pg_sleep(60);\n");
+    let mut dbbuild = world.start(&["apply"]);
+    let sleeps = "FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND query LIKE 'SELECT pg_sleep(60)%'";
+    until(&db, &format!("SELECT count(*) = 1 {sleeps}"));
+    dbbuild.signal(Signal::SIGKILL);
+    assert_eq!(dbbuild.wait().status, 128 + 9);
+    until(&db, &format!("SELECT count(*) = 0 {sleeps}"));
+    assert_eq!(db.psql("SELECT to_regclass('a') IS NULL, (SELECT count(*) FROM dbbuild.migration)"), "t|0");
+    world.write(FILE, "-- dbbuild:psql true\nCREATE TABLE a ();\n");
+    world.dbbuild(&["apply"]).ok();
 }
 
 #[test]

@@ -92,7 +92,10 @@ impl Worker<'_> {
         };
         let work = async {
             while let Some(line) = lines.recv().await {
-                self.tell(Event::Note(line));
+                // A replay in a throwaway would say everything again.
+                if self.is_watched() {
+                    self.tell(Event::Note(line));
+                }
             }
             let _ = reader.await;
             errors.await.unwrap_or_default()

@@ -95,7 +95,7 @@ impl<'a> Worker<'a> {
 
     /// Times are of use on a database that lasts.
     fn timed<'u>(&self, unit: Unit<'u>) -> Unit<'u> {
-        if self.options.lock.is_some() { unit.timed() } else { unit }
+        if self.is_watched() { unit.timed() } else { unit }
     }
 
     fn keep_timings(&self, units: &[(&Version, &Unit<'_>)], messages: &[SimpleQueryMessage]) {
@@ -107,6 +107,11 @@ impl<'a> Worker<'a> {
 
     pub(super) fn bin_dir(&self) -> Option<&Path> {
         self.options.bin_dir.as_deref()
+    }
+
+    /// Whether this is work on a database that lasts.
+    pub(super) fn is_watched(&self) -> bool {
+        self.options.lock.is_some()
     }
 
     /// Whether the lock that this work needs is known to be gone.

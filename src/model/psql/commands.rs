@@ -19,6 +19,8 @@ pub(super) enum Kind {
     },
     /// `\gset`: the same, and its answer goes into variables.
     Gset,
+    /// `\encoding`: how psql reads the file.
+    Encoding,
     /// Nothing that matters.
     Harmless,
 }
@@ -38,15 +40,16 @@ pub(super) fn kind(command: &str) -> Result<Kind, &'static str> {
         "g" | "gx" => Kind::Send { bare: true },
         "gexec" | "gdesc" | "crosstabview" => Kind::Send { bare: false },
         "gset" => Kind::Gset,
+        "encoding" => Kind::Encoding,
         "if" | "elif" | "else" | "endif" | "echo" | "qecho" | "warn" | "restrict" | "unrestrict" | "timing"
-        | "pset" | "a" | "C" | "f" | "H" | "html" | "t" | "T" | "x" | "encoding" | "errverbose" | "conninfo" | "p"
-        | "print" | "r" | "reset" | "q" | "quit" | "bind" => Kind::Harmless,
+        | "pset" | "a" | "C" | "f" | "H" | "html" | "t" | "T" | "x" | "errverbose" | "conninfo" | "p" | "print"
+        | "r" | "reset" | "q" | "quit" | "bind" => Kind::Harmless,
         "!" | "setenv" => return Err(SHELL),
         "o" | "out" | "w" | "write" | "s" | "lo_export" => return Err(WRITES),
         "c" | "connect" => return Err(ELSEWHERE),
         "prompt" | "password" | "e" | "edit" | "ef" | "ev" => return Err(PERSON),
         "getenv" | "cd" | "lo_import" => return Err(SURROUNDINGS),
-        // \d, \dt+, \l, \sf … only show.
+        // \d, \dt+, \l, \z … only show.
         other if other.starts_with(['d', 'l', 'z']) && !other.starts_with("lo_") => Kind::Harmless,
         _ => return Err("dbbuild does not know what it does"),
     })

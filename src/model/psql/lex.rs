@@ -37,7 +37,23 @@ pub enum ViewFault {
 
 /// Takes psql's commands out of a text.
 pub fn view(text: &str) -> Result<View, ViewFault> {
-    let mut lexer = Lexer { text, out: text.as_bytes().to_vec(), references: Vec::new(), raw: Vec::new(), gset: None };
+    // To psql a carriage return ends a comment, and a NUL the line.
+    if let Some(at) = text.find(['\r', '\0']) {
+        let message = "a carriage return or NUL character in a file that psql runs";
+        return Err(ViewFault::Command(fault(
+            at,
+            message,
+            "psql reads them otherwise than the server does; take it out",
+        )));
+    }
+    let mut lexer = Lexer {
+        text,
+        out: text.as_bytes().to_vec(),
+        references: Vec::new(),
+        raw: Vec::new(),
+        gset: None,
+        statement: None,
+    };
     lexer.run()?;
     lexer.raw_variables().map_err(ViewFault::Command)?;
     // Only whole characters were replaced, by spaces.
@@ -53,6 +69,8 @@ struct Lexer<'a> {
     raw: Vec<(usize, &'a str)>,
     /// The first `\gset`.
     gset: Option<usize>,
+    /// Where the statement begins that is not sent yet.
+    statement: Option<usize>,
 }
 
 impl<'a> Lexer<'a> {
@@ -61,12 +79,15 @@ impl<'a> Lexer<'a> {
         while base < self.text.len() {
             let mut colon = None;
             let mut command = None;
-            let mut statement = None;
             for piece in Scanner::new(&self.text[base..]) {
                 match piece {
                     Ok(piece) => {
                         let range = base + piece.range.start..base + piece.range.end;
                         let token = &self.text[range.clone()];
+                        if piece.kind == PieceKind::Token && token.contains('\\') && !token.contains(['\'', '"', '$']) {
+                            let help = "a command of psql's stands behind white space; take it out otherwise";
+                            return Err(ViewFault::Command(fault(range.start, "a backslash inside of a word", help)));
+                        }
                         match piece.kind {
                             PieceKind::Token if token == ":" && colon != Some(range.start) => colon = Some(range.end),
                             PieceKind::Token => {
@@ -78,12 +99,8 @@ impl<'a> Lexer<'a> {
                             _ => colon = None,
                         }
                         match piece.kind {
-                            PieceKind::Token => statement = statement.or(Some(range.start)),
-                            PieceKind::End => {
-                                if let Some(start) = statement.take() {
-                                    self.strings_stay_standard(start, range.start)?;
-                                }
-                            }
+                            PieceKind::Token => self.statement = self.statement.or(Some(range.start)),
+                            PieceKind::End => self.sent(range.start)?,
                             _ => {}
                         }
                     }
@@ -95,22 +112,39 @@ impl<'a> Lexer<'a> {
                 }
             }
             let Some(at) = command else { break };
+            if self.text[at..].starts_with("\\;") {
+                self.sent(at)?;
+            }
             base = self.command(at).map_err(ViewFault::Command)?;
+            if self.out.get(at) == Some(&b';') {
+                self.sent(at)?;
+            }
         }
-        Ok(())
+        self.sent(self.text.len())
     }
 
-    /// psql reads quotes as the session's `standard_conforming_strings` has it; here they are read as if it were on.
+    /// Looks at the statement that ends here.
+    fn sent(&mut self, end: usize) -> Result<(), ViewFault> {
+        self.statement.take().map_or(Ok(()), |start| self.strings_stay_standard(start, end))
+    }
+
+    /// psql reads quotes as the session's `standard_conforming_strings` and encoding have it; here they are read as if
+    /// the one were on and the other UTF-8.
     fn strings_stay_standard(&self, start: usize, end: usize) -> Result<(), ViewFault> {
         let text = self.text[start..end].to_ascii_lowercase();
-        if !text.contains("standard_conforming_strings") || text.trim_end().ends_with("on") {
-            return Ok(());
+        let refuse = |what: &str, help: &str| {
+            let message = format!("a file that psql runs must not change {what}");
+            Err(ViewFault::Command(fault(start, message, help)))
+        };
+        if values_of(&text, "standard_conforming_strings").any(|value| value != "on" && value != "true") {
+            return refuse("standard_conforming_strings", "write strings with a backslash as E'…'");
         }
-        Err(ViewFault::Command(Fault {
-            offset: start,
-            message: "a file that psql runs must not change standard_conforming_strings".to_owned(),
-            help: "write strings with a backslash as E'…'".to_owned(),
-        }))
+        let names = text.split_whitespace().take(2).eq(["set", "names"]);
+        let names = names.then(|| values_of(&text, "names").next().unwrap_or_default());
+        if values_of(&text, "client_encoding").chain(names).any(|value| !is_utf8(value)) {
+            return refuse("the encoding", "files here are UTF-8, and psql reads them so");
+        }
+        Ok(())
     }
 
     /// Takes in the command at `at`; returns where SQL goes on.
@@ -170,6 +204,10 @@ impl<'a> Lexer<'a> {
                 return Err(fault(at, message, "a migration must not write files or run shell commands; take it out"));
             }
             Kind::Gset => self.gset = self.gset.or(Some(at)),
+            Kind::Encoding if arguments.iter().any(|one| one.varies || !is_utf8(&one.value.to_ascii_lowercase())) => {
+                let help = "files here are UTF-8, and psql reads them so";
+                return Err(fault(at, "a file that psql runs must not change the encoding", help));
+            }
             _ => {}
         }
         Ok(())
@@ -206,13 +244,14 @@ impl<'a> Lexer<'a> {
             return refuse("to a file is refused", "a migration must not write files");
         }
         let rest = rest.trim_start();
-        let word = rest.split(|c: char| c.is_whitespace() || c == ';').next().unwrap_or_default();
+        // As psql has it, a quote ends a word as well.
+        let word = rest.split(|c: char| c.is_whitespace() || matches!(c, ';' | '\'')).next().unwrap_or_default();
         let mut end = line_end;
         match word.to_ascii_lowercase().as_str() {
             "program" => return refuse("from a program is refused", "a migration must not run shell commands"),
             "pstdin" => return refuse("from pstdin is refused", "nobody stands there to write; name a file"),
             "stdin" => end = self.end_of_data(line_end),
-            "" => return refuse("names no file", "write `\\copy TABLE FROM 'FILE'`"),
+            "" if !rest.starts_with('\'') => return refuse("names no file", "write `\\copy TABLE FROM 'FILE'`"),
             _ => {
                 let path = match rest.strip_prefix('\'') {
                     Some(quoted) => match quoted.find('\'') {
@@ -260,6 +299,21 @@ impl<'a> Lexer<'a> {
             None => Ok(()),
         }
     }
+}
+
+/// What follows each mention of a setting, as the word that it is set to: `= on`, `TO 'on'`, `', 'on'`.
+fn values_of<'t>(text: &'t str, name: &str) -> impl Iterator<Item = &'t str> {
+    text.match_indices(name).map(|(at, name)| at + name.len()).map(|at| {
+        let quiet = |c: char| c.is_whitespace() || matches!(c, '\'' | '"' | ',' | '=');
+        let rest = text[at..].trim_start_matches(quiet);
+        let rest = rest.strip_prefix("to ").map_or(rest, |rest| rest.trim_start_matches(quiet));
+        rest.split(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_'))).next().unwrap_or_default()
+    })
+}
+
+/// Whether a word in lower case names UTF-8.
+fn is_utf8(word: &str) -> bool {
+    ["utf8", "utf-8", "unicode"].contains(&word)
 }
 
 fn is_variable(c: char) -> bool {

@@ -58,6 +58,25 @@ fn shells_files_and_other_databases_are_refused_with_their_line() {
             "SET standard_conforming_strings = off;\nSELECT 1;",
             "a file that psql runs must not change standard_conforming_strings at db/migrations/1_a.sql:1:1",
         ),
+        ("\\copy t FROM PROGRAM'id'", "`\\copy` from a program is refused at db/migrations/1_a.sql:1:1"),
+        ("\\encoding SJIS", "a file that psql runs must not change the encoding at db/migrations/1_a.sql:1:1"),
+        ("SET NAMES 'SJIS'", "a file that psql runs must not change the encoding at db/migrations/1_a.sql:1:1"),
+        (
+            "SELECT 1;\nSET client_encoding TO big5 \\g\n",
+            "a file that psql runs must not change the encoding at db/migrations/1_a.sql:2:1",
+        ),
+        (
+            "SET client_encoding = sjis /* utf8 */;",
+            "a file that psql runs must not change the encoding at db/migrations/1_a.sql:1:1",
+        ),
+        (
+            "SELECT set_config('standard_conforming_strings', 'off', false)\\; SELECT 'on'",
+            "a file that psql runs must not change standard_conforming_strings at db/migrations/1_a.sql:1:1",
+        ),
+        (
+            "SELECT 1; -- x\r\\! id",
+            "a carriage return or NUL character in a file that psql runs at db/migrations/1_a.sql:1:15",
+        ),
         ("\\nonsense", "`\\nonsense` is refused in a file that psql runs at db/migrations/1_a.sql:1:1"),
     ] {
         assert_eq!(fault(text), message, "{text}");
@@ -71,6 +90,8 @@ fn what_is_harmless_runs() {
         "SELECT 1 AS x \\gset\n\\if :x\nSELECT :'x', a::text;\n\\endif",
         "\\echo 'a ` b' `",
         "SET standard_conforming_strings = on;",
+        "SET NAMES 'utf8'; SELECT set_config('standard_conforming_strings', 'on', false);",
+        "SET client_encoding = 'UTF8';\n\\encoding utf-8",
     ] {
         let outcome = script("a.sql", text).psql_view();
         assert_eq!(outcome.is_ok(), !text.contains("' `"), "{text}: {outcome:?}");
