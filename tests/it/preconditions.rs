@@ -113,9 +113,10 @@ fn a_proof_asks_too_and_a_new_database_asks_again_what_was_skipped_in_it() {
         "db/migrations/4_d.sql",
         "-- dbbuild:precondition on-fail=mark-ran expect=true\n-- SELECT to_regclass('d') IS NULL\nCREATE TABLE d ();",
     );
-    for path in ["db/migrations/1_a.sql"] {
-        world.write(path, "-- dbbuild:idempotent false rows\nCREATE TABLE a (n int);\nINSERT INTO a VALUES (1);");
-    }
+    world.write(
+        "db/migrations/1_a.sql",
+        "-- dbbuild:idempotent false rows\nCREATE TABLE a (n int);\nINSERT INTO a VALUES (1);",
+    );
     world.dbbuild(&["baseline"]).ok();
     let baseline = std::fs::read_to_string(world.path("db/baseline.sql")).unwrap();
     assert!(!baseline.contains("CREATE TABLE public.b ") && !baseline.contains("CREATE TABLE public.c "));
