@@ -83,6 +83,17 @@ pub async fn rehearse(
     way: &Way,
     sink: Sink<'_>,
 ) -> Result<Losses> {
+    let outcome = rehearse_unmasked(target, config, sources, way, sink).await;
+    outcome.map_err(|error| target.placeholders.mask_error(error))
+}
+
+async fn rehearse_unmasked(
+    target: &Target,
+    config: &Config,
+    sources: &Sources,
+    way: &Way,
+    sink: Sink<'_>,
+) -> Result<Losses> {
     let mut losses = Losses::default();
     if way.back.is_empty() {
         // What a repeatable file made holds no rows of its own.
