@@ -58,7 +58,7 @@
 //! - `src/model/directive/`, `src/model/directive.rs`: `-- migrate:` and `-- dbbuild:` lines.
 //! - `src/model/placeholder.rs`: what `${name}` in a file stands for, and how it is kept from being shown.
 //! - `src/model/psql/`, `src/model/psql.rs`: psql's commands in a file that it runs, and what such a file takes in.
-//! - `src/model/migration.rs`: a migration as its file tells it.
+//! - `src/model/migration.rs`: a migration as its file tells it; `src/model/apart.rs`: what keeps one out of the baseline.
 //! - `src/model/snapshot.rs`: path → bytes, from whichever source.
 //! - `src/model/sources/`, `src/model/sources.rs`: everything under `db/`, read from a snapshot and checked.
 //! - `src/model/config/`: `dbbuild.toml`: keys, defaults, faults with line and column.

@@ -176,10 +176,7 @@ impl<'a> Past<'a> {
         let new = held(after)?;
         // Faults of a file do not matter here: it then has no description.
         let tree = self.project.tree(&Source::Rev(rev.to_owned())).and_then(|tree| tree.sources(self.project)).ok();
-        let description = |version: &Version| {
-            let mut all = tree.iter().flat_map(|sources| &sources.migrations);
-            all.find(|migration| migration.version == *version)?.settings.description.clone()
-        };
+        let description = |version: &Version| tree.as_ref()?.migration(version)?.settings.description.clone();
         let named = |applied: &Applied, change| MigrationChange {
             version: applied.version.to_string(),
             name: applied.name.clone(),

@@ -4,6 +4,7 @@ use crate::engine::cache::Cache;
 use crate::engine::files;
 use crate::engine::git::{Git, Listed, ObjectFormat, Source};
 use crate::error::{Error, OrFailed, Result};
+use crate::model::apart;
 use crate::model::checksum::Checksum;
 use crate::model::config::{Config, FILE_NAME};
 use crate::model::snapshot::{FileEntry, Snapshot};
@@ -102,7 +103,9 @@ impl Project {
         for (path, text) in more {
             snapshot.insert(path.clone(), FileEntry::blob(text.as_bytes()));
         }
-        Sources::read(&snapshot, &SourcePaths::from(&self.config.paths))
+        let sources = Sources::read(&snapshot, &SourcePaths::from(&self.config.paths))?;
+        check_environments(&sources, &self.config)?;
+        Ok(sources)
     }
 
     /// What the work tree holds; what a sparse checkout leaves out of it is as the index has it.
@@ -221,7 +224,9 @@ impl Tree {
     /// All faults of files, names and directives.
     pub fn sources(&self, project: &Project) -> Result<Sources> {
         let (sources, faults) = self.sound_sources(project)?;
-        Error::all(faults).map_or(Ok(sources), Err)
+        Error::all(faults).map_or(Ok(()), Err)?;
+        check_environments(&sources, &self.config)?;
+        Ok(sources)
     }
 
     /// Leaves of the files only those that the other does not have as well.
@@ -257,6 +262,12 @@ fn search(start: &Path) -> Result<PathBuf> {
         Error::usage(format!("there is no {FILE_NAME} in {} or above it", start.display()))
             .help("run `dbbuild init` in the top folder of your repository.")
     })
+}
+
+/// Environments that files are limited to must be configured: a slip would keep a migration from ever running.
+fn check_environments(sources: &Sources, config: &Config) -> Result<()> {
+    let known: Vec<&str> = config.env.keys().map(String::as_str).collect();
+    Error::all(apart::faults(sources.apart.iter(), &known)).map_or(Ok(()), Err)
 }
 
 /// Every path of the configuration.

@@ -25,8 +25,8 @@ pub struct Judged {
 /// A published migration was edited, renamed, removed or got another version, all at once; or (exit status 2) `allow`
 /// names a version that is not published.
 pub fn judge(project: &Project, base: Option<&Base>, sources: &Sources, allow: &[Version]) -> Result<Judged> {
-    let published = base.map(|base| base.sources.migrations.as_slice()).unwrap_or_default();
-    if let Some(unknown) = allow.iter().find(|version| !published.iter().any(|known| known.version == **version)) {
+    let published = |version: &Version| base.is_some_and(|base| base.sources.migration(version).is_some());
+    if let Some(unknown) = allow.iter().find(|version| !published(version)) {
         return Err(Error::usage(format!("no published migration has the version {unknown}"))
             .help("one that is not published may change without leave."));
     }
@@ -34,7 +34,7 @@ pub fn judge(project: &Project, base: Option<&Base>, sources: &Sources, allow: &
     let recorded = recorded(sources);
     let mut judged = Judged::default();
     let mut faults = Vec::new();
-    for violation in published::violations(base, &sources.migrations) {
+    for violation in published::violations(base, &sources.all_migrations()) {
         let entry = violation.as_rewritten();
         if violation.change == Change::Taken {
             judged.taken.push(refusal(project, base, sources, &violation));
@@ -96,7 +96,7 @@ fn refusal(project: &Project, base: &Base, sources: &Sources, violation: &Violat
         )),
         Change::Taken => {
             let name = judged.map_or(&published.name, |judged| &judged.name);
-            let known = base.sources.migrations.iter().chain(&base.ahead).chain(&sources.migrations);
+            let known = base.sources.all_migrations().into_iter().chain(&base.ahead).chain(sources.all_migrations());
             let next = next_version(known.map(|migration| &migration.version));
             let folder = now.rsplit_once('/').map(|(folder, _)| format!("{folder}/")).unwrap_or_default();
             return fault

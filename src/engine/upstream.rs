@@ -150,7 +150,7 @@ pub fn read(project: &Project, upstream: &Upstream) -> Result<Option<Base>> {
     }
     let newest = upstream.tip.as_ref().map_or(Ok(None), |tip| project.tree_if_any(&place(tip)))?;
     let ahead = match newest {
-        Some(newest) => newest.without(&tree).sound_sources(project)?.0.migrations,
+        Some(newest) => newest.without(&tree).sound_sources(project)?.0.all_migrations().into_iter().cloned().collect(),
         None => Vec::new(),
     };
     let short: String = upstream.base.chars().take(10).collect();

@@ -8,6 +8,7 @@
 use std::ops::Range;
 
 use crate::error::{Error, Location, Result};
+use crate::model::apart::Apart;
 use crate::model::sql::{PieceKind, Scanner};
 
 mod batch;
@@ -83,6 +84,8 @@ pub struct Directives {
     pub preconditions: Vec<Precondition>,
     /// `dbbuild:batch`, in the order written.
     pub batches: Vec<Batch>,
+    /// `dbbuild:env` and `dbbuild:secure`.
+    pub apart: Apart,
 }
 
 /// One `dbbuild:after FILE`.
@@ -101,19 +104,19 @@ const KEYS: &[(&str, &[FileKind])] = &[
     ("after", &[FileKind::Repeatable]),
     ("batch", &[FileKind::Migration]),
     ("description", EVERY),
+    ("env", &[FileKind::Migration]),
     ("idempotent", &[FileKind::Migration]),
     ("placeholders", EVERY),
     ("precondition", &[FileKind::Migration]),
     ("psql", &[FileKind::Migration, FileKind::Repeatable, FileKind::Init]),
     ("run", &[FileKind::Repeatable]),
+    ("secure", &[FileKind::Migration]),
     ("transaction", &[FileKind::Migration]),
 ];
 
 /// Keys that may stand more than once.
 const REPEATED: &[&str] = &["after", "batch", "precondition"];
 
-/// Keys that are part of the language but of no version yet.
-const LATER: &[&str] = &["env", "secure"];
 
 /// Reads the directives of a file; all faults come in one error.
 pub fn parse(path: &str, text: &str, kind: FileKind) -> Result<Directives> {
@@ -137,6 +140,7 @@ pub fn parse(path: &str, text: &str, kind: FileKind) -> Result<Directives> {
             placeholders: None,
             preconditions: Vec::new(),
             batches: Vec::new(),
+            apart: Apart::default(),
         },
     };
     if found.lines.is_empty() {
@@ -239,12 +243,10 @@ impl Parser<'_> {
     }
 
     fn setting(&mut self, line: &Candidate, after_sql: bool) -> Result<()> {
-        let key_end = line.rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
-        let (written, value) = line.rest.split_at(key_end.unwrap_or(line.rest.len()));
+        let rest = line.rest.trim_end();
+        let key_end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
+        let (written, value) = rest.split_at(key_end.unwrap_or(rest.len()));
         let key = written.to_ascii_lowercase();
-        if LATER.contains(&key.as_str()) {
-            return Err(Error::failed(format!("directive `{key}` is not supported by this version of dbbuild")));
-        }
         let Some((key, kinds)) = KEYS.iter().find(|(known, _)| *known == key) else {
             let known: Vec<&str> = KEYS.iter().map(|(key, _)| *key).collect();
             return Err(unknown("directive", &key, &known, |key| format!("-- dbbuild:{key}")));
@@ -283,6 +285,9 @@ impl Parser<'_> {
                 );
             }
             "description" => self.directives.description = Some(value.to_owned()),
+            "env" => self.directives.apart.limit(value)?,
+            "secure" if value.is_empty() => self.directives.apart.secure = true,
+            "secure" => return Err(superfluous(value)),
             "idempotent" => {
                 let idempotent = truth(first, |value| format!("-- dbbuild:idempotent {value}"))?;
                 match (idempotent, rest.is_empty()) {

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::error::{Error, Location, Result};
+use crate::model::apart::Apart;
 use crate::model::checksum::Checksum;
 use crate::model::directive::{self, Batch, Directives, FileKind, Precondition, Section};
 use crate::model::script::{Means, Script};
@@ -29,6 +30,8 @@ pub struct Migration {
     pub down: Option<Script>,
     /// What its directives say.
     pub settings: Settings,
+    /// Of a secure migration: the checksum of the body that stands in [`Migration::up`] instead of the stand-in.
+    pub body: Option<Checksum>,
 }
 
 /// Whether running a migration again must change nothing.
@@ -56,6 +59,8 @@ pub struct Settings {
     pub description: Option<String>,
     /// `dbbuild:precondition`: what is asked before it runs.
     pub preconditions: Vec<Precondition>,
+    /// `dbbuild:env` and `dbbuild:secure`: the baseline does not hold it.
+    pub apart: Apart,
 }
 
 impl Migration {
@@ -74,6 +79,7 @@ impl Migration {
             placeholders,
             preconditions,
             batches,
+            apart,
             ..
         } = directive::parse(path, &text, FileKind::Migration)?;
         let runs_in_transaction = |section: &Section| section.transaction.or(transaction).unwrap_or(true);
@@ -87,7 +93,23 @@ impl Migration {
             },
             description,
             preconditions,
+            apart,
         };
+        if !(settings.apart.is_none() || settings.transaction && settings.down_transaction) {
+            let what = if settings.apart.secure {
+                "a secure migration"
+            } else {
+                "a migration that is limited to environments"
+            };
+            return Err(Error::failed(format!("{what} runs in one transaction"))
+                .at(Location::file(path))
+                .help("it changes rows only, and so needs no `transaction:false`."));
+        }
+        if psql && !settings.apart.is_none() {
+            return Err(Error::failed("a migration that stands outside the baseline is not run by psql")
+                .at(Location::file(path))
+                .help("it changes rows only: write SQL, or the rows as a file of init data."));
+        }
         let offset = up.range.start;
         let script = |section: Section| {
             let mut script = Script::of_section(path, section.first_line, &text[section.range]);
@@ -100,7 +122,7 @@ impl Migration {
         let batches = batches.into_iter().map(shift).collect();
         up.means = Means { psql: psql.then(Arc::default), batches, ..up.means };
         up.check_batches()?;
-        Ok(Migration { version, name, path: path.to_owned(), checksum, up, down, settings })
+        Ok(Migration { version, name, path: path.to_owned(), checksum, up, down, settings, body: None })
     }
 
     /// The sum over the file and over what psql takes in with it.

@@ -1,5 +1,6 @@
 //! The rules: values and pure functions. No file, network, git, clock, environment variable or terminal is reached from here.
 
+pub mod apart;
 pub mod baseline;
 pub mod branch;
 pub mod catalog;

@@ -209,6 +209,14 @@ pub fn fill_for_proof(config: &Config, sources: &Sources) -> Result<Sources> {
             faults.extend(values.fill(&mut precondition.query).err());
         }
     }
+    for migration in &mut sources.apart {
+        // What it is limited to, it is tried with: the values of the first of its environments.
+        let values = Values::of_proof(config, migration.settings.apart.environments.first().map(String::as_str));
+        faults.extend(values.fill(&mut migration.up).err());
+        for precondition in &mut migration.settings.preconditions {
+            faults.extend(values.fill(&mut precondition.query).err());
+        }
+    }
     let files = sources.repeatable.iter_mut().chain(&mut sources.init).chain(&mut sources.checks);
     for file in files.chain(sources.testdata.values_mut().flatten()) {
         faults.extend(values.fill(&mut file.script).err());

@@ -15,7 +15,7 @@ use crate::model::migration::Migration;
 use crate::model::reconcile::{Remove, TakeBack, Way};
 use crate::model::sources::{ScriptFile, Sources};
 use crate::model::version::Version;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// One row of `dbbuild.migration`, without the texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -276,22 +276,25 @@ fn plan_after(sources: &Sources, history: &History, options: &PlanOptions, way: 
         steps.push(Step::Remove(way.remove.clone()));
     }
     steps.extend(way.back.iter().map(|back| Step::TakeBack(Box::new(back.clone()))));
-    let recorded = sources.migrations.iter().filter(|migration| way.record.contains(&migration.version));
+    let recorded = sources.all_migrations().into_iter().filter(|migration| way.record.contains(&migration.version));
     steps.extend(recorded.map(|migration| Step::Record(Box::new(migration.clone()))));
     let newest = history.applied.iter().map(|row| &row.version).max();
     let mut notes = unknown_versions(sources, history);
     notes.extend(rewritten::notes(sources, history));
     let mut migrates = !(way.back.is_empty() && way.remove.is_empty());
-    for migration in &sources.migrations {
+    for migration in sources.all_migrations() {
         let reason = match applied.get(&migration.version) {
+            None if !migration.settings.apart.runs_in(&options.environment) => continue,
             None => Reason::New,
             Some(row) if !row.complete => Reason::Resume,
             Some(_) => continue,
         };
-        if reason == Reason::New && newest.is_some_and(|newest| migration.version < *newest) {
+        // One that stands apart is older than what a baseline holds wherever that was loaded, and drops no view.
+        let ordinary = migration.settings.apart.is_none();
+        if ordinary && reason == Reason::New && newest.is_some_and(|newest| migration.version < *newest) {
             notes.push(format!("{} is older than the newest applied migration and runs after it", migration.path));
         }
-        migrates = true;
+        migrates |= ordinary;
         steps.push(Step::Migration { migration: Box::new(migration.clone()), reason });
     }
     let again = |kind: FileKind, file: &ScriptFile| migrates && (kind != FileKind::TestData || way.fills(&file.script));
@@ -404,7 +407,7 @@ pub fn plan_bootstrap(
 /// Applied migrations must have the content that was applied. One that was interrupted may be mended: its journal knows
 /// which of its statements must stay.
 fn unchanged(sources: &Sources, applied: &BTreeMap<&Version, &Applied>, options: &PlanOptions) -> Result<()> {
-    let errors = sources.migrations.iter().filter_map(|migration| {
+    let errors = sources.all_migrations().into_iter().filter_map(|migration| {
         let row = applied.get(&migration.version)?;
         (row.complete && row.checksum != migration.checksum && !may_differ(sources, migration)).then(|| {
             Error::failed(other_content(row, migration)).at(Location::file(&migration.path))
@@ -436,11 +439,10 @@ pub fn short(checksum: &Checksum) -> String {
 }
 
 fn unknown_versions(sources: &Sources, history: &History) -> Vec<String> {
-    let files: BTreeSet<&Version> = sources.migrations.iter().map(|migration| &migration.version).collect();
     history
         .applied
         .iter()
-        .filter(|row| !files.contains(&row.version))
+        .filter(|row| sources.migration(&row.version).is_none())
         .map(|row| format!("{}_{} is applied here, but no file of this tree has it", row.version, row.name))
         .collect()
 }

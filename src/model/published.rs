@@ -31,7 +31,7 @@ pub struct Base {
 impl Base {
     /// Whether a migration stands in upstream: its version does, whatever its content.
     pub fn publishes(&self, migration: &Migration) -> bool {
-        find(&self.sources.migrations, &migration.version).is_some()
+        self.sources.migration(&migration.version).is_some()
     }
 
     /// The sum over everything that a judgement takes from here; `config_part` is what counts of the configuration.
@@ -93,10 +93,10 @@ pub fn next_version<'a>(known: impl Iterator<Item = &'a Version>) -> String {
 
 /// Every published migration that is not what it was, and every new one whose version another branch published first.
 /// Line ends and the folder do not count.
-pub fn violations<'a>(base: &'a Base, judged: &'a [Migration]) -> Vec<Violation<'a>> {
-    let published = &base.sources.migrations;
-    let mut found: Vec<_> = published.iter().filter_map(|old| changed(old, published, judged)).collect();
-    for old in base.ahead.iter().filter(|old| find(published, &old.version).is_none()) {
+pub fn violations<'a>(base: &'a Base, judged: &[&'a Migration]) -> Vec<Violation<'a>> {
+    let published = base.sources.all_migrations();
+    let mut found: Vec<_> = published.iter().filter_map(|old| changed(old, &published, judged)).collect();
+    for old in base.ahead.iter().filter(|old| find(&published, &old.version).is_none()) {
         if let Some(new) = find(judged, &old.version)
             && (new.checksum != old.checksum || new.label() != old.label())
         {
@@ -106,7 +106,7 @@ pub fn violations<'a>(base: &'a Base, judged: &'a [Migration]) -> Vec<Violation<
     found
 }
 
-fn changed<'a>(old: &'a Migration, published: &[Migration], judged: &'a [Migration]) -> Option<Violation<'a>> {
+fn changed<'a>(old: &'a Migration, published: &[&'a Migration], judged: &[&'a Migration]) -> Option<Violation<'a>> {
     let violation = |change, judged| Some(Violation { change, published: old, judged });
     if let Some(new) = find(judged, &old.version) {
         return match (new.checksum == old.checksum, new.label() == old.label()) {
@@ -115,16 +115,16 @@ fn changed<'a>(old: &'a Migration, published: &[Migration], judged: &'a [Migrati
             (false, _) => violation(Change::Edited, Some(new)),
         };
     }
-    let same = |new: &&Migration| new.checksum == old.checksum && find(published, &new.version).is_none();
+    let same = |new: &&&Migration| new.checksum == old.checksum && find(published, &new.version).is_none();
     match judged.iter().find(same) {
         Some(new) => violation(Change::Moved, Some(new)),
         None => violation(Change::Removed, None),
     }
 }
 
-fn find<'a>(migrations: &'a [Migration], version: &Version) -> Option<&'a Migration> {
+fn find<'a>(migrations: &[&'a Migration], version: &Version) -> Option<&'a Migration> {
     let at = migrations.binary_search_by(|migration| migration.version.cmp(version)).ok()?;
-    migrations.get(at)
+    migrations.get(at).copied()
 }
 
 #[cfg(test)]

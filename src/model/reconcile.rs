@@ -116,8 +116,7 @@ impl Way {
 }
 
 fn checksum_of(sources: &Sources, version: &Version) -> Option<Checksum> {
-    let found = sources.migrations.binary_search_by(|migration| migration.version.cmp(version)).ok()?;
-    sources.migrations.get(found).map(|migration| migration.checksum)
+    sources.migration(version).map(|migration| migration.checksum)
 }
 
 /// Applied here, and in no file of the tree; the last applied first.
@@ -158,7 +157,7 @@ pub fn way(sources: &Sources, history: &History, texts: &Texts, absent: &Absent)
     let mut changed: BTreeSet<&Version> = BTreeSet::new();
     for row in edited(sources, history) {
         let kept = texts.get(&row.version).and_then(|kept| kept.up.as_deref());
-        let file = sources.migrations.iter().find(|migration| migration.version == row.version);
+        let file = sources.migration(&row.version);
         match (kept, file) {
             (Some(kept), Some(file)) if same_statements(kept, &file.up.text) => way.record.push(row.version.clone()),
             _ => {
@@ -194,7 +193,7 @@ fn later<'h>(
     rows.sort_by(|a, b| a.version.cmp(&b.version));
     let (mut touched, mut anything) = (BTreeSet::new(), false);
     for row in rows {
-        let file = sources.migrations.iter().find(|migration| migration.version == row.version);
+        let file = sources.migration(&row.version);
         let kept = texts.get(&row.version).and_then(|kept| kept.up.as_deref());
         // A row that came with a baseline keeps no text; its file has the same one.
         let text = kept.or_else(|| file.filter(|file| file.checksum == row.checksum).map(|file| &*file.up.text));

@@ -42,7 +42,7 @@ pub fn plan(plan: &Plan) -> Result<()> {
 /// All faults at once.
 pub fn sources(sources: &Sources) -> Result<()> {
     let mut faults = Vec::new();
-    for migration in &sources.migrations {
+    for migration in sources.all_migrations() {
         faults.extend(script(&migration.up, migration.runs_in_transaction()).err());
         faults.extend(passwords(&migration.up));
     }

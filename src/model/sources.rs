@@ -14,6 +14,7 @@ use crate::model::migration::{Migration, decode, normalise};
 use crate::model::psql;
 use crate::model::script::Script;
 use crate::model::snapshot::Snapshot;
+use crate::model::version::Version;
 
 mod folder;
 mod order;
@@ -83,8 +84,10 @@ pub struct ScriptFile {
 /// All sources of one database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sources {
-    /// In version order.
+    /// In version order, without those that stand apart.
     pub migrations: Vec<Migration>,
+    /// Those that the baseline does not hold: limited to environments, or secure. In version order.
+    pub apart: Vec<Migration>,
     /// In the order in which they run.
     pub repeatable: Vec<ScriptFile>,
     /// By name.
@@ -116,8 +119,11 @@ impl Sources {
     /// Reads what is sound, with every fault of the rest.
     pub fn read_sound(snapshot: &Snapshot, paths: &SourcePaths) -> (Sources, Vec<Error>) {
         let mut reader = Reader::new(snapshot, paths);
+        let (apart, migrations) =
+            migrations(&mut reader, &paths.migrations).into_iter().partition(|one| !one.settings.apart.is_none());
         let sources = Sources {
-            migrations: migrations(&mut reader, &paths.migrations),
+            migrations,
+            apart,
             repeatable: repeatable(&mut reader, &paths.repeatable),
             init: scripts(&mut reader, &paths.init, FileKind::Init),
             env_init: grouped(&mut reader, &paths.init, FileKind::Init),
@@ -130,7 +136,23 @@ impl Sources {
         (sources, reader.faults)
     }
 
-    /// The sum over what the baseline is made from: migrations, repeatable files, init data, roles and the part of the
+    /// Every migration in version order, those that stand apart among them.
+    pub fn all_migrations(&self) -> Vec<&Migration> {
+        let mut all: Vec<&Migration> = self.migrations.iter().chain(&self.apart).collect();
+        all.sort_by(|a, b| a.version.cmp(&b.version));
+        all
+    }
+
+    /// The migration of a version, wherever it stands.
+    pub fn migration(&self, version: &Version) -> Option<&Migration> {
+        let find = |list: &'_ [Migration]| list.binary_search_by(|one| one.version.cmp(version)).ok();
+        match find(&self.migrations) {
+            Some(at) => self.migrations.get(at),
+            None => find(&self.apart).and_then(|at| self.apart.get(at)),
+        }
+    }
+
+    /// The sum over what the baseline is made from: migrations that do not stand apart, repeatable files, init data, roles and the part of the
     /// configuration that matters. Paths do not count, so that moving `db/` changes nothing.
     pub fn inputs_digest(&self, config_part: &str) -> Checksum {
         let mut digest = Digest::new("dbbuild inputs 1");
@@ -138,14 +160,15 @@ impl Sources {
         digest.finish()
     }
 
-    /// The sum over everything that a proof depends on: the inputs of the baseline, environments' init data, test data,
-    /// checks, and the baseline itself.
+    /// The sum over everything that a proof depends on: the inputs of the baseline, migrations that stand apart,
+    /// environments' init data, test data, checks, and the baseline itself.
     pub fn proof_digest(&self, config_part: &str) -> Checksum {
         let mut digest = Digest::new("dbbuild proof 1");
         self.add_inputs(&mut digest, config_part);
         for (kind, groups) in [("env-init", &self.env_init), ("testdata", &self.testdata)] {
             groups.values().flatten().for_each(|file| entry(&mut digest, kind, &file.name, &file.checksum));
         }
+        self.apart.iter().for_each(|file| entry(&mut digest, "apart", &file.label(), &file.checksum));
         self.checks.iter().for_each(|file| entry(&mut digest, "check", &file.name, &file.checksum));
         if let Some(baseline) = &self.baseline {
             entry(&mut digest, "baseline", "", &Checksum::of_bytes(baseline));

@@ -11,6 +11,7 @@ mod commands;
 mod connection;
 mod docker;
 mod edited;
+mod env_migrations;
 mod failing_sql;
 mod fidelity;
 mod guard;

@@ -51,7 +51,9 @@ pub async fn run(context: &Context, _: Args) -> Result<Done> {
         Ok(project) => {
             findings.push(Finding::ok("configuration", format!("{} is sound", project.config_name)));
             let sources = match project.sources() {
-                Ok(sources) => Finding::ok("files", format!("sound: {}", count(sources.migrations.len(), "migration"))),
+                Ok(sources) => {
+                    Finding::ok("files", format!("sound: {}", count(sources.all_migrations().len(), "migration")))
+                }
                 Err(e) => Finding::problem("files", &e),
             };
             findings.push(sources);

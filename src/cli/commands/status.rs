@@ -6,6 +6,7 @@ use crate::engine::switch::{Refs, branch, on_branches};
 use crate::engine::target::{Start, Target};
 use crate::engine::{prove, upgrade};
 use crate::error::Result;
+use crate::model::apart::Apart;
 use crate::model::branch::DETACHED;
 use crate::model::guard::Standing;
 use crate::model::plan::{Applied, FileKind, History, may_differ};
@@ -29,6 +30,8 @@ struct Row {
     asks: Vec<&'static str>,
     /// The branches that have a phantom.
     branches: Vec<String>,
+    /// The environments that it is limited to, and whether it is secure.
+    apart: Apart,
 }
 
 /// Shows the status.
@@ -40,7 +43,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let sources = project.sources()?;
     let target = context.target(&project, Start::Never).await?;
     let (session, found) = target.look().await?;
-    let rows = rows(&sources, &found.history, &Refs::of(&project));
+    let rows = rows(&sources, &found.history, &target.selected.name, &Refs::of(&project));
     let files = pending_files(&sources, &found.history, &target.selected.name);
     let inputs = prove::inputs(&project.config, &sources);
     let fresh = sources.baseline.as_ref().is_some_and(|text| upgrade::baseline_claims(text, &inputs));
@@ -61,8 +64,10 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
             format!(" (phantom: in no file here, {})", on_branches(&row.branches))
         } else if row.state == "pending" && !row.asks.is_empty() {
             format!(" (asks first: {})", row.asks.join(", "))
-        } else {
+        } else if row.apart.is_none() {
             String::new()
+        } else {
+            format!(" ({})", row.apart.describe())
         };
         out.answer(&format!("  {:<12} {}_{}{of}", row.state, row.version, row.name));
     }
@@ -78,13 +83,15 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         .iter()
         .map(|row| {
             let (version, name, state, branches) = (&row.version, &row.name, row.state, &row.branches);
-            let asks = &row.asks;
-            serde_json::json!({ "version": version, "name": name, "state": state, "asks": asks, "branches": branches })
+            serde_json::json!({
+                "version": version, "name": name, "state": state, "asks": row.asks, "branches": branches,
+                "environments": row.apart.environments, "secure": row.apart.secure,
+            })
         })
         .collect();
     let files: Vec<_> =
         files.iter().map(|(kind, name)| serde_json::json!({ "kind": kind.as_str(), "name": name })).collect();
-    let differs = rows.iter().any(|row| row.state != "applied") || !files.is_empty();
+    let differs = rows.iter().any(|row| !matches!(row.state, "applied" | "elsewhere")) || !files.is_empty();
     out.json(&serde_json::json!({
         "database": target.describe(), "mark": mark, "migrations": list, "files": files, "baseline_fresh": fresh,
         "branch": target.branch,
@@ -113,11 +120,13 @@ async fn gone_branches(project: &Project, target: &Target, reachable: bool) -> R
     Ok(owned.iter().filter(|one| one.orphaned).map(line).collect())
 }
 
-fn rows(sources: &Sources, history: &History, refs: &Refs) -> Vec<Row> {
+fn rows(sources: &Sources, history: &History, environment: &str, refs: &Refs) -> Vec<Row> {
     let mut applied: BTreeMap<_, &Applied> = history.applied.iter().map(|row| (&row.version, row)).collect();
     let mut rows = Vec::new();
-    for migration in &sources.migrations {
+    for migration in sources.all_migrations() {
+        let apart = migration.settings.apart.clone();
         let state = match applied.remove(&migration.version) {
+            None if !apart.runs_in(environment) => "elsewhere",
             None => "pending",
             Some(row) if !row.complete => "interrupted",
             Some(row) if row.checksum != migration.checksum && !may_differ(sources, migration) => "changed",
@@ -125,11 +134,12 @@ fn rows(sources: &Sources, history: &History, refs: &Refs) -> Vec<Row> {
         };
         let (version, name) = (migration.version.to_string(), migration.name.clone());
         let asks = migration.settings.preconditions.iter().map(|one| one.on_fail.as_str()).collect();
-        rows.push(Row { version, name, state, asks, branches: Vec::new() });
+        rows.push(Row { version, name, state, asks, branches: Vec::new(), apart });
     }
     for row in applied.values() {
         let (version, name) = (row.version.to_string(), row.name.clone());
-        rows.push(Row { version, name, state: "unknown", asks: Vec::new(), branches: refs.holders(row) });
+        let (asks, apart) = (Vec::new(), Apart::default());
+        rows.push(Row { version, name, state: "unknown", asks, branches: refs.holders(row), apart });
     }
     rows
 }

@@ -20,6 +20,11 @@ use std::sync::Arc;
 /// The DDL of the schema `dbbuild`; the same text stands in every baseline.
 pub const SCHEMA: &str = include_str!("schema.sql");
 
+/// Brings a version table from before secure migrations to the form that [`SCHEMA`] gives it.
+pub const ADD_BODY_CHECKSUM: &str = "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute \
+    WHERE attrelid = 'dbbuild.migration'::pg_catalog.regclass AND attname = 'body_checksum') \
+    THEN ALTER TABLE dbbuild.migration ADD COLUMN body_checksum text; END IF; END $$";
+
 /// Texts longer than this stay out of the version table.
 const LONGEST_TEXT: usize = 64 * 1024 * 1024;
 
@@ -200,14 +205,18 @@ fn optional(text: Option<&str>) -> String {
 
 /// The row that opens a migration's transaction; a rival that had it first gives 23505.
 pub fn insert_migration(migration: &Migration, transactional: bool, author: &Author) -> String {
+    let (column, body) = match migration.body {
+        Some(body) => (", body_checksum", format!(", '{body}'")),
+        None => ("", String::new()),
+    };
     format!(
         "INSERT INTO dbbuild.migration (version, name, checksum, state, origin, transactional, up_sql, down_sql, \
-         git_commit, dbbuild_version) VALUES ('{}', {}, '{}', '{}', 'run', {transactional}, {}, {}, {}, '{}')",
+         git_commit, dbbuild_version{column}) VALUES ('{}', {}, '{}', '{}', 'run', {transactional}, {}, {}, {}, '{}'{body})",
         migration.version,
         literal(&migration.name),
         migration.checksum,
         if transactional { "applied" } else { "started" },
-        optional(Some(migration.up.source())),
+        optional(Some(migration.up.source()).filter(|_| migration.body.is_none()).map(|text| &**text)),
         optional(migration.down.as_ref().map(|down| &**down.source())),
         optional(author.commit.as_deref()),
         env!("CARGO_PKG_VERSION"),

@@ -14,7 +14,8 @@ CREATE TABLE IF NOT EXISTS dbbuild.migration (
     duration interval,
     applied_by text NOT NULL DEFAULT SESSION_USER,
     git_commit text,
-    dbbuild_version text
+    dbbuild_version text,
+    body_checksum text
 );
 COMMENT ON TABLE dbbuild.migration IS 'One row for each applied migration.';
 COMMENT ON COLUMN dbbuild.migration.version IS 'Version, as the file name has it.';
@@ -24,13 +25,14 @@ COMMENT ON COLUMN dbbuild.migration.position IS 'Order of application.';
 COMMENT ON COLUMN dbbuild.migration.state IS 'started: a non-transactional migration is under way or was interrupted; applied: done.';
 COMMENT ON COLUMN dbbuild.migration.origin IS 'run: dbbuild ran the file here; baseline: it came with the baseline; adopted: it was here before dbbuild; marked: recorded without running, as its precondition says.';
 COMMENT ON COLUMN dbbuild.migration.transactional IS 'Whether it ran in one transaction with this row; null from a baseline.';
-COMMENT ON COLUMN dbbuild.migration.up_sql IS 'The text that was run; null from a plain load of a baseline and for texts over 64 MiB.';
+COMMENT ON COLUMN dbbuild.migration.up_sql IS 'The text that was run; null from a plain load of a baseline, for texts over 64 MiB and for the body of a secure migration.';
 COMMENT ON COLUMN dbbuild.migration.down_sql IS 'The text that takes it back, if the file has one.';
 COMMENT ON COLUMN dbbuild.migration.applied_at IS 'When it began.';
 COMMENT ON COLUMN dbbuild.migration.duration IS 'How long it took.';
 COMMENT ON COLUMN dbbuild.migration.applied_by IS 'The role that was connected.';
 COMMENT ON COLUMN dbbuild.migration.git_commit IS 'The commit that was checked out; with a + where the file differed from it.';
 COMMENT ON COLUMN dbbuild.migration.dbbuild_version IS 'The dbbuild that ran it.';
+COMMENT ON COLUMN dbbuild.migration.body_checksum IS 'Of a secure migration: SHA-256 of the body that ran; null where the stand-in ran.';
 CREATE TABLE IF NOT EXISTS dbbuild.file (
     kind text NOT NULL CHECK (kind IN ('repeatable', 'init', 'testdata')),
     name text NOT NULL,

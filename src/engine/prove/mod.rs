@@ -3,6 +3,7 @@
 //! [`prove`] replays the sources from nothing, loads the baseline beside it, runs the new migrations on upstream's baseline
 //! in a third server, and compares the settled dumps, the rows, and what no dump shows. `verify` compares with the committed baseline, `baseline` writes the one that comes out.
 
+mod apart;
 mod compare;
 mod load;
 mod probe;

@@ -3,7 +3,7 @@
 use super::server::{Side, ThrowawayPlan};
 use super::states::{self, Known, Start, States};
 use super::unseen::{self, Unseen};
-use super::{Request, judge_rule, probe, rows, testdata};
+use super::{Request, apart, judge_rule, probe, rows, testdata};
 use crate::engine::cache::Kind;
 use crate::engine::catalog::{self, Shown};
 use crate::engine::history;
@@ -204,11 +204,12 @@ async fn replay_and_try<'s>(
         Ok::<_, Error>((catalog, unseen::faults(&side).await?))
     };
     let (dump, read) = tokio::join!(side.dump(), read);
-    let (catalog, (unseen, faults)) = read?;
+    let (dump, (catalog, (unseen, faults))) = (dump?, read?);
     tried.faults.extend(faults);
+    apart::try_all(request, &side, &catalog, &mut tried.faults, &mut tried.notes).await?;
     let major = side.major;
     let (faults, notes, trail, skipped) = (Vec::new(), Vec::new(), Trail::default(), tried.skipped.clone());
-    let replayed = Replayed { dump: dump?, roles, catalog, unseen, major, skipped, faults, notes, trail };
+    let replayed = Replayed { dump, roles, catalog, unseen, major, skipped, faults, notes, trail };
     checks(request, &side, "on a new installation", &mut tried.faults).await?;
     testdata::load_and_try(request, &mut side, tried).await?;
     side.end().await;

@@ -203,7 +203,8 @@ impl<'a> Unit<'a> {
 /// controls transactions, or must travel alone. A file that does not lex travels alone, for an exact message.
 pub fn may_travel(migration: &Migration) -> bool {
     let asks = !migration.settings.preconditions.is_empty() || migration.up.means.psql.is_some();
-    if !migration.settings.transaction || asks || changes_login_settings(&migration.up) {
+    let alone = asks || migration.body.is_some();
+    if !migration.settings.transaction || alone || changes_login_settings(&migration.up) {
         return false;
     }
     let Ok(body) = migration.up.body() else { return false };

@@ -6,6 +6,7 @@
 mod back;
 mod batch;
 mod check;
+mod discreet;
 mod entry;
 mod failure;
 mod journal;
@@ -135,6 +136,9 @@ pub async fn run(cleared: &Cleared, session: Session, options: &RunOptions<'_>) 
             .execute(history::SCHEMA)
             .await
             .map_err(|e| e.help("the version table could not be made; nothing was run."))?;
+    }
+    if !plan.install && plan.migrations().any(|migration| migration.body.is_some()) {
+        worker.execute(history::ADD_BODY_CHECKSUM).await?;
     }
     let mut report = Report { notes: plan.notes.clone(), ..Report::default() };
     let total = plan.migrations().count();

@@ -182,8 +182,11 @@ impl<'a> Worker<'a> {
                 }
             };
         }
-        let commits = migration.settings.transaction && migration.up.commits_enum_value()?;
-        let ran = if commits {
+        let ordinary = migration.settings.apart.is_none();
+        let commits = ordinary && migration.settings.transaction && migration.up.commits_enum_value()?;
+        let ran = if migration.body.is_some() {
+            self.migrate_discreetly(migration).await?
+        } else if commits {
             journal::run(&*self, migration).await?;
             Ran::StatementsFound("it commits a new enum value before using it".to_owned())
         } else if migration.up.means.psql.is_some() && migration.settings.transaction && reason != Reason::Resume {
@@ -201,7 +204,7 @@ impl<'a> Worker<'a> {
                     self.keep_timings(&[(&migration.version, &unit)], &messages);
                     Ran::Transaction
                 }
-                Err(failure) if needs_autocommit(&failure.error) => {
+                Err(failure) if ordinary && needs_autocommit(&failure.error) => {
                     journal::run(&*self, migration).await?;
                     Ran::StatementsFound(failure.error.message.clone())
                 }

@@ -37,6 +37,8 @@ pub struct ServerError {
     pub completed: usize,
     /// Whether the connection is lost.
     pub gone: bool,
+    /// Whether a script or function raised it by itself, in its own words.
+    pub raised: bool,
 }
 
 impl ServerError {
@@ -69,6 +71,7 @@ impl ServerError {
             constraint: text(db.constraint()),
             completed: 0,
             gone: matches!(db.severity(), "FATAL" | "PANIC"),
+            raised: db.routine() == Some("exec_stmt_raise"),
         }
     }
 

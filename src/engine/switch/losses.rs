@@ -144,7 +144,7 @@ async fn rehearse_unmasked(
 /// Applies what a way takes back and the tree has: a slip in the new content is to be found while the rows still stand.
 async fn apply_again(worker: &Worker<'_>, target: &Target, sources: &Sources, way: &Way) -> Result<()> {
     let comes_again = |version: &Version| way.back.iter().any(|back| back.row.version == *version);
-    for migration in sources.migrations.iter().filter(|migration| comes_again(&migration.version)) {
+    for migration in sources.all_migrations().into_iter().filter(|migration| comes_again(&migration.version)) {
         // What runs in no transaction cannot be tried in one.
         if migration.up.means.psql.is_some() || !migration.settings.preconditions.is_empty() {
             return Ok(());

@@ -145,8 +145,8 @@ pub fn judge_edits(project: &Project, sources: &Sources, edited: &[Applied]) -> 
     }
     let Some(base) = upstream::base(project, &Source::WorkTree, None)? else { return Ok(()) };
     let faults = edited.iter().filter_map(|row| {
-        let file = sources.migrations.iter().find(|migration| migration.version == row.version)?;
-        let published = base.sources.migrations.iter().find(|migration| migration.version == row.version)?;
+        let file = sources.migration(&row.version)?;
+        let published = base.sources.migration(&row.version)?;
         (published.checksum != file.checksum).then(|| {
             Error::failed(format!("{}, and is published", other_content(row, file))).at(Location::file(&file.path))
             .cause(format!("{} has it with other content; {}", base.name, changed_by(project, &file.path)))
@@ -184,7 +184,7 @@ pub fn undecided(sources: &Sources, survey: &Survey, losses: &Losses) -> Error {
 fn edited_error(sources: &Sources, survey: &Survey, more: &str) -> Error {
     let rows: Vec<&Applied> = survey.edited.iter().filter(|row| !survey.way.record.contains(&row.version)).collect();
     let names: Vec<String> = rows.iter().map(|row| format!("{}_{}", row.version, row.name)).collect();
-    let first = rows.first().and_then(|row| sources.migrations.iter().find(|file| file.version == row.version));
+    let first = rows.first().and_then(|row| sources.migration(&row.version));
     let error = Error::failed(format!("{} was applied to this database with other content{more}", names.join(", ")));
     match first {
         Some(file) => error.at(Location::file(&file.path)),

@@ -1,6 +1,6 @@
 //! Finds the lines of a text that are directives, reading as little of it as will do.
 
-use super::{KEYS, LATER, PieceKind, Scanner};
+use super::{KEYS, PieceKind, Scanner};
 use crate::model::sql::Fault;
 
 /// The word before the colon.
@@ -141,7 +141,7 @@ pub(super) fn is_section(rest: &str) -> bool {
 
 fn is_setting(rest: &str) -> bool {
     let key = first_word(rest);
-    KEYS.iter().any(|(known, _)| *known == key) || LATER.contains(&key.as_str())
+    KEYS.iter().any(|(known, _)| *known == key)
 }
 
 /// Whether a comment, without its dashes, reads like a directive.

@@ -93,14 +93,12 @@ fn whatever_is_wrong_is_an_error_with_its_line() {
         ),
         (
             "-- dbbuild:",
-            "1: directive is missing / known are: after, batch, description, idempotent, placeholders, precondition, psql, run, transaction",
+            "1: directive is missing / known are: after, batch, description, env, idempotent, placeholders, precondition, psql, run, secure, transaction",
         ),
         (
             "-- dbbuild:zzz",
-            "1: unknown directive `zzz` / known are: after, batch, description, idempotent, placeholders, precondition, psql, run, transaction",
+            "1: unknown directive `zzz` / known are: after, batch, description, env, idempotent, placeholders, precondition, psql, run, secure, transaction",
         ),
-        ("-- dbbuild:secure", "1: directive `secure` is not supported by this version of dbbuild / "),
-        ("-- dbbuild:env production", "1: directive `env` is not supported by this version of dbbuild / "),
         (
             "-- dbbuild:run always",
             "1: directive `run` is of no use in this migration / it belongs into a repeatable file",

@@ -11,7 +11,8 @@ pub fn in_order(plan: &Plan, history: &History) -> Result<()> {
     let Some(newest) = history.applied.iter().max_by(|a, b| a.version.cmp(&b.version)) else { return Ok(()) };
     let late = |step: &Step| {
         match step {
-        Step::Migration { migration, reason: Reason::New } if migration.version < newest.version => Some(
+        Step::Migration { migration, reason: Reason::New }
+            if migration.settings.apart.is_none() && migration.version < newest.version => Some(
             Error::failed(format!(
                 "{} is older than {}_{}, which is applied, and `{}` takes migrations in order only",
                 migration.label(),

@@ -4,6 +4,7 @@
 
 use super::*;
 use crate::error::Status;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// One file of each kind, and two of those whose order matters.

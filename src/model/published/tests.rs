@@ -28,7 +28,7 @@ fn check(published: &[(&str, &str)], ahead: &[(&str, &str)], judged: &[(&str, &s
         let now = v.judged.map_or("nothing".to_owned(), Migration::label);
         format!("{:?} {} → {now}", v.change, v.published.label())
     };
-    violations(&base, &judged).iter().map(told).collect()
+    violations(&base, &judged.iter().collect::<Vec<_>>()).iter().map(told).collect()
 }
 
 const A: (&str, &str) = ("1_a", "SELECT 1;\n");
@@ -70,11 +70,14 @@ fn a_version_that_upstream_took_since_is_found() {
 #[test]
 fn leave_names_the_content_that_it_is_given_for() {
     let (base, edited) = (base(&[A, B], &[]), migrations(&[A, ("2_b", "SELECT 3;\n")]));
-    let wanted = violations(&base, &edited)[0].as_rewritten();
+    let wanted = violations(&base, &edited.iter().collect::<Vec<_>>())[0].as_rewritten();
     let version = Version::parse("2").unwrap();
     assert_eq!(wanted, Rewritten { version: version.clone(), content: Some(edited[1].checksum) });
     let moved = migrations(&[A, ("3_b", B.1)]);
-    assert_eq!(violations(&base, &moved)[0].as_rewritten(), Rewritten { version, content: None });
+    assert_eq!(
+        violations(&base, &moved.iter().collect::<Vec<_>>())[0].as_rewritten(),
+        Rewritten { version, content: None }
+    );
 }
 
 #[test]

@@ -1,0 +1,170 @@
+//! Migrations that stand apart, tried on the newest schema: each still fits it, changes rows only, and changes nothing
+//! when it runs again.
+//!
+//! They run in the order in which a new installation of each environment runs them, in one transaction that is rolled
+//! back: what a proof compares never holds a trace of them.
+
+use super::replay::not_idempotent;
+use super::rows::{self, NEUTRAL, Positions};
+use super::server::Side;
+use super::{Request, judge_rule, probe, states, unseen};
+use crate::engine::catalog;
+use crate::error::{Error, Location, Result};
+use crate::model::catalog::Catalog;
+use crate::model::config::Severity;
+use crate::model::migration::{Idempotent, Migration};
+use crate::model::sources::Sources;
+use std::collections::BTreeSet;
+
+/// Catalogs that hold no schema: what rows are like, and rows that are kept there.
+const NO_SCHEMA: [&str; 3] = ["pg_statistic", "pg_largeobject", "pg_largeobject_metadata"];
+
+/// What stands beside the database, and so in no catalog of it.
+const BESIDE: [(&str, &str); 4] = [
+    ("pg_authid", "roles"),
+    ("pg_auth_members", "memberships of roles"),
+    ("pg_db_role_setting", "settings of roles or databases"),
+    ("pg_shdescription", "comments on roles or databases"),
+];
+
+/// Tries them on a database that was made by the sources; `before` is its catalog.
+///
+/// # Errors
+/// The connection is gone.
+pub(super) async fn try_all(
+    request: &Request<'_>,
+    side: &Side<'_>,
+    before: &Catalog,
+    faults: &mut Vec<Error>,
+    notes: &mut Vec<String>,
+) -> Result<()> {
+    let mut told = BTreeSet::new();
+    for list in lists(request) {
+        let mut positions = Vec::new();
+        side.worker.clean_up().await?;
+        side.session().simple("BEGIN").await?;
+        for migration in list {
+            positions.push(Positions::before(side.session(), &migration.up).await?);
+            let found = try_one(request, side, before, migration).await?;
+            let fatal = matches!(found, Some(Found::Unfit(_)));
+            if let Some(found) = found.filter(|_| told.insert(migration.path.clone())) {
+                match found {
+                    Found::Unfit(fault) => faults.push(fault),
+                    Found::Repeats(fault) => judge_rule(request.config.migrations.idempotent, fault, faults, notes),
+                }
+            }
+            if fatal {
+                break;
+            }
+        }
+        side.worker.clean_up().await?;
+        for positions in positions.iter().rev() {
+            positions.restore(side.session()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What an environment runs of them, each list once.
+fn lists<'r>(request: &'r Request<'_>) -> Vec<Vec<&'r Migration>> {
+    let mut lists: Vec<Vec<&Migration>> = Vec::new();
+    for environment in request.config.env.keys() {
+        let list = of_environment(request.sources, environment);
+        if !list.is_empty() && !lists.contains(&list) {
+            lists.push(list);
+        }
+    }
+    lists
+}
+
+fn of_environment<'s>(sources: &'s Sources, environment: &str) -> Vec<&'s Migration> {
+    sources.apart.iter().filter(|one| one.settings.apart.runs_in(environment)).collect()
+}
+
+enum Found {
+    /// It fails, or changes more than rows.
+    Unfit(Error),
+    /// It changes something when it runs again.
+    Repeats(Error),
+}
+
+/// Runs one inside the open transaction; what follows it there sees its rows.
+async fn try_one(
+    request: &Request<'_>,
+    side: &Side<'_>,
+    before: &Catalog,
+    migration: &Migration,
+) -> Result<Option<Found>> {
+    let worker = &side.worker;
+    if let Err(answer) = worker.run_inside_discreetly(migration).await? {
+        return Ok(Some(Found::Unfit(unfit(migration, &answer))));
+    }
+    if let Some(what) = beyond_rows(side, before).await? {
+        return Ok(Some(Found::Unfit(
+            Error::failed(format!("{} changes more than rows: {what}", migration.label()))
+                .at(Location::file(&migration.path))
+                .cause(migration.settings.apart.describe())
+                .help("every database has the same schema: write what changes it as an ordinary migration."),
+        )));
+    }
+    worker.reset().await?;
+    let expected = matches!(migration.settings.idempotent, Idempotent::Expected);
+    if request.config.migrations.idempotent == Severity::Off || !expected || !states::is_new(request, migration) {
+        return Ok(None);
+    }
+    let changed = run_again(side, migration).await?;
+    Ok(changed.map(|changed| Found::Repeats(not_idempotent(migration, &changed))))
+}
+
+/// It does not run as the last of all.
+fn unfit(migration: &Migration, answer: &Error) -> Error {
+    let place = answer.location().cloned().unwrap_or_else(|| Location::file(&migration.path));
+    let fault = Error::failed(format!("{} does not fit the newest schema", migration.label())).at(place);
+    let fault = answer.causes().iter().fold(fault, |fault, cause| fault.cause(cause.clone()));
+    fault.help(
+        "it runs where a new installation was made from the baseline: let it pass over what is gone (`IF EXISTS` in a DO \
+         block, a WHERE that finds nothing), or undo the change that broke it.",
+    )
+}
+
+/// What the transaction changed beside rows, if anything.
+async fn beyond_rows(side: &Side<'_>, before: &Catalog) -> Result<Option<String>> {
+    let session = side.session();
+    session.simple(NEUTRAL).await?;
+    let written = rows::written(session).await?;
+    if let Some((_, called)) = BESIDE.iter().find(|(name, _)| written.iter().any(|w| w.catalog && w.name == *name)) {
+        return Ok(Some((*called).to_owned()));
+    }
+    if !written.iter().any(|w| w.catalog && !NO_SCHEMA.contains(&w.name.as_str())) {
+        return Ok(None);
+    }
+    let after = catalog::read_within(session.client(), &side.own_roles()).await?;
+    let differences = after.compare(before);
+    if !differences.is_empty() {
+        return Ok(Some(probe::summary(&differences)));
+    }
+    let (_, unseen) = unseen::faults(side).await?;
+    Ok(unseen.first().map(|fault| fault.message().to_owned()))
+}
+
+/// Runs it once more, and takes that run back.
+async fn run_again(side: &Side<'_>, migration: &Migration) -> Result<Option<String>> {
+    let (worker, session) = (&side.worker, side.session());
+    session.simple("SAVEPOINT dbbuild_second_run").await?;
+    let changed = match worker.run_inside_discreetly(migration).await? {
+        Err(answer) => Some(format!("fails when it is run again: {}", answer.causes().join(": "))),
+        Ok(()) => {
+            session.simple(NEUTRAL).await?;
+            let tables: Vec<String> =
+                rows::written(session).await?.into_iter().filter(|w| !w.catalog).map(|w| w.name).collect();
+            let after = rows::digests(session, &tables).await?;
+            session.simple("ROLLBACK TO SAVEPOINT dbbuild_second_run").await?;
+            session.simple(NEUTRAL).await?;
+            let before = rows::digests(session, &tables).await?;
+            rows::changed(&before, &after).map(|tables| format!("changes rows of {tables} when it is run again"))
+        }
+    };
+    session.simple("ROLLBACK TO SAVEPOINT dbbuild_second_run").await?;
+    worker.reset().await?;
+    Ok(changed)
+}
