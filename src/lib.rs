@@ -41,6 +41,7 @@
 //! - No check reads the work tree when the index or a commit was asked for, and nothing is ever checked out.
 //! - No regular expression decides about SQL: a lexer (`src/model/sql/`) does.
 //! - No value that is printed or stored holds a password: connection settings have a `Display` without one.
+//! - No word of a secure body is printed or stored: `src/engine/runner/discreet.rs` runs it, and cloaks what the server says.
 //! - A hook writes nothing that git sees. No file is replaced but whole and atomically.
 //!
 //! # Modules
@@ -59,6 +60,7 @@
 //! - `src/model/placeholder.rs`: what `${name}` in a file stands for, and how it is kept from being shown.
 //! - `src/model/psql/`, `src/model/psql.rs`: psql's commands in a file that it runs, and what such a file takes in.
 //! - `src/model/migration.rs`: a migration as its file tells it; `src/model/apart.rs`: what keeps one out of the baseline.
+//! - `src/model/secure.rs`: where bodies of secure migrations may lie, and what a body must be.
 //! - `src/model/snapshot.rs`: path → bytes, from whichever source.
 //! - `src/model/sources/`, `src/model/sources.rs`: everything under `db/`, read from a snapshot and checked.
 //! - `src/model/config/`: `dbbuild.toml`: keys, defaults, faults with line and column.
@@ -90,6 +92,7 @@
 //!   batches, psql, times of statements.
 //! - `src/engine/settle.rs`: a person's word on an interrupted statement.
 //! - `src/engine/upgrade.rs`: read, plan, clear, lock, run: the way of every command that writes to a database.
+//! - `src/engine/secure/`: bodies of secure migrations in folders and object stores; put into plans.
 //! - `src/engine/server/`: embedded and throwaway servers, of local programs or Docker; kept states; their removal.
 //! - `src/engine/dump.rs`: running `pg_dump`.
 //! - `src/engine/catalog/`: reading catalogs, a fingerprint of all that a dump shows, and what a transaction has touched.

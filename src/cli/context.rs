@@ -49,9 +49,14 @@ impl Context {
         Project::find(&self.folder, self.globals.config.as_deref())
     }
 
+    /// The environment that the command line or the variable names.
+    pub fn named_environment(&self) -> Option<&str> {
+        self.globals.env.first().map(String::as_str)
+    }
+
     /// The environment that is selected.
     pub fn environment<'a>(&'a self, project: &'a Project) -> &'a str {
-        self.globals.env.as_deref().unwrap_or(&project.config.default_env)
+        self.named_environment().unwrap_or(&project.config.default_env)
     }
 
     /// The database that is selected.
@@ -59,7 +64,7 @@ impl Context {
     /// # Errors
     /// See [`Target::find`].
     pub async fn target(&self, project: &Project, start: Start) -> Result<Target> {
-        Target::find(project, self.globals.env.as_deref(), self.globals.url.as_deref(), start).await
+        Target::find(project, self.named_environment(), self.globals.url.as_deref(), start).await
     }
 
     /// A bar on a terminal, notes anywhere.

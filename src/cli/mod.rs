@@ -43,7 +43,7 @@ const LAST_MOMENT: Duration = Duration::from_secs(10);
 pub struct Globals {
     /// The environment to work on; the default is `default_env` of dbbuild.toml
     #[arg(long, global = true, value_name = "NAME", env = "DBBUILD_ENV", hide_env_values = true)]
-    pub env: Option<String>,
+    pub env: Vec<String>,
     /// The database's address instead of the configured one: a URL or key=value pairs, as libpq takes them
     #[arg(long, global = true, value_name = "URL")]
     pub url: Option<String>,
@@ -99,6 +99,9 @@ pub fn main() -> u8 {
 fn start(cli: Cli, output: &Output) -> Result<Done> {
     let context = Context::new(cli.globals, output.clone())?;
     let command = cli.command.unwrap_or_default();
+    if context.globals.env.len() > 1 && !matches!(command, Command::Secure(_)) {
+        return Err(Error::usage("`--env` is given twice").help("this command works on one environment."));
+    }
     // The hook must cost milliseconds where there is nothing to do: it starts no runtime of its own.
     if let Command::Hook(args) = &command
         && let Some(done) = commands::hook::shortcut(&context, args)?

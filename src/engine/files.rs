@@ -20,19 +20,44 @@ const UNFINISHED: &str = ".dbbuild-";
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     sweep(folder);
-    match write_beside(folder, path, bytes) {
+    let mode = fs::metadata(path).map_or(0o644, |old| old.permissions().mode() & 0o7777);
+    write_anew(folder, path, bytes, mode)
+}
+
+/// The same for a file that only its owner may read, whatever it was before.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    sweep(folder);
+    write_anew(folder, path, bytes, 0o600)
+}
+
+/// Makes a file that is not there yet.
+///
+/// # Errors
+/// It is there, or cannot be written.
+pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::OpenOptions::new().write(true).create_new(true).open(path)?.write_all(bytes)
+}
+
+fn write_anew(folder: &Path, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    match write_beside(folder, path, bytes, mode) {
         // Another dbbuild's sweep took the new file for a left one, in the moment before it was locked.
-        Err(e) if e.kind() == io::ErrorKind::NotFound => write_beside(folder, path, bytes),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => write_beside(folder, path, bytes, mode),
         done => done,
     }
 }
 
-fn write_beside(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_beside(folder: &Path, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut new = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
     // The lock says that somebody still writes it; the kernel frees it however that ends. Some file systems have none.
     let _ = new.as_file().try_lock();
     new.write_all(bytes)?;
-    let mode = fs::metadata(path).map_or(0o644, |old| old.permissions().mode() & 0o7777);
     new.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
     new.as_file().sync_all()?;
     new.persist(path).map_err(|e| e.error)?;

@@ -17,6 +17,7 @@ pub mod project;
 pub mod prove;
 pub mod rewrite;
 pub mod runner;
+pub mod secure;
 pub mod server;
 pub mod session;
 pub mod settle;

@@ -2,13 +2,15 @@
 //! database goes through here.
 
 use crate::engine::history::{self, Author, Found};
+use crate::engine::project::Project;
 use crate::engine::runner::{self, Event, Report, RunOptions, Sink, run_check};
+use crate::engine::secure::Bodies;
 use crate::engine::session::Session;
 use crate::engine::target::Target;
 use crate::error::{Error, Result};
 use crate::model::baseline::{Baseline, inputs_of};
 use crate::model::checksum::Checksum;
-use crate::model::config::{Config, Order};
+use crate::model::config::Order;
 use crate::model::guard::{self, Action, Cleared, Standing};
 use crate::model::migration::Migration;
 use crate::model::plan::{self, FileKind, History, Plan, PlanOptions, Purpose, Step};
@@ -36,8 +38,8 @@ pub enum Job {
 
 /// What a job works with.
 pub struct Work<'a> {
-    /// The configuration.
-    pub config: &'a Config,
+    /// The project: its configuration, and where bodies of secure migrations lie.
+    pub project: &'a Project,
     /// The sources.
     pub sources: &'a Sources,
     /// What to do.
@@ -80,7 +82,7 @@ fn unfilled_plan(work: &Work<'_>, target: &Target, found: &Found, texts: &Texts)
     let unmarked = !matches!(facts.standing(), Standing::Valid(_)) && facts.empty;
     let testdata = match work.job {
         Job::Build { .. } if guard::judge(Action::TestData, facts, selected).is_ok() => {
-            work.config.env.get(&selected.name).map(|env| env.testdata.clone()).unwrap_or_default()
+            work.project.config.env.get(&selected.name).map(|env| env.testdata.clone()).unwrap_or_default()
         }
         _ => Vec::new(),
     };
@@ -98,7 +100,7 @@ fn unfilled_plan(work: &Work<'_>, target: &Target, found: &Found, texts: &Texts)
         }
         Job::Build { .. } | Job::Apply => {
             let plan = plan::plan(work.sources, &found.history, &options)?;
-            if work.config.env.get(&selected.name).is_some_and(|env| env.order == Order::Strict) {
+            if work.project.config.env.get(&selected.name).is_some_and(|env| env.order == Order::Strict) {
                 plan::in_order(&plan, &found.history)?;
             }
             Ok(plan)
@@ -112,7 +114,7 @@ fn unfilled_plan(work: &Work<'_>, target: &Target, found: &Found, texts: &Texts)
         }
         Job::Bootstrap => {
             let (text, held) = read_baseline(work)?;
-            let path = work.config.paths.baseline.as_str();
+            let path = work.project.config.paths.baseline.as_str();
             let mut plan = plan::plan_bootstrap(work.sources, (path, text), &held, &options)?;
             plan.history = found.history.fingerprint();
             Ok(plan)
@@ -135,7 +137,7 @@ pub async fn texts_for(work: &Work<'_>, found: &Found, session: &Session) -> Res
 
 /// The committed baseline and what it says it holds.
 fn read_baseline(work: &Work<'_>) -> Result<(Arc<str>, History)> {
-    let path = &work.config.paths.baseline;
+    let path = &work.project.config.paths.baseline;
     let bytes = work.sources.baseline.as_ref().ok_or_else(|| {
         Error::failed(format!("there is no baseline {path}")).help("run `dbbuild baseline` where the sources are.")
     })?;
@@ -166,7 +168,13 @@ pub async fn run(work: &Work<'_>, target: &Target, session: Session) -> Result<O
 async fn run_unmasked(work: &Work<'_>, target: &Target, session: Session) -> Result<Outcome> {
     let found = target.read(&session).await?;
     let texts = texts_for(work, &found, &session).await?;
-    let plan = plan_for(work, target, &found, &texts)?;
+    let mut plan = plan_for(work, target, &found, &texts)?;
+    let mut bodies = Bodies::of(work.project, &target.selected);
+    for action in plan.actions() {
+        // Before a body is fetched: what may not run here needs none.
+        guard::judge(action, &found.facts, &target.selected)?;
+    }
+    bodies.fill(&mut plan).await?;
     let cleared = guard::clear(plan, &found.facts, &target.selected)?;
     review::plan(cleared.plan())?;
     let missing_texts = lacks_texts(&found.history, work.sources);
@@ -178,19 +186,20 @@ async fn run_unmasked(work: &Work<'_>, target: &Target, session: Session) -> Res
         check_only(&cleared, &session, work.sink).await?;
     }
     let lock = target
-        .lock(work.config, &|holder| (work.sink)(Event::Note(format!("waits for another dbbuild: {holder}"))))
+        .lock(&work.project.config, &|holder| (work.sink)(Event::Note(format!("waits for another dbbuild: {holder}"))))
         .await?;
     lock.outlast_orphans(&session).await?;
     // What was found without the lock may be old by now.
     let found = target.read(&session).await?;
     let texts = texts_for(work, &found, &session).await?;
-    let plan = plan_for(work, target, &found, &texts)?;
+    let mut plan = plan_for(work, target, &found, &texts)?;
+    bodies.fill(&mut plan).await?;
     let cleared = guard::clear(plan, &found.facts, &target.selected)?;
     (work.begin)(cleared.plan().migrations().count());
     let options = RunOptions {
-        lock_timeout: work.config.lock.timeout,
+        lock_timeout: work.project.config.lock.timeout,
         author: Author { commit: (work.commit)() },
-        bin_dir: work.config.postgres.bin_dir.as_ref().map(PathBuf::from),
+        bin_dir: work.project.config.postgres.bin_dir.as_ref().map(PathBuf::from),
         lock: &lock,
         sink: work.sink,
     };

@@ -21,6 +21,7 @@ pub mod reconcile;
 pub mod review;
 pub mod roles;
 pub mod script;
+pub mod secure;
 pub mod snapshot;
 pub mod sources;
 pub mod sql;

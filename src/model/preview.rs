@@ -41,7 +41,7 @@ pub struct StepView {
     pub statements: usize,
     /// Whether it runs in one transaction with its row.
     pub transaction: bool,
-    /// Why not, where the file does not say so itself.
+    /// Why not, where the file does not say so itself; of a secure migration, where its body lies.
     pub note: Option<String>,
     /// What else is to be known of how it runs: preconditions, batches, psql.
     pub manner: Vec<String>,
@@ -105,11 +105,20 @@ pub fn preview(
                 |(table, lock): (String, &'static str)| LockView { size: sizes.get(&table).copied(), table, lock };
             view.locks = locks(script)?.into_iter().map(lock).collect();
         }
+        if let Step::Migration { migration, .. } = step
+            && migration.body.is_some()
+        {
+            // Tables that are there are no secret of the body's; other names may be.
+            view.locks.retain(|lock| lock.size.is_some());
+        }
         match step {
             Step::Migration { migration, reason } => {
                 view.reason = Some(reason.as_str());
                 view.note = statement_by_statement(migration, rehearsed)?;
                 view.transaction = migration.settings.transaction && view.note.is_none();
+                if migration.body.is_some() {
+                    view.note = Some(format!("its body is {}", migration.up.path));
+                }
             }
             Step::File { reason, .. } => view.reason = Some(reason.as_str()),
             Step::TakeBack(back) => {
@@ -155,7 +164,7 @@ fn statement_by_statement(
     migration: &Migration,
     rehearsed: &dyn Fn(&Migration) -> Option<String>,
 ) -> Result<Option<String>> {
-    if !migration.settings.transaction {
+    if !migration.settings.transaction || migration.body.is_some() {
         return Ok(None);
     }
     if let Some(why) = rehearsed(migration) {

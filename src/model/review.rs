@@ -90,7 +90,8 @@ pub fn transaction_control(body: &Body<'_>) -> Result<()> {
         .help("take it out, or wrap the whole file in one BEGIN … COMMIT, or write `-- migrate:up transaction:false`."))
 }
 
-fn changes_version_table(statement: &str) -> bool {
+/// Whether a statement changes dbbuild's own tables, as far as its first words tell.
+pub(super) fn changes_version_table(statement: &str) -> bool {
     let verb = statement.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
     if !CHANGES.iter().any(|change| verb.eq_ignore_ascii_case(change))
         || sql::classify(statement) == sql::StatementKind::CopyOther

@@ -40,6 +40,7 @@ mod push;
 mod repositories;
 mod runners;
 mod sample;
+mod secure;
 mod states;
 mod support;
 mod switch;

@@ -1,5 +1,5 @@
-//! Programs that run git hooks (husky, lefthook, the pre-commit framework), which the tests live beside: fetched by npm and
-//! pip in pinned versions, kept below `target/`.
+//! Programs that the tests live beside: those that run git hooks (husky, lefthook, the pre-commit framework), and a server
+//! with the API of S3. Fetched by npm and pip in pinned versions, kept below `target/`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,16 +10,18 @@ use crate::{fetch, workspace};
 
 /// What npm brings, and what pip does.
 const NPM: [&str; 2] = ["husky@9.1.7", "lefthook@2.2.2"];
-const PIP: &str = "pre-commit==4.7.0";
+const PRE_COMMIT: &str = "pre-commit==4.7.0";
+const MOTO: &str = "moto[server]==5.2.5";
 
 /// Debian's bundle of certificate authorities.
 const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// The variables by which the tests find each program, with how to get it.
-pub const ALL: [(&str, Fetch); 3] = [
+pub const ALL: [(&str, Fetch); 4] = [
     ("DBBUILD_TEST_HUSKY", || Ok(npm()?.join("node_modules/husky/bin.js"))),
     ("DBBUILD_TEST_LEFTHOOK", || lefthook(&npm()?)),
-    ("DBBUILD_TEST_PRE_COMMIT", || Ok(pip()?.join("bin/pre-commit"))),
+    ("DBBUILD_TEST_PRE_COMMIT", || Ok(pip(PRE_COMMIT)?.join("bin/pre-commit"))),
+    ("DBBUILD_TEST_MOTO", || Ok(pip(MOTO)?.join("bin/moto_server"))),
 ];
 
 /// Fetches a program, unless it is there, and gives its path.
@@ -45,11 +47,11 @@ fn lefthook(folder: &Path) -> Result<PathBuf> {
     programs.find(|program| program.is_file()).context("npm brought no lefthook for this system")
 }
 
-fn pip() -> Result<PathBuf> {
-    kept(&PIP.replace("==", "-"), |place| {
+fn pip(package: &str) -> Result<PathBuf> {
+    kept(&package.replace("==", "-").replace(['[', ']'], "_"), |place| {
         let venv = Command::new(fetch::python()?).args(["-m", "venv"]).arg(place).output()?;
         ensure!(venv.status.success(), "fetching it wants venv (Debian: apt-get install python3-venv)");
-        workspace::output(Command::new(place.join("bin/python")).args(["-m", "pip", "install", "--quiet", PIP]))
+        workspace::output(Command::new(place.join("bin/python")).args(["-m", "pip", "install", "--quiet", package]))
             .map(drop)
     })
 }

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `DBBUILD_TEST_PG15` … `PG18` | folder of that major version's programs |
 //! | `DBBUILD_TEST_HUSKY`, `…_LEFTHOOK`, `…_PRE_COMMIT` | that program, which runs git hooks |
+//! | `DBBUILD_TEST_MOTO` | `moto_server`, a server with the API of S3 |
 //! | `DBBUILD_TEST_DOCKER` | an engine answers and the image is there |
 //! | `DBBUILD_NO_SKIP` | a test that lacks something fails instead of skipping |
 //! | `DBBUILD_SKIP_LOG` | file to which a test adds a line when it skips |

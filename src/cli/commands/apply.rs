@@ -33,7 +33,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     settle::write(&target, &project.config, &args.settle).await?;
     let progress = context.progress("migrations", sources.migrations.len());
     let work = Work {
-        config: &project.config,
+        project: &project,
         sources: &sources,
         job: Job::Apply,
         commit: &|| args.commit.clone().or_else(|| project.commit()),

@@ -26,7 +26,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let (session, created) = target.open(&project.config).await?;
     let progress = context.progress("bootstrap", 0);
     let work = Work {
-        config: &project.config,
+        project: &project,
         sources: &sources,
         job: Job::Bootstrap,
         commit: &|| args.commit.clone().or_else(|| project.commit()),

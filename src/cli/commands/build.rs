@@ -120,7 +120,7 @@ pub async fn build_local(
         _ => {}
     };
     let work = Work {
-        config: &project.config,
+        project,
         sources,
         job: Job::Build { take_back },
         commit: &|| project.commit(),

@@ -90,7 +90,7 @@ async fn show(context: &Context) -> Result<Done> {
 async fn mark(context: &Context, name: &str, confirm: Option<String>, unprotect: Option<String>) -> Result<Done> {
     let project = context.project()?;
     // The address is that of the environment which the database shall be, unless another one is named.
-    let env = context.globals.env.as_deref().unwrap_or(name);
+    let env = context.named_environment().unwrap_or(name);
     project.config.environment(name)?;
     let target = target::Target::find(&project, Some(env), context.globals.url.as_deref(), Start::Never).await?;
     let session = target.connect_to_write(&project.config).await?;

@@ -20,6 +20,7 @@ pub mod new;
 pub mod plan;
 pub mod psql;
 pub mod reset;
+pub mod secure;
 pub mod seed;
 pub mod server;
 pub mod status;
@@ -90,6 +91,11 @@ commands! {
     /// Runs pending migrations, repeatable files, init data and the checks. Needs no git repository, and writes nothing
     /// to the tree.
     Apply(apply),
+    /// Write, read and try the bodies of secure migrations, which are not in git
+    ///
+    /// A migration with `-- dbbuild:secure` is a stand-in; its body lies under `secure_path` of each environment.
+    /// MIGRATION is a version, VERSION_name or a path. `--env` may be given more than once.
+    Secure(secure),
     /// Load a set of test data
     ///
     /// Loads it again, whether it was loaded before or not. Refused on a protected database.

@@ -1,10 +1,11 @@
 //! `dbbuild new NAME`: a migration from a template, named by the UTC time.
 
 use crate::cli::{Context, Done};
+use crate::engine::files;
+use crate::engine::project::Project;
 use crate::error::{Error, OrFailed, Result};
 use crate::model::template::{self, Params};
 use jiff::{Timestamp, tz::TimeZone};
-use std::io::Write;
 
 /// Arguments of `new`.
 #[derive(Debug, clap::Args)]
@@ -75,30 +76,29 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         value: args.value,
         check: args.check,
     };
-    let files = template::render(&args.template, &slug, &params)?;
-    let folder = project.root.join(&project.config.paths.migrations);
-    std::fs::create_dir_all(&folder).or_failed(|| format!("cannot make the folder {}", folder.display()))?;
-    let taken = versions(&folder)?;
-    let mut second = Timestamp::now().as_second();
     let mut written = Vec::new();
-    for file in files {
-        while taken.contains(&version(second)?) {
-            second += 1;
-        }
-        let path = format!("{}/{}_{}.sql", project.config.paths.migrations, version(second)?, file.name);
-        let failed = || format!("cannot write {path}");
-        let mut new = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(project.root.join(&path))
-            .or_failed(failed)?;
-        new.write_all(file.text.as_bytes()).or_failed(failed)?;
+    for file in template::render(&args.template, &slug, &params)? {
+        let path = next_path(&project, &file.name)?;
+        files::create(&project.root.join(&path), file.text.as_bytes()).or_failed(|| format!("cannot write {path}"))?;
         out.answer(&path);
         written.push(path);
-        second += 1;
     }
     out.json(&serde_json::json!({ "written": written }));
     Ok(Done::Well)
+}
+
+/// The path of a new migration: after the clock, and after those of this second that are there already.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn next_path(project: &Project, name: &str) -> Result<String> {
+    let folder = &project.config.paths.migrations;
+    let taken = versions(&project.root.join(folder))?;
+    let mut second = Timestamp::now().as_second();
+    while taken.contains(&version(second)?) {
+        second += 1;
+    }
+    Ok(format!("{folder}/{}_{name}.sql", version(second)?))
 }
 
 /// UTC to the second: 20240712093000.
@@ -110,6 +110,9 @@ pub fn version(second: i64) -> Result<String> {
 
 /// The versions that are taken already.
 fn versions(folder: &std::path::Path) -> Result<Vec<String>> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
     let entries = std::fs::read_dir(folder).or_failed(|| format!("cannot read the folder {}", folder.display()))?;
     let digits = |name: String| name.chars().take_while(char::is_ascii_digit).collect::<String>();
     Ok(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).map(digits).collect())

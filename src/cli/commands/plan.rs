@@ -4,6 +4,7 @@ use crate::cli::{Context, Done};
 use crate::engine::cache::Kind;
 use crate::engine::history::Found;
 use crate::engine::project::Project;
+use crate::engine::secure::Bodies;
 use crate::engine::session::Session;
 use crate::engine::sizes;
 use crate::engine::switch;
@@ -51,7 +52,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         }
     };
     let work = Work {
-        config: &project.config,
+        project: &project,
         sources: &sources,
         job,
         commit: &|| None,
@@ -63,7 +64,8 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         Some(session) => texts_for(&work, &found, session).await?,
         None => Texts::new(),
     };
-    let plan = plan_for(&work, &target, &found, &texts)?;
+    let mut plan = plan_for(&work, &target, &found, &texts)?;
+    Bodies::of(&project, &target.selected).fill(&mut plan).await?;
     review::plan(&plan).map_err(|error| target.placeholders.mask_error(error))?;
     let sizes = match &session {
         Some(session) => sizes::read(session, &preview::tables(&plan)?).await?,

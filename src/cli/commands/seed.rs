@@ -28,7 +28,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         _ => project.config.env.get(&target.selected.name).map(|env| env.testdata.clone()).unwrap_or_default(),
     };
     let work = Work {
-        config: &project.config,
+        project: &project,
         sources: &sources,
         job: Job::Seed(sets.clone()),
         commit: &|| project.commit(),

@@ -15,6 +15,7 @@ use crate::model::plan::{Applied, FileKind, History};
 use crate::model::reconcile::{Kept, Texts};
 use crate::model::sources::{ScriptFile, Sources};
 use crate::model::version::Version;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The DDL of the schema `dbbuild`; the same text stands in every baseline.
@@ -155,6 +156,22 @@ pub async fn texts(session: &Session, versions: &[Version]) -> Result<Texts> {
         texts.insert(Version::parse(&version)?, Kept { up: text(1).map(Arc::from), down: text(2).map(Arc::from) });
     }
     Ok(texts)
+}
+
+/// The applied versions, as their files write them, with the checksum of the body that ran; a version table from before
+/// secure migrations has none.
+///
+/// # Errors
+/// The server said no.
+pub async fn bodies(session: &Session) -> Result<BTreeMap<String, Option<String>>> {
+    const SQL: &str = "SELECT m.version, pg_catalog.to_jsonb(m) ->> 'body_checksum' FROM dbbuild.migration m";
+    let there = session.query_rows("SELECT 1 WHERE pg_catalog.to_regclass('dbbuild.migration') IS NOT NULL").await?;
+    if there.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let rows = session.query_rows(SQL).await?;
+    let cell = |row: &[Option<String>], i: usize| row.get(i).cloned().flatten();
+    Ok(rows.iter().filter_map(|row| Some((cell(row, 0)?, cell(row, 1)))).collect())
 }
 
 /// Keeps anybody else from taking the same migration back.

@@ -4,15 +4,19 @@
 //! They run in the order in which a new installation of each environment runs them, in one transaction that is rolled
 //! back: what a proof compares never holds a trace of them.
 
-use super::replay::not_idempotent;
+use super::replay::{not_idempotent, run_files};
 use super::rows::{self, NEUTRAL, Positions};
-use super::server::Side;
+use super::server::{Side, ThrowawayPlan};
+use super::states::States;
 use super::{Request, judge_rule, probe, states, unseen};
-use crate::engine::catalog;
+use crate::engine::{catalog, history};
 use crate::error::{Error, Location, Result};
 use crate::model::catalog::Catalog;
 use crate::model::config::Severity;
 use crate::model::migration::{Idempotent, Migration};
+use crate::model::placeholder::fill_for_proof;
+use crate::model::plan::{FileKind, Reason};
+use crate::model::review;
 use crate::model::sources::Sources;
 use std::collections::BTreeSet;
 
@@ -40,29 +44,98 @@ pub(super) async fn try_all(
 ) -> Result<()> {
     let mut told = BTreeSet::new();
     for list in lists(request) {
-        let mut positions = Vec::new();
-        side.worker.clean_up().await?;
-        side.session().simple("BEGIN").await?;
-        for migration in list {
-            positions.push(Positions::before(side.session(), &migration.up).await?);
-            let found = try_one(request, side, before, migration).await?;
-            let fatal = matches!(found, Some(Found::Unfit(_)));
-            if let Some(found) = found.filter(|_| told.insert(migration.path.clone())) {
-                match found {
-                    Found::Unfit(fault) => faults.push(fault),
-                    Found::Repeats(fault) => judge_rule(request.config.migrations.idempotent, fault, faults, notes),
-                }
-            }
-            if fatal {
-                break;
-            }
-        }
-        side.worker.clean_up().await?;
-        for positions in positions.iter().rev() {
-            positions.restore(side.session()).await?;
-        }
+        try_list(request, side, before, &list, &mut told, faults, notes).await?;
     }
     Ok(())
+}
+
+/// Runs a list in one transaction that is rolled back. What was told of a file is not told again.
+async fn try_list(
+    request: &Request<'_>,
+    side: &Side<'_>,
+    before: &Catalog,
+    list: &[&Migration],
+    told: &mut BTreeSet<String>,
+    faults: &mut Vec<Error>,
+    notes: &mut Vec<String>,
+) -> Result<()> {
+    let mut positions = Vec::new();
+    side.worker.clean_up().await?;
+    let mut asked = Vec::new();
+    for migration in list {
+        // One whose precondition does not hold on a new installation does not run there.
+        match side.worker.ask(migration).await {
+            Ok(None) => asked.push(*migration),
+            Ok(Some(_)) => {}
+            Err(fault) => faults.extend(told.insert(migration.path.clone()).then_some(fault)),
+        }
+    }
+    side.session().simple("BEGIN").await?;
+    for migration in asked {
+        positions.push(Positions::before(side.session(), &migration.up).await?);
+        let found = try_one(request, side, before, migration).await?;
+        let fatal = matches!(found, Some(Found::Unfit(_)));
+        if let Some(found) = found.filter(|_| told.insert(migration.path.clone())) {
+            match found {
+                Found::Unfit(fault) => faults.push(fault),
+                Found::Repeats(fault) => judge_rule(request.config.migrations.idempotent, fault, faults, notes),
+            }
+        }
+        if fatal {
+            break;
+        }
+    }
+    side.worker.clean_up().await?;
+    for positions in positions.iter().rev() {
+        positions.restore(side.session()).await?;
+    }
+    Ok(())
+}
+
+/// Replays the sources in a throwaway, and runs what one environment runs beside the baseline on the outcome, with the
+/// bodies that stand in the sources. Nothing of it is kept. Gives the number of migrations that were tried.
+///
+/// # Errors
+/// The sources do not replay, or one of them fails, changes more than rows, or changes something when it runs again.
+pub async fn try_environment(request: &Request<'_>, environment: &str, notes: &mut Vec<String>) -> Result<usize> {
+    let sources = fill_for_proof(request.config, request.sources)?;
+    let request = &Request { sources: &sources, ..*request };
+    review::sources(request.sources)?;
+    // Never in a container that is kept: real bodies run here.
+    let plan = ThrowawayPlan::from_config(request.config)?.choose(false).await?;
+    let states = States::of(request, &plan);
+    let mut side = newest(request, &plan, &states).await?;
+    let before = catalog::read(side.session().client(), &side.own_roles()).await?;
+    for file in request.sources.env_init.get(environment).into_iter().flatten() {
+        side.worker.run_file(FileKind::Init, file).await?;
+    }
+    let list = of_environment(request.sources, environment);
+    let mut faults = Vec::new();
+    try_list(request, &side, &before, &list, &mut BTreeSet::new(), &mut faults, notes).await?;
+    side.end().await;
+    Error::all(faults).map_or(Ok(list.len()), Err)
+}
+
+/// A database with everything that the baseline holds, from the longest prefix that is kept.
+async fn newest<'s>(request: &Request<'s>, plan: &ThrowawayPlan, states: &States) -> Result<Side<'s>> {
+    let all = &request.sources.migrations;
+    let begun = match states.longest(request, all.len()) {
+        Some(start) => start.begin(request, plan, request.sink).await,
+        None => None,
+    };
+    let (mut side, done) = match begun {
+        Some((side, start)) => (side, start.len),
+        None => {
+            let side = plan.start(request.sink).await?;
+            side.worker.execute(history::SCHEMA).await?;
+            (side, 0)
+        }
+    };
+    for migration in all.iter().skip(done) {
+        side.worker.migrate(migration, Reason::New).await?;
+    }
+    run_files(request, &mut side, false, &mut Vec::new()).await?;
+    Ok(side)
 }
 
 /// What an environment runs of them, each list once.

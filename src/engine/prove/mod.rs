@@ -17,6 +17,7 @@ mod testdata;
 mod unseen;
 mod upgrade;
 
+pub use apart::try_environment;
 pub use restore::restored;
 pub use server::{ThrowawayPlan, database_name};
 use states::States;

@@ -164,7 +164,7 @@ async fn bring(
     };
     let took = take_back.is_some();
     let work = Work {
-        config: &project.config,
+        project,
         sources,
         job: Job::Build { take_back },
         commit: &|| project.commit(),

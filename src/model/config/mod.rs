@@ -296,6 +296,9 @@ pub struct EnvConfig {
     pub order: Order,
     /// Values of placeholders that hold here, before those for all.
     pub placeholders: BTreeMap<String, Placeholder>,
+    /// Where the bodies of secure migrations lie, in the order in which they are looked for.
+    #[serde(deserialize_with = "value::one_or_more")]
+    pub secure_path: Vec<String>,
 }
 
 /// `env.NAME.order`

@@ -141,4 +141,11 @@ static KEYS: &[KeyDoc] = &[
         "Whether a migration that is older than applied ones runs after them (\"any\", and it is said) or is refused (\"strict\").",
     ),
     key("env.NAME.placeholders", "{}", "Values of placeholders that hold in this environment, before those for all."),
+    key(
+        "env.NAME.secure_path",
+        "[]",
+        "Where the bodies of secure migrations lie, the first that has one counts: folders (a relative one in the \
+         repository, which git must ignore) and s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX. One alone \
+         may stand without brackets.",
+    ),
 ];

@@ -9,6 +9,7 @@ use super::{Config, EnvConfig, Placeholder, default_envs};
 use crate::error::{Error, Location, Result};
 use crate::model::conninfo;
 use crate::model::placeholder::is_name;
+use crate::model::secure::Place;
 
 /// PostgreSQL cuts longer names (`NAMEDATALEN` - 1).
 const NAME_LIMIT: usize = 63;
@@ -148,6 +149,17 @@ fn environment(name: &str, env: &EnvConfig, faults: &mut Faults<'_>) {
     for set in env.testdata.iter().filter(|set| !is_plain_name(set)) {
         let message = format!("`{}` cannot name a set of test data", set.escape_default());
         faults.add_with_help(&["env", name, "testdata"], message, "use letters, digits, `_` and `-`, a letter first.");
+    }
+    for place in &env.secure_path {
+        if let Err(why) = Place::parse(place) {
+            // What is wrong with it may be a password in it.
+            let shown = if place.contains('@') || place.contains('?') {
+                "a URL".to_owned()
+            } else {
+                format!("`{}`", place.escape_default())
+            };
+            faults.add(&["env", name, "secure_path"], format!("[env.{name}] secure_path: {shown} {why}"));
+        }
     }
     if env.protected && !env.testdata.is_empty() {
         faults.add(&["env", name, "testdata"], format!("[env.{name}] is protected, so it cannot get test data"));

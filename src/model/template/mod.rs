@@ -7,12 +7,14 @@
 mod fill;
 mod identifier;
 mod init;
+mod secure;
 mod slug;
 
 pub use init::{
     DRIVERS, GIT_IGNORE, InitFile, InitOptions, adopted_configuration, append_lines, driver_attributes, git_attributes,
     init_files,
 };
+pub use secure::{first_body, stand_in};
 pub use slug::slug;
 
 use crate::error::{Error, Result};

@@ -1,0 +1,93 @@
+//! `dbbuild secure status`: which environment has which body, and whether that is the one that was applied.
+
+use crate::cli::{Context, Done};
+use crate::engine::history;
+use crate::engine::project::Project;
+use crate::engine::secure::Places;
+use crate::engine::target::{Start, Target};
+use crate::error::Result;
+use crate::model::checksum::Checksum;
+use crate::model::migration::Migration;
+use crate::model::plan::short;
+use crate::model::secure;
+use std::collections::BTreeMap;
+
+/// What is known of one body in one environment.
+struct Line {
+    path: Option<String>,
+    checksum: Option<Checksum>,
+    /// `applied`, `pending`, `changed`, `missing`, `stand-in applied`, `stand-in pending`, `elsewhere` or `unknown`.
+    state: &'static str,
+}
+
+/// Shows it.
+///
+/// # Errors
+/// The sources are faulty, or a place cannot be read. A database that cannot be reached is no error: its state is unknown.
+pub(super) async fn run(
+    context: &Context,
+    project: &Project,
+    environments: &[String],
+    exit_code: bool,
+) -> Result<Done> {
+    let sources = project.sources()?;
+    let out = &context.output;
+    let (mut list, mut differs) = (Vec::new(), false);
+    for environment in environments {
+        let places = Places::open(project, environment)?;
+        let (applied, why) = match applied(context, project, environment).await {
+            Ok(applied) => (Some(applied), None),
+            Err(e) => (None, Some(e.to_string())),
+        };
+        out.answer(environment);
+        if let Some(why) = &why {
+            out.note(&format!("{environment}: what is applied is unknown: {why}"));
+        }
+        for migration in sources.apart.iter().filter(|one| one.settings.apart.secure) {
+            let line = line(&places, migration, environment, applied.as_ref()).await?;
+            let checksum = line.checksum.as_ref().map(short).unwrap_or_default();
+            let path = line.path.as_deref().unwrap_or("no body");
+            out.answer(&format!("  {:<16} {:<12}  {}  {path}", line.state, checksum, migration.label()));
+            differs |= !matches!(line.state, "applied" | "stand-in applied" | "elsewhere");
+            list.push(serde_json::json!({
+                "environment": environment, "migration": migration.label(), "state": line.state, "path": line.path,
+                "checksum": line.checksum.map(|sum| sum.to_string()),
+            }));
+        }
+    }
+    out.json(&serde_json::json!({ "bodies": list }));
+    Ok(if exit_code && differs { Done::Differs } else { Done::Well })
+}
+
+/// The applied versions, with the checksum of the body that ran.
+type Ran = BTreeMap<String, Option<String>>;
+
+async fn applied(context: &Context, project: &Project, environment: &str) -> Result<Ran> {
+    let url = context.globals.url.as_deref();
+    let target = Target::find(project, Some(environment), url, Start::Never).await?;
+    let (session, _) = target.look().await?;
+    match session {
+        Some(session) => history::bodies(&session).await,
+        None => Ok(Ran::new()),
+    }
+}
+
+async fn line(places: &Places, migration: &Migration, environment: &str, applied: Option<&Ran>) -> Result<Line> {
+    if !migration.settings.apart.runs_in(environment) {
+        return Ok(Line { path: None, checksum: None, state: "elsewhere" });
+    }
+    let found = places.find(migration).await?;
+    let checksum = found.as_ref().map(|found| secure::checksum(&found.path, &found.bytes)).transpose()?;
+    let row = applied.map(|applied| applied.get(migration.version.as_str()));
+    let state = match (row, &checksum) {
+        (None, _) => "unknown",
+        (Some(None), Some(_)) => "pending",
+        (Some(None), None) if places.is_empty() => "stand-in pending",
+        (Some(None), None) => "missing",
+        (Some(Some(None)), None) => "stand-in applied",
+        (Some(Some(ran)), Some(now)) if *ran == Some(now.to_string()) => "applied",
+        (Some(Some(Some(_))), None) => "missing",
+        (Some(Some(_)), Some(_)) => "changed",
+    };
+    Ok(Line { path: found.map(|found| found.path), checksum, state })
+}
