@@ -44,6 +44,7 @@ mod secure;
 mod states;
 mod support;
 mod switch;
+mod template_data;
 mod tour;
 mod upstream_proof;
 mod verify;

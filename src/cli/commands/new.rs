@@ -4,8 +4,10 @@ use crate::cli::{Context, Done};
 use crate::engine::files;
 use crate::engine::project::Project;
 use crate::error::{Error, OrFailed, Result};
-use crate::model::template::{self, Params};
+use crate::model::migration::{self, Migration};
+use crate::model::template::{self, Params, Table, TemplateFile, Text};
 use jiff::{Timestamp, tz::TimeZone};
+use std::path::{Path, PathBuf};
 
 /// Arguments of `new`.
 #[derive(Debug, clap::Args)]
@@ -13,9 +15,12 @@ pub struct Args {
     /// What the migration does: "add email to users"
     #[arg(required_unless_present = "list")]
     name: Option<String>,
-    /// The pattern to start from; --list shows them
+    /// The pattern to start from, which --list shows; with --data a file of your own
     #[arg(long, value_name = "TEMPLATE", default_value = template::BLANK)]
     template: String,
+    /// A table of values (CSV, the first line names the columns) that a template of your own repeats for each row
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
     /// Show the templates
     #[arg(long)]
     list: bool,
@@ -64,20 +69,13 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         return Ok(Done::Well);
     }
     let project = context.project()?;
-    let slug = template::slug(&args.name.unwrap_or_default())?;
-    let params = Params {
-        table: args.table,
-        column: args.column,
-        type_name: args.type_name,
-        from_type: args.from_type,
-        to: args.to,
-        references: args.references,
-        key: args.key,
-        value: args.value,
-        check: args.check,
+    let slug = template::slug(args.name.as_deref().unwrap_or_default())?;
+    let made = match &args.data {
+        Some(data) => vec![TemplateFile { text: from_rows(&args.template, data, &slug)?, name: slug }],
+        None => template::render(&args.template.clone(), &slug, &args.params())?,
     };
     let mut written = Vec::new();
-    for file in template::render(&args.template, &slug, &params)? {
+    for file in made {
         let path = next_path(&project, &file.name)?;
         files::create(&project.root.join(&path), file.text.as_bytes()).or_failed(|| format!("cannot write {path}"))?;
         out.answer(&path);
@@ -85,6 +83,41 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     }
     out.json(&serde_json::json!({ "written": written }));
     Ok(Done::Well)
+}
+
+impl Args {
+    fn params(self) -> Params {
+        Params {
+            table: self.table,
+            column: self.column,
+            type_name: self.type_name,
+            from_type: self.from_type,
+            to: self.to,
+            references: self.references,
+            key: self.key,
+            value: self.value,
+            check: self.check,
+        }
+    }
+}
+
+/// The text that a template of one's own and a table of values make, checked as far as that goes without a server.
+fn from_rows(template: &str, data: &Path, slug: &str) -> Result<String> {
+    if template == template::BLANK {
+        return Err(Error::usage("--data wants a template of your own").help("name its file: `--template FILE`."));
+    }
+    let read = |path: &Path| {
+        let bytes =
+            std::fs::read(path).map_err(|e| Error::usage(format!("cannot read {}", path.display())).cause(e))?;
+        migration::decode(&path.display().to_string(), &bytes).map(|text| text.into_owned())
+    };
+    let (text, rows) = (read(Path::new(template))?, read(data)?);
+    let table = Table::parse(Text { path: &data.display().to_string(), text: &rows })?;
+    let made = template::render_rows(Text { path: template, text: &text }, &table, slug)?;
+    let unsound = |e: Error| e.cause(format!("in what {template} and {} make", data.display()));
+    let read = Migration::parse(&format!("1_{slug}.sql"), made.as_bytes()).map_err(unsound)?;
+    read.up.split().map_err(unsound)?;
+    Ok(made)
 }
 
 /// The path of a new migration: after the clock, and after those of this second that are there already.

@@ -7,6 +7,7 @@
 mod fill;
 mod identifier;
 mod init;
+mod rows;
 mod secure;
 mod slug;
 
@@ -14,6 +15,7 @@ pub use init::{
     DRIVERS, GIT_IGNORE, InitFile, InitOptions, adopted_configuration, append_lines, driver_attributes, git_attributes,
     init_files,
 };
+pub use rows::{Table, Text, render_rows};
 pub use secure::{first_body, stand_in};
 pub use slug::slug;
 
