@@ -329,3 +329,22 @@ fn an_object_store_holds_bodies() {
     let gone = world.dbbuild(&["bootstrap", "--env", "staging"]);
     gone.fails(1).says("cannot read s3://vault/2_key.sql").says_not("wurzelbrumm");
 }
+
+#[test]
+fn a_role_that_may_not_silence_the_log_is_told_so() {
+    let Some(server) = server(15) else { return };
+    let db = server.fresh_database();
+    let role = format!("{}_app", db.name);
+    db.psql(&format!(
+        "CREATE ROLE {role} LOGIN; ALTER DATABASE {} OWNER TO {role}; GRANT ALL ON SCHEMA public TO {role}",
+        db.name
+    ));
+    let url = db.url.replace("postgres@", &format!("{role}@"));
+    assert_ne!(url, db.url);
+    let world = project(FOLDERS);
+    world.write("secure/staging/2_key.sql", body());
+    let applied = world.dbbuild(&["apply", "--env", "staging", "--url", &url]);
+    applied.ok().says("may show the body of 2_key: this role may not set log_min_error_statement").says_not(SECRET);
+    assert_eq!(db.psql("SELECT count(*) FROM key WHERE value <> 'scrubbed'").trim(), "1");
+    db.psql(&format!("ALTER DATABASE {} OWNER TO postgres; DROP OWNED BY {role} CASCADE; DROP ROLE {role}", db.name));
+}

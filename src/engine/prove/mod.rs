@@ -99,8 +99,12 @@ pub fn verdict_key(config: &Config, sources: &Sources, base: Option<&Base>) -> C
     let against = base.map_or_else(String::new, |base| base.digest(&config_part(&base.config)).to_string());
     let environments = testdata::lists(config, sources);
     let own: String = config.env.keys().map(|name| Values::of_proof(config, Some(name)).digest_part()).collect();
-    sources
-        .proof_digest(&format!("{} rules={rules:?} env={environments:?}{own} against={against}", config_part(config)))
+    // Which environments there are says which migrations that stand apart run together.
+    let apart = if sources.apart.is_empty() { String::new() } else { format!(" apart={:?}", config.env.keys()) };
+    sources.proof_digest(&format!(
+        "{} rules={rules:?} env={environments:?}{own}{apart} against={against}",
+        config_part(config)
+    ))
 }
 
 /// Runs the proof. Everything that is wrong is reported at once.

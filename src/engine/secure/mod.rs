@@ -26,6 +26,18 @@ enum Holder {
     Store(Box<object::Store>),
 }
 
+impl Holder {
+    fn help(&self) -> Option<String> {
+        match self {
+            Holder::Folder(_) => None,
+            Holder::Store(store) => Some(format!(
+                "credentials, region and endpoint come from {}…, in the environment or in .env.",
+                store.variables
+            )),
+        }
+    }
+}
+
 /// A body that was found.
 pub struct Found {
     /// Where, for people.
@@ -75,7 +87,8 @@ impl Places {
             };
             let failed = |e: Error| {
                 let error = Error::failed(format!("cannot read {}", place.file(&name)));
-                e.causes().iter().fold(error.cause(e.message()), |error, cause| error.cause(cause.clone()))
+                let error = e.causes().iter().fold(error.cause(e.message()), |error, cause| error.cause(cause.clone()));
+                holder.help().map_or(error.clone(), |help| error.help(help))
             };
             if let Some(bytes) = found.map_err(failed)? {
                 return Ok(Some(Found { path: place.file(&name), bytes, place: n }));

@@ -20,6 +20,8 @@ const RETRIES: usize = 3;
 pub struct Store {
     store: Arc<dyn ObjectStore>,
     prefix: Path,
+    /// What the names of the variables that it reads begin with.
+    pub variables: &'static str,
 }
 
 impl Store {
@@ -32,28 +34,31 @@ impl Store {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let options = ClientOptions::new().with_timeout(LONGEST).with_connect_timeout(LONGEST / 3);
         let retry = RetryConfig { max_retries: RETRIES, retry_timeout: LONGEST, ..RetryConfig::default() };
+        let own = match scheme {
+            "gs" => "GOOGLE_",
+            "az" => "AZURE_",
+            _ => "AWS_",
+        };
         let built = match scheme {
             "gs" => {
                 let builder = GoogleCloudStorageBuilder::new().with_client_options(options).with_retry(retry);
-                let builder =
-                    variables(environ, &["GOOGLE_"]).fold(builder, |builder, (key, value)| match key.parse() {
-                        Ok(key) => builder.with_config(key, value),
-                        Err(_) => builder,
-                    });
+                let builder = variables(environ, own).fold(builder, |builder, (key, value)| match key.parse() {
+                    Ok(key) => builder.with_config(key, value),
+                    Err(_) => builder,
+                });
                 builder.with_bucket_name(bucket).build().map(|store| Arc::new(store) as Arc<dyn ObjectStore>)
             }
             "az" => {
                 let builder = MicrosoftAzureBuilder::new().with_client_options(options).with_retry(retry);
-                let builder =
-                    variables(environ, &["AZURE_"]).fold(builder, |builder, (key, value)| match key.parse() {
-                        Ok(key) => builder.with_config(key, value),
-                        Err(_) => builder,
-                    });
+                let builder = variables(environ, own).fold(builder, |builder, (key, value)| match key.parse() {
+                    Ok(key) => builder.with_config(key, value),
+                    Err(_) => builder,
+                });
                 builder.with_container_name(bucket).build().map(|store| Arc::new(store) as Arc<dyn ObjectStore>)
             }
             _ => {
                 let builder = AmazonS3Builder::new().with_client_options(options).with_retry(retry);
-                let builder = variables(environ, &["AWS_"]).fold(builder, |builder, (key, value)| match key.parse() {
+                let builder = variables(environ, own).fold(builder, |builder, (key, value)| match key.parse() {
                     Ok(key) => builder.with_config(key, value),
                     Err(_) => builder,
                 });
@@ -63,7 +68,7 @@ impl Store {
         let store = built.map_err(|e| fault(&format!("cannot use {scheme}://{bucket}"), &e))?;
         let prefix =
             Path::parse(prefix).map_err(|e| Error::usage(format!("the prefix `{prefix}` is no path")).cause(e))?;
-        Ok(Store { store, prefix })
+        Ok(Store { store, prefix, variables: own })
     }
 
     fn path(&self, name: &str) -> Path {
@@ -93,10 +98,9 @@ impl Store {
 
 /// Variables by a prefix of their names, in the lower case that the builders know; the settings of one store may stand
 /// in a file beside those of another.
-fn variables<'e>(environ: &'e Environ, prefixes: &[&'e str]) -> impl Iterator<Item = (String, &'e str)> {
-    let named = |name: &&str| prefixes.iter().any(|prefix| name.starts_with(prefix));
-    let names: Vec<&str> = environ.names().filter(named).collect();
-    names.into_iter().filter_map(|name| Some((name.to_ascii_lowercase(), environ.get(name)?)))
+fn variables<'e>(environ: &'e Environ, prefix: &'static str) -> impl Iterator<Item = (String, &'e str)> {
+    let named = environ.names().filter(move |name| name.starts_with(prefix));
+    named.filter_map(|name| Some((name.to_ascii_lowercase(), environ.get(name)?)))
 }
 
 /// The store's words without the query of a URL, which may hold a signature.

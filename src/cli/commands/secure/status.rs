@@ -5,7 +5,7 @@ use crate::engine::history;
 use crate::engine::project::Project;
 use crate::engine::secure::Places;
 use crate::engine::target::{Start, Target};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::checksum::Checksum;
 use crate::model::migration::Migration;
 use crate::model::plan::short;
@@ -16,14 +16,14 @@ use std::collections::BTreeMap;
 struct Line {
     path: Option<String>,
     checksum: Option<Checksum>,
-    /// `applied`, `pending`, `changed`, `missing`, `stand-in applied`, `stand-in pending`, `elsewhere` or `unknown`.
+    /// `applied`, `pending`, `changed`, `missing`, `stand-in applied`, `stand-in pending`, `elsewhere`, `unreadable` or `unknown`.
     state: &'static str,
 }
 
 /// Shows it.
 ///
 /// # Errors
-/// The sources are faulty, or a place cannot be read. A database that cannot be reached is no error: its state is unknown.
+/// The sources are faulty; or a place cannot be read, after all others were shown. A database that cannot be reached is no error: its state is unknown.
 pub(super) async fn run(
     context: &Context,
     project: &Project,
@@ -32,7 +32,7 @@ pub(super) async fn run(
 ) -> Result<Done> {
     let sources = project.sources()?;
     let out = &context.output;
-    let (mut list, mut differs) = (Vec::new(), false);
+    let (mut list, mut differs, mut faults) = (Vec::new(), false, Vec::new());
     for environment in environments {
         let places = Places::open(project, environment)?;
         let (applied, why) = match applied(context, project, environment).await {
@@ -44,7 +44,13 @@ pub(super) async fn run(
             out.note(&format!("{environment}: what is applied is unknown: {why}"));
         }
         for migration in sources.apart.iter().filter(|one| one.settings.apart.secure) {
-            let line = line(&places, migration, environment, applied.as_ref()).await?;
+            let line = match line(&places, migration, environment, applied.as_ref()).await {
+                Ok(line) => line,
+                Err(fault) => {
+                    faults.push(fault);
+                    Line { path: None, checksum: None, state: "unreadable" }
+                }
+            };
             let checksum = line.checksum.as_ref().map(short).unwrap_or_default();
             let path = line.path.as_deref().unwrap_or("no body");
             out.answer(&format!("  {:<16} {:<12}  {}  {path}", line.state, checksum, migration.label()));
@@ -56,6 +62,7 @@ pub(super) async fn run(
         }
     }
     out.json(&serde_json::json!({ "bodies": list }));
+    Error::all(faults).map_or(Ok(()), Err)?;
     Ok(if exit_code && differs { Done::Differs } else { Done::Well })
 }
 
