@@ -97,6 +97,14 @@ mod tests {
                 "a migration that is limited to environments runs in one transaction at 1_a.sql",
             ),
             (
+                "-- dbbuild:env a\n-- dbbuild:psql true\nSELECT 1",
+                "a migration that stands outside the baseline is not run by psql at 1_a.sql",
+            ),
+            (
+                "-- dbbuild:env a\n-- migrate:up\n-- dbbuild:batch size=10\nDELETE FROM t WHERE id < :size",
+                "a migration that is limited to environments runs in one transaction at 1_a.sql",
+            ),
+            (
                 "-- dbbuild:secure\n-- dbbuild:transaction false\nSELECT 1",
                 "a secure migration runs in one transaction at 1_a.sql",
             ),

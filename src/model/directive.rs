@@ -117,7 +117,6 @@ const KEYS: &[(&str, &[FileKind])] = &[
 /// Keys that may stand more than once.
 const REPEATED: &[&str] = &["after", "batch", "precondition"];
 
-
 /// Reads the directives of a file; all faults come in one error.
 pub fn parse(path: &str, text: &str, kind: FileKind) -> Result<Directives> {
     let found = lines::candidates(text);

@@ -439,10 +439,8 @@ pub fn short(checksum: &Checksum) -> String {
 }
 
 fn unknown_versions(sources: &Sources, history: &History) -> Vec<String> {
-    history
-        .applied
-        .iter()
-        .filter(|row| sources.migration(&row.version).is_none())
+    let unknown = history.applied.iter().filter(|row| sources.migration(&row.version).is_none());
+    unknown
         .map(|row| format!("{}_{} is applied here, but no file of this tree has it", row.version, row.name))
         .collect()
 }

@@ -128,8 +128,7 @@ pub fn phantoms<'h>(sources: &Sources, history: &'h History) -> Vec<&'h Applied>
 /// be edited: its journal knows what must stay. One that was rewritten with leave is as good as it was.
 pub fn edited<'h>(sources: &Sources, history: &'h History) -> Vec<&'h Applied> {
     let differs = |row: &&Applied| {
-        let file = sources.migrations.iter().find(|migration| migration.version == row.version);
-        file.is_some_and(|file| file.checksum != row.checksum && !may_differ(sources, file))
+        sources.migration(&row.version).is_some_and(|file| file.checksum != row.checksum && !may_differ(sources, file))
     };
     let mut found: Vec<&Applied> = history.applied.iter().filter(|row| row.complete).filter(differs).collect();
     found.sort_by(|a, b| a.version.cmp(&b.version));

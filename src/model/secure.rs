@@ -203,6 +203,10 @@ mod tests {
             (b"DELETE FROM dbbuild.migration", "the secure body changes the schema dbbuild at /k/2_key.sql:1"),
             (b"-- migrate:up\nSELECT 1;\n-- migrate:down\ns3cret", "the secure body has a down part at /k/2_key.sql"),
             (
+                b"-- dbbuild:psql true\nSELECT 1",
+                "the secure body has a directive that only its stand-in may have at /k/2_key.sql",
+            ),
+            (
                 b"-- dbbuild:env c\nSELECT 1",
                 "the secure body names other environments than its stand-in at /k/2_key.sql",
             ),

@@ -3,7 +3,10 @@
 //! Reads it as a value, makes the statements that write it, and renders its rows for the baseline. It decides nothing:
 //! what is missing is [`crate::model::plan`]'s business.
 
+mod body;
 mod content;
+
+pub use body::{ADD_BODY_CHECKSUM, bodies};
 
 use crate::engine::session::Session;
 use crate::error::{Error, OrFailed, Result};
@@ -15,16 +18,10 @@ use crate::model::plan::{Applied, FileKind, History};
 use crate::model::reconcile::{Kept, Texts};
 use crate::model::sources::{ScriptFile, Sources};
 use crate::model::version::Version;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The DDL of the schema `dbbuild`; the same text stands in every baseline.
 pub const SCHEMA: &str = include_str!("schema.sql");
-
-/// Brings a version table from before secure migrations to the form that [`SCHEMA`] gives it.
-pub const ADD_BODY_CHECKSUM: &str = "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute \
-    WHERE attrelid = 'dbbuild.migration'::pg_catalog.regclass AND attname = 'body_checksum') \
-    THEN ALTER TABLE dbbuild.migration ADD COLUMN body_checksum text; END IF; END $$";
 
 /// Texts longer than this stay out of the version table.
 const LONGEST_TEXT: usize = 64 * 1024 * 1024;
@@ -156,22 +153,6 @@ pub async fn texts(session: &Session, versions: &[Version]) -> Result<Texts> {
         texts.insert(Version::parse(&version)?, Kept { up: text(1).map(Arc::from), down: text(2).map(Arc::from) });
     }
     Ok(texts)
-}
-
-/// The applied versions, as their files write them, with the checksum of the body that ran; a version table from before
-/// secure migrations has none.
-///
-/// # Errors
-/// The server said no.
-pub async fn bodies(session: &Session) -> Result<BTreeMap<String, Option<String>>> {
-    const SQL: &str = "SELECT m.version, pg_catalog.to_jsonb(m) ->> 'body_checksum' FROM dbbuild.migration m";
-    let there = session.query_rows("SELECT 1 WHERE pg_catalog.to_regclass('dbbuild.migration') IS NOT NULL").await?;
-    if there.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let rows = session.query_rows(SQL).await?;
-    let cell = |row: &[Option<String>], i: usize| row.get(i).cloned().flatten();
-    Ok(rows.iter().filter_map(|row| Some((cell(row, 0)?, cell(row, 1)))).collect())
 }
 
 /// Keeps anybody else from taking the same migration back.

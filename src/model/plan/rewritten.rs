@@ -18,7 +18,7 @@ pub fn may_differ(sources: &Sources, migration: &Migration) -> bool {
 /// What was applied before it was rewritten with leave, told in every plan: nothing runs, and nothing hides it.
 pub(super) fn notes(sources: &Sources, history: &History) -> Vec<String> {
     let rows: BTreeMap<&Version, &Applied> = history.applied.iter().map(|row| (&row.version, row)).collect();
-    let rewritten = sources.migrations.iter().filter(|migration| {
+    let rewritten = sources.all_migrations().into_iter().filter(|migration| {
         let row = rows.get(&migration.version);
         row.is_some_and(|row| row.complete && row.checksum != migration.checksum) && may_differ(sources, migration)
     });

@@ -68,7 +68,7 @@ pub(super) async fn decide(
             return Ok(going(session, None, survey.strange()));
         }
         // The file is at fault: building anew would fail at it, too.
-        Err(e) if e.location().is_some_and(|at| sources.migrations.iter().any(|file| file.path == at.path)) => {
+        Err(e) if e.location().is_some_and(|at| sources.all_migrations().iter().any(|file| file.path == at.path)) => {
             return Err(e);
         }
         Err(e) => return rebuild(context, project, sources, target, session, &survey, Some(e)).await,
