@@ -3,6 +3,7 @@
 pub mod adopt;
 pub mod cache;
 pub mod catalog;
+pub mod definitions;
 pub mod drift;
 pub mod dump;
 pub mod files;
@@ -22,6 +23,7 @@ pub mod server;
 pub mod session;
 pub mod settle;
 pub mod sizes;
+pub mod squash;
 pub mod switch;
 pub mod target;
 pub mod upgrade;

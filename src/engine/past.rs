@@ -4,7 +4,7 @@
 //! part that may speak of the object is another than in the commit before.
 
 use crate::engine::git::{Program, Source};
-use crate::engine::history::held_by_baseline;
+use crate::engine::history::{held_by_baseline, version_rows};
 use crate::engine::project::Project;
 use crate::error::{Error, Result};
 use crate::model::baseline::{Baseline, Change, Facts, ObjectChange, ObjectName, Wanted, entries_with};
@@ -13,6 +13,7 @@ use crate::model::checksum::Checksum;
 use crate::model::config::{Config, Paths};
 use crate::model::plan::{Applied, FileKind, History};
 use crate::model::sql::{Mention, mention};
+use crate::model::squash::Replaced;
 use crate::model::version::Version;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
@@ -161,6 +162,29 @@ impl<'a> Past<'a> {
         self.read(std::slice::from_ref(&blob), |_, read| text = read)?;
         let name = format!("{} of {rev}", path.first().map_or("the baseline", String::as_str));
         Baseline::parse(&text, &name).map(Some)
+    }
+
+    /// The newest commit whose baseline holds exactly these migrations, with that baseline, unless other files made
+    /// something of it.
+    ///
+    /// # Errors
+    /// git cannot read it, or it is no baseline.
+    pub fn holding(&self, list: &[Replaced]) -> Result<Option<(String, Option<Baseline>)>> {
+        let rows = version_rows(list.iter());
+        let commits = self.commits("HEAD")?;
+        let blobs = self.blobs(commits.iter().map(|commit| commit.id.clone()))?;
+        for commit in &commits {
+            let Some(blob) = blobs.get(&commit.id) else { continue };
+            let mut text = String::new();
+            self.read(std::slice::from_ref(blob), |_, read| text = read)?;
+            if !text.contains(&rows) {
+                continue;
+            }
+            let baseline = Baseline::parse(&text, &format!("the baseline of {}", commit.id))?;
+            let alone = held_by_baseline(&baseline)?.files.is_empty();
+            return Ok(Some((commit.id.clone(), alone.then_some(baseline))));
+        }
+        Ok(None)
     }
 
     /// The migrations that came, went or changed from one baseline to another, with what the files of `rev` say.

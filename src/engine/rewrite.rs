@@ -33,7 +33,7 @@ pub fn judge(project: &Project, base: Option<&Base>, sources: &Sources, allow: &
     let Some(base) = base else { return Ok(Judged::default()) };
     let recorded = recorded(sources);
     let mut judged = Judged::default();
-    let mut faults = Vec::new();
+    let mut faults = squashes(base, sources);
     for violation in published::violations(base, &sources.all_migrations()) {
         let entry = violation.as_rewritten();
         if violation.change == Change::Taken {
@@ -46,6 +46,29 @@ pub fn judge(project: &Project, base: Option<&Base>, sources: &Sources, allow: &
         }
     }
     Error::all(faults).map_or(Ok(judged), Err)
+}
+
+/// What stands against the squashes that upstream does not have yet.
+fn squashes(base: &Base, sources: &Sources) -> Vec<Error> {
+    let known = &base.sources.migrations;
+    let new = sources.migrations.iter().filter(|migration| {
+        migration.is_squash()
+            && !known.iter().any(|old| old.label() == migration.label() && old.checksum == migration.checksum)
+    });
+    let fault = |squash: &Migration| {
+        let fault = |message| Error::failed(message).at(Location::file(&squash.path));
+        if let Some(first) = published::unpublished(base, squash).first() {
+            let message =
+                format!("{} stands for {}, which {} does not have so", squash.label(), first.label(), base.name);
+            return Some(fault(message).help(
+                "only what is published can be squashed, since deployed databases must have it: publish it first, and squash \
+                 with `dbbuild squash`.",
+            ));
+        }
+        let baseline = base.sources.baseline.is_some();
+        (!baseline).then(|| fault(format!("{} cannot be proved: {} has no sound baseline", squash.label(), base.name)))
+    };
+    new.filter_map(fault).collect()
 }
 
 fn recorded(sources: &Sources) -> Vec<Rewritten> {

@@ -10,6 +10,7 @@ use std::ops::Range;
 use crate::error::{Error, Location, Result};
 use crate::model::apart::Apart;
 use crate::model::sql::{PieceKind, Scanner};
+use crate::model::squash::Replaced;
 
 mod batch;
 mod lines;
@@ -33,6 +34,8 @@ pub enum FileKind {
     TestData,
     /// An integrity query.
     Check,
+    /// What an object is, for reading.
+    Definition,
 }
 
 impl FileKind {
@@ -44,6 +47,7 @@ impl FileKind {
             FileKind::Init => "init file",
             FileKind::TestData => "test data file",
             FileKind::Check => "check",
+            FileKind::Definition => "definition",
         }
     }
 }
@@ -86,6 +90,10 @@ pub struct Directives {
     pub batches: Vec<Batch>,
     /// `dbbuild:env` and `dbbuild:secure`.
     pub apart: Apart,
+    /// `dbbuild:squashes`, in the order written.
+    pub squashes: Vec<Replaced>,
+    /// `dbbuild:squashed-at`.
+    pub squashed_at: Option<String>,
 }
 
 /// One `dbbuild:after FILE`.
@@ -100,10 +108,20 @@ pub struct After {
 const EVERY: &[FileKind] =
     &[FileKind::Migration, FileKind::Repeatable, FileKind::Init, FileKind::TestData, FileKind::Check];
 
+/// Where a description may stand: in a definition, which is read by people, it is about all that may.
+const DESCRIBED: &[FileKind] = &[
+    FileKind::Migration,
+    FileKind::Repeatable,
+    FileKind::Init,
+    FileKind::TestData,
+    FileKind::Check,
+    FileKind::Definition,
+];
+
 const KEYS: &[(&str, &[FileKind])] = &[
     ("after", &[FileKind::Repeatable]),
     ("batch", &[FileKind::Migration]),
-    ("description", EVERY),
+    ("description", DESCRIBED),
     ("env", &[FileKind::Migration]),
     ("idempotent", &[FileKind::Migration]),
     ("placeholders", EVERY),
@@ -111,11 +129,13 @@ const KEYS: &[(&str, &[FileKind])] = &[
     ("psql", &[FileKind::Migration, FileKind::Repeatable, FileKind::Init]),
     ("run", &[FileKind::Repeatable]),
     ("secure", &[FileKind::Migration]),
+    ("squashed-at", &[FileKind::Migration]),
+    ("squashes", &[FileKind::Migration]),
     ("transaction", &[FileKind::Migration]),
 ];
 
 /// Keys that may stand more than once.
-const REPEATED: &[&str] = &["after", "batch", "precondition"];
+const REPEATED: &[&str] = &["after", "batch", "precondition", "squashes"];
 
 /// Reads the directives of a file; all faults come in one error.
 pub fn parse(path: &str, text: &str, kind: FileKind) -> Result<Directives> {
@@ -140,6 +160,8 @@ pub fn parse(path: &str, text: &str, kind: FileKind) -> Result<Directives> {
             preconditions: Vec::new(),
             batches: Vec::new(),
             apart: Apart::default(),
+            squashes: Vec::new(),
+            squashed_at: None,
         },
     };
     if found.lines.is_empty() {
@@ -298,6 +320,16 @@ impl Parser<'_> {
                     }
                     (true, false) => return Err(superfluous(rest)),
                 }
+            }
+            "squashed-at" if first.is_empty() || !first.bytes().all(|b| b.is_ascii_hexdigit()) || !rest.is_empty() => {
+                return Err(Error::failed("directive `squashed-at` names no commit")
+                    .help("write `-- dbbuild:squashed-at COMMIT`, in hexadecimal"));
+            }
+            "squashed-at" => self.directives.squashed_at = Some(first.to_owned()),
+            "squashes" => {
+                let replaced = Replaced::parse(value)
+                    .map_err(|e| e.help("write `-- dbbuild:squashes VERSION CHECKSUM NAME`; `dbbuild squash` does"))?;
+                self.directives.squashes.push(replaced);
             }
             "run" if value.eq_ignore_ascii_case("always") => self.directives.run_always = true,
             "run" => return Err(unknown("value", value, &["always"], |value| format!("-- dbbuild:run {value}"))),

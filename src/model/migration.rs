@@ -11,6 +11,7 @@ use crate::model::apart::Apart;
 use crate::model::checksum::Checksum;
 use crate::model::directive::{self, Batch, Directives, FileKind, Precondition, Section};
 use crate::model::script::{Means, Script};
+use crate::model::squash::{self, Replaced};
 use crate::model::version::Version;
 
 /// One file of `db/migrations`.
@@ -61,6 +62,10 @@ pub struct Settings {
     pub preconditions: Vec<Precondition>,
     /// `dbbuild:env` and `dbbuild:secure`: the baseline does not hold it.
     pub apart: Apart,
+    /// The migrations that this one stands for, where it is a squash; see [`crate::model::squash`].
+    pub squashes: Vec<Replaced>,
+    /// The commit before the squash.
+    pub squashed_at: Option<String>,
 }
 
 impl Migration {
@@ -80,6 +85,8 @@ impl Migration {
             preconditions,
             batches,
             apart,
+            squashes,
+            squashed_at,
             ..
         } = directive::parse(path, &text, FileKind::Migration)?;
         let runs_in_transaction = |section: &Section| section.transaction.or(transaction).unwrap_or(true);
@@ -89,11 +96,15 @@ impl Migration {
             down_transaction: down.as_ref().is_none_or(runs_in_transaction),
             idempotent: match not_idempotent {
                 Some(reason) => Idempotent::OptOut { reason },
+                // It makes what is there already where it ran before.
+                None if !squashes.is_empty() => Idempotent::OptOut { reason: "it is a squash".to_owned() },
                 None => Idempotent::Expected,
             },
             description,
             preconditions,
             apart,
+            squashes,
+            squashed_at,
         };
         if !(settings.apart.is_none() || settings.transaction && settings.down_transaction) {
             let what = if settings.apart.secure {
@@ -122,12 +133,19 @@ impl Migration {
         let batches = batches.into_iter().map(shift).collect();
         up.means = Means { psql: psql.then(Arc::default), batches, ..up.means };
         up.check_batches()?;
-        Ok(Migration { version, name, path: path.to_owned(), checksum, up, down, settings, body: None })
+        let migration = Migration { version, name, path: path.to_owned(), checksum, up, down, settings, body: None };
+        squash::check(&migration)?;
+        Ok(migration)
     }
 
     /// The sum over the file and over what psql takes in with it.
     pub fn sum(&self) -> Checksum {
         self.up.means.psql.as_ref().map_or(self.checksum, |included| included.sum(&self.checksum))
+    }
+
+    /// Whether it stands for migrations that were squashed.
+    pub fn is_squash(&self) -> bool {
+        !self.settings.squashes.is_empty()
     }
 
     /// `VERSION_name`: what messages and the baseline call it.

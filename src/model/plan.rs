@@ -14,6 +14,7 @@ use crate::model::guard::Action;
 use crate::model::migration::Migration;
 use crate::model::reconcile::{Remove, TakeBack, Way};
 use crate::model::sources::{ScriptFile, Sources};
+use crate::model::squash;
 use crate::model::version::Version;
 use std::collections::BTreeMap;
 
@@ -265,7 +266,8 @@ pub fn plan_back(sources: &Sources, history: &History, options: &PlanOptions, wa
     Ok(plan)
 }
 
-fn plan_after(sources: &Sources, history: &History, options: &PlanOptions, way: &Way) -> Result<Plan> {
+fn plan_after(sources: &Sources, found: &History, options: &PlanOptions, way: &Way) -> Result<Plan> {
+    let history = &*squash::view(sources, found)?;
     let applied: BTreeMap<&Version, &Applied> = history.applied.iter().map(|row| (&row.version, row)).collect();
     unchanged(sources, &applied, options)?;
     let mut steps = Vec::new();
@@ -305,7 +307,7 @@ fn plan_after(sources: &Sources, history: &History, options: &PlanOptions, way: 
     Ok(Plan {
         environment: options.environment.clone(),
         steps,
-        history: history.fingerprint(),
+        history: found.fingerprint(),
         notes,
         install: !history.installed,
         purpose: Purpose::Migrate,
@@ -424,12 +426,17 @@ fn unchanged(sources: &Sources, applied: &BTreeMap<&Version, &Applied>, options:
 
 /// Says that a row and its file differ.
 pub fn other_content(row: &Applied, file: &Migration) -> String {
+    other_content_of(row, &file.checksum)
+}
+
+/// The same of a file of which only the checksum is known.
+pub fn other_content_of(row: &Applied, now: &Checksum) -> String {
     format!(
         "{}_{} was applied to this database with other content (sha256 {} then, {} now)",
         row.version,
         row.name,
         short(&row.checksum),
-        short(&file.checksum)
+        short(now)
     )
 }
 

@@ -13,6 +13,7 @@ use crate::model::plan::{Applied, FileKind, History, Reason, may_differ};
 use crate::model::script::Script;
 use crate::model::sources::Sources;
 use crate::model::sql;
+use crate::model::squash;
 use crate::model::version::Version;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -121,14 +122,19 @@ fn checksum_of(sources: &Sources, version: &Version) -> Option<Checksum> {
 
 /// Applied here, and in no file of the tree; the last applied first.
 pub fn phantoms<'h>(sources: &Sources, history: &'h History) -> Vec<&'h Applied> {
-    history.applied.iter().rev().filter(|row| checksum_of(sources, &row.version).is_none()).collect()
+    let known =
+        |row: &&Applied| checksum_of(sources, &row.version).is_some() || squash::of(sources, &row.version).is_some();
+    history.applied.iter().rev().filter(|row| !known(row)).collect()
 }
 
 /// Applied whole, with other content than the file of the tree has; the oldest version first. One that was interrupted may
 /// be edited: its journal knows what must stay. One that was rewritten with leave is as good as it was.
 pub fn edited<'h>(sources: &Sources, history: &'h History) -> Vec<&'h Applied> {
+    // What a squash stands for was not edited; whether it is what ran here, the plan says.
+    let own = |row: &&Applied| squash::of(sources, &row.version).is_none();
     let differs = |row: &&Applied| {
-        sources.migration(&row.version).is_some_and(|file| file.checksum != row.checksum && !may_differ(sources, file))
+        own(row)
+            && sources.migration(&row.version).is_some_and(|file| file.checksum != row.checksum && !may_differ(sources, file))
     };
     let mut found: Vec<&Applied> = history.applied.iter().filter(|row| row.complete).filter(differs).collect();
     found.sort_by(|a, b| a.version.cmp(&b.version));

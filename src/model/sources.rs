@@ -14,6 +14,7 @@ use crate::model::migration::{Migration, decode, normalise};
 use crate::model::psql;
 use crate::model::script::Script;
 use crate::model::snapshot::Snapshot;
+use crate::model::squash;
 use crate::model::version::Version;
 
 mod folder;
@@ -36,6 +37,8 @@ pub struct SourcePaths {
     pub testdata: String,
     /// Folder of integrity queries.
     pub checks: String,
+    /// Folder of definitions.
+    pub definitions: String,
     /// The baseline.
     pub baseline: String,
     /// The roles.
@@ -54,6 +57,7 @@ impl From<&Paths> for SourcePaths {
             init: paths.init.clone(),
             testdata: paths.testdata.clone(),
             checks: paths.checks.clone(),
+            definitions: paths.definitions.clone(),
             baseline: paths.baseline.clone(),
             roles: paths.roles.clone(),
             hba: paths.hba.clone(),
@@ -81,6 +85,21 @@ pub struct ScriptFile {
     pub description: Option<String>,
 }
 
+impl ScriptFile {
+    /// A file that was not read but is to be written.
+    pub fn of_text(path: &str, text: &str) -> ScriptFile {
+        ScriptFile {
+            path: path.to_owned(),
+            name: path.rsplit('/').next().unwrap_or(path).to_owned(),
+            checksum: Checksum::of_text(text),
+            script: Script::of_file(path, text),
+            run_always: false,
+            after: Vec::new(),
+            description: None,
+        }
+    }
+}
+
 /// All sources of one database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sources {
@@ -98,6 +117,8 @@ pub struct Sources {
     pub testdata: BTreeMap<String, Vec<ScriptFile>>,
     /// By name.
     pub checks: Vec<ScriptFile>,
+    /// By name.
+    pub definitions: Vec<ScriptFile>,
     /// The baseline as it is, unchecked.
     pub baseline: Option<Arc<[u8]>>,
     /// The text of the roles file.
@@ -129,6 +150,7 @@ impl Sources {
             env_init: grouped(&mut reader, &paths.init, FileKind::Init),
             testdata: grouped(&mut reader, &paths.testdata, FileKind::TestData),
             checks: scripts(&mut reader, &paths.checks, FileKind::Check),
+            definitions: scripts(&mut reader, &paths.definitions, FileKind::Definition),
             baseline: reader.file(&paths.baseline),
             roles: text(&mut reader, &paths.roles),
             hba: text(&mut reader, &paths.hba),
@@ -170,6 +192,7 @@ impl Sources {
         }
         self.apart.iter().for_each(|file| entry(&mut digest, "apart", &file.label(), &file.checksum));
         self.checks.iter().for_each(|file| entry(&mut digest, "check", &file.name, &file.checksum));
+        self.definitions.iter().for_each(|file| entry(&mut digest, "definition", &file.name, &file.checksum));
         if let Some(baseline) = &self.baseline {
             entry(&mut digest, "baseline", "", &Checksum::of_bytes(baseline));
         }
@@ -219,6 +242,7 @@ fn migrations(reader: &mut Reader, folder: &str) -> Vec<Migration> {
             reader.faults.push(fault.help(format!("{other} has it too; rename the newer one")));
         }
     }
+    reader.faults.extend(squash::strays(&migrations));
     migrations
 }
 

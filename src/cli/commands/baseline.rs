@@ -3,9 +3,9 @@
 use super::build::{published, remember_verdict, write};
 use crate::cli::output::count;
 use crate::cli::{Context, Done};
-use crate::engine::merge;
 use crate::engine::prove::{self, Goal, Request};
 use crate::engine::rewrite;
+use crate::engine::{definitions, merge};
 use crate::error::Result;
 use crate::model::version::Version;
 
@@ -53,6 +53,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     if !unchanged {
         write(&project, &proof.baseline)?;
     }
+    definitions::write(&project, &proof.definitions)?;
     if proof.complete {
         remember_verdict(&project, &proof.baseline)?;
     }
@@ -62,6 +63,9 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         count(sources.migrations.len(), "migration"),
         proof.baseline.len()
     ));
+    if !proof.definitions.is_empty() {
+        context.output.line(&format!("{} follows it", project.config.paths.definitions));
+    }
     if conflict {
         context.output.line(&format!("its merge conflict is solved: `git add {path}`"));
     }

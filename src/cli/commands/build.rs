@@ -12,9 +12,10 @@ use crate::engine::switch::branch;
 use crate::engine::target::{Start, Target};
 use crate::engine::upgrade::{self, Job, Outcome, Work};
 use crate::engine::verdict::Judgement;
-use crate::engine::{drift, files, merge, rewrite, upstream};
+use crate::engine::{definitions, drift, files, merge, rewrite, upstream};
 use crate::error::{Error, Result};
 use crate::model::baseline::Rewritten;
+use crate::model::definitions::{change, is_generated};
 use crate::model::plan::FileKind;
 use crate::model::published::Base;
 use crate::model::reconcile::Absent;
@@ -137,14 +138,15 @@ async fn regenerate(project: &Project, sources: &Sources, sink: &(dyn Fn(Event) 
     let inputs = prove::inputs(config, sources);
     let claims = sources.baseline.as_ref().is_some_and(|text| upgrade::baseline_claims(text, &inputs));
     let known = project.cache.has(Kind::Catalog, &inputs);
-    if claims && known {
+    let defined = defined(project, sources);
+    if claims && known && defined {
         return Ok(Baseline::Fresh);
     }
     let path = &config.paths.baseline;
     let mut sources = sources.clone();
     let conflict = merge::solved(project, &mut sources);
     let sources = &sources;
-    let goal = if claims { Goal::Compare } else { Goal::Generate };
+    let goal = if claims && defined { Goal::Compare } else { Goal::Generate };
     let (base, _) = published(project, sources, &[], &|note| sink(Event::Note(note)))?;
     let base = base.as_ref();
     let request =
@@ -155,6 +157,10 @@ async fn regenerate(project: &Project, sources: &Sources, sink: &(dyn Fn(Event) 
     if !unchanged {
         write(project, &proof.baseline)?;
     }
+    definitions::write(project, &proof.definitions)?;
+    if !proof.definitions.is_empty() {
+        sink(Event::Note(format!("{} follows the baseline", config.paths.definitions)));
+    }
     if proof.complete {
         remember_verdict(project, &proof.baseline)?;
     }
@@ -163,6 +169,17 @@ async fn regenerate(project: &Project, sources: &Sources, sink: &(dyn Fn(Event) 
         (false, true) => Baseline::Solved,
         (false, false) => Baseline::Written,
     })
+}
+
+/// Whether the definitions that dbbuild wrote say what the baseline says.
+fn defined(project: &Project, sources: &Sources) -> bool {
+    if !sources.definitions.iter().any(is_generated) {
+        return true;
+    }
+    let text = sources.baseline.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default();
+    let paths = &project.config.paths;
+    let baseline = crate::model::baseline::Baseline::parse(text, &paths.baseline);
+    baseline.is_ok_and(|baseline| change(&paths.definitions, &sources.definitions, &baseline).is_empty())
 }
 
 /// Writes the baseline: the old file or the new one, never a part.

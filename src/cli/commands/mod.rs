@@ -7,6 +7,7 @@ pub mod bootstrap;
 pub mod build;
 pub mod changelog;
 pub mod completions;
+pub mod definitions;
 pub mod doctor;
 pub mod drop;
 pub mod env;
@@ -23,6 +24,7 @@ pub mod reset;
 pub mod secure;
 pub mod seed;
 pub mod server;
+pub mod squash;
 pub mod status;
 pub mod verify;
 
@@ -109,6 +111,16 @@ commands! {
     ///
     /// From nothing but the files, in throwaway servers. A run that fails leaves the old baseline as it was.
     Baseline(baseline),
+    /// Write what each object is into a file of its own, for reading
+    ///
+    /// From the baseline, one file for each object; verification then also proves that these files alone make the same
+    /// schema. Files that dbbuild did not write stay as they are.
+    Definitions(definitions),
+    /// Replace old migrations by one that makes the same
+    ///
+    /// Everything older than VERSION becomes one migration, made from the baseline at that point and proved to come to the
+    /// same database. Databases that ran the old ones stay valid and run nothing; a known one that lacks some is refused.
+    Squash(squash),
     /// Make a new database from the baseline; never test data
     ///
     /// Makes the database if it is missing, refuses one that is not empty, loads the baseline, then runs what the

@@ -11,6 +11,7 @@ use crate::model::branch::DETACHED;
 use crate::model::guard::Standing;
 use crate::model::plan::{Applied, FileKind, History, may_differ};
 use crate::model::sources::Sources;
+use crate::model::squash;
 use std::collections::BTreeMap;
 
 /// Arguments of `status`.
@@ -124,6 +125,20 @@ fn rows(sources: &Sources, history: &History, environment: &str, refs: &Refs) ->
     let mut applied: BTreeMap<_, &Applied> = history.applied.iter().map(|row| (&row.version, row)).collect();
     let mut rows = Vec::new();
     for migration in sources.all_migrations() {
+        if migration.is_squash() {
+            let state = match squash::standing(migration, history) {
+                squash::Standing::Pending => "pending",
+                squash::Standing::Applied => "applied",
+                squash::Standing::Between(_) => "changed",
+            };
+            for row in squash::rows(migration) {
+                applied.remove(&row.version);
+            }
+            let (version, name) = (migration.version.to_string(), migration.name.clone());
+            let (asks, apart) = (Vec::new(), Apart::default());
+            rows.push(Row { version, name, state, asks, branches: Vec::new(), apart });
+            continue;
+        }
         let apart = migration.settings.apart.clone();
         let state = match applied.remove(&migration.version) {
             None if !apart.runs_in(environment) => "elsewhere",

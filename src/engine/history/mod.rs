@@ -17,6 +17,7 @@ use crate::model::migration::Migration;
 use crate::model::plan::{Applied, FileKind, History};
 use crate::model::reconcile::{Kept, Texts};
 use crate::model::sources::{ScriptFile, Sources};
+use crate::model::squash::{self, Replaced};
 use crate::model::version::Version;
 use std::sync::Arc;
 
@@ -203,6 +204,9 @@ fn optional(text: Option<&str>) -> String {
 
 /// The row that opens a migration's transaction; a rival that had it first gives 23505.
 pub fn insert_migration(migration: &Migration, transactional: bool, author: &Author) -> String {
+    if migration.is_squash() {
+        return insert_squashed(migration, author);
+    }
     let (column, body) = match migration.body {
         Some(body) => (", body_checksum", format!(", '{body}'")),
         None => ("", String::new()),
@@ -234,6 +238,20 @@ pub fn record_migration(migration: &Migration, origin: &str, author: &Author) ->
         optional(migration.down.as_ref().map(|down| &*down.text)),
         optional(author.commit.as_deref()),
         env!("CARGO_PKG_VERSION"),
+    )
+}
+
+/// A squash writes the rows of all that it stands for, without texts, as a baseline does.
+fn insert_squashed(squash: &Migration, author: &Author) -> String {
+    let commit = optional(author.commit.as_deref());
+    let row = |row: &Replaced| {
+        let (version, name, checksum) = (&row.version, literal(&row.name), &row.checksum);
+        format!("('{version}', {name}, '{checksum}', 'applied', 'baseline', {commit}, '{}')", env!("CARGO_PKG_VERSION"))
+    };
+    let rows: Vec<String> = squash::rows(squash).iter().map(row).collect();
+    format!(
+        "INSERT INTO dbbuild.migration (version, name, checksum, state, origin, git_commit, dbbuild_version) VALUES {}",
+        rows.join(", ")
     )
 }
 
@@ -384,18 +402,28 @@ fn fill(values: &str) -> String {
     )
 }
 
+/// The version rows of migrations, as every baseline that holds exactly these has them.
+pub fn version_rows<'r>(rows: impl Iterator<Item = &'r Replaced>) -> String {
+    let row = |m: &Replaced| format!("{}\t{}\t{}\n", m.version, copy_text(&m.name), m.checksum);
+    copy_block("dbbuild.migration (version, name, checksum)", &rows.map(row).collect::<Vec<_>>())
+}
+
+fn copy_block(head: &str, rows: &[String]) -> String {
+    format!("\nCOPY {head} FROM stdin;\n{}\\.\n", rows.concat())
+}
+
 /// The schema and the rows that a baseline carries: nothing in them differs between machines.
 pub fn baseline_section(sources: &Sources) -> String {
     let mut out = String::from(SCHEMA);
+    let rows: Vec<Replaced> = sources.migrations.iter().flat_map(squash::rows).collect();
+    if !rows.is_empty() {
+        out.push_str(&version_rows(rows.iter()));
+    }
     let mut block = |head: &str, rows: Vec<String>| {
         if !rows.is_empty() {
-            out.push_str(&format!("\nCOPY {head} FROM stdin;\n"));
-            rows.iter().for_each(|row| out.push_str(row));
-            out.push_str("\\.\n");
+            out.push_str(&copy_block(head, &rows));
         }
     };
-    let migration = |m: &Migration| format!("{}\t{}\t{}\n", m.version, copy_text(&m.name), m.checksum);
-    block("dbbuild.migration (version, name, checksum)", sources.migrations.iter().map(migration).collect());
     let file = |kind: FileKind, f: &ScriptFile| format!("{}\t{}\t{}\n", kind.as_str(), copy_text(&f.name), f.checksum);
     let mut files: Vec<String> = sources.init.iter().map(|f| file(FileKind::Init, f)).collect();
     files.extend(sources.repeatable.iter().map(|f| file(FileKind::Repeatable, f)));

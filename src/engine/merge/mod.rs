@@ -101,7 +101,7 @@ pub async fn drive(project: &Project, versions: &Versions, sink: Sink<'_>) -> Re
     written.or_failed(|| format!("cannot write the merged {}", versions.path))?;
     sources.baseline = Some(Arc::from(proof.baseline.as_bytes()));
     let untouched = rewrite::judge(project, base.as_ref(), &sources, &[]).is_ok_and(|judged| judged.taken.is_empty());
-    if proof.complete && untouched {
+    if proof.complete && proof.definitions.is_empty() && untouched {
         project.cache.put(Kind::Verdict, &prove::verdict_key(&config, &sources, base.as_ref()), "proved");
     }
     let notes = note.into_iter().chain(proof.notes).collect();

@@ -5,6 +5,7 @@
 
 mod apart;
 mod compare;
+mod definitions;
 mod load;
 mod probe;
 mod replay;
@@ -26,10 +27,11 @@ use crate::engine::cache::{Cache, Kind};
 use crate::engine::history;
 use crate::engine::runner::Sink;
 use crate::error::{Error, Result};
-use crate::model::baseline::{BaselineParts, ColumnName, Dump, Rewritten, RoleNeed, render, rewritten_of};
+use crate::model::baseline::{Baseline, BaselineParts, ColumnName, Dump, Rewritten, RoleNeed, render, rewritten_of};
 use crate::model::catalog::Catalog;
 use crate::model::checksum::Checksum;
 use crate::model::config::{Config, Severity};
+use crate::model::definitions::{Change, change, is_generated};
 use crate::model::placeholder::{Values, fill_for_proof};
 use crate::model::published::Base;
 use crate::model::review;
@@ -73,6 +75,8 @@ pub struct Proof {
     pub notes: Vec<String>,
     /// The catalogs that a right database may show: as replayed, as loaded from the baseline, as upgraded.
     pub catalogs: Vec<Catalog>,
+    /// What is to be done to the definitions, where dbbuild wrote any and a baseline was made.
+    pub definitions: Change,
     /// Whether all of it is proved: a baseline that mends upstream's is made before the way from that one is proved.
     pub complete: bool,
 }
@@ -164,6 +168,19 @@ async fn prove_filled(request: &Request<'_>) -> Result<Proof> {
     if let Some(settled) = &settled {
         faults.extend(upgraded.compare(&made, &replayed, settled).await.err());
     }
+    let (change, mut defined) = (definitions_change(request, settled.as_ref()), true);
+    if let Some(settled) = &settled {
+        let files = change.applied(&request.sources.definitions);
+        match (definitions::prove(&made, settled, &files).await, request.goal) {
+            (Ok(()), _) => {}
+            (Err(fault), Goal::Compare) => faults.push(fault),
+            // A baseline is right whatever is said of it elsewhere; a commit is refused until that is mended.
+            (Err(fault), Goal::Generate) => {
+                defined = false;
+                notes.push(fault.to_string());
+            }
+        }
+    }
     if let Some(fault) = Error::all(faults) {
         return Err(fault);
     }
@@ -179,7 +196,15 @@ async fn prove_filled(request: &Request<'_>) -> Result<Proof> {
             base.name
         ));
     }
-    Ok(Proof { baseline: settled.text, notes, catalogs, complete: mends.is_none() })
+    Ok(Proof { baseline: settled.text, notes, catalogs, definitions: change, complete: mends.is_none() && defined })
+}
+
+/// What a baseline that is made means for the definitions that dbbuild wrote.
+fn definitions_change(request: &Request<'_>, settled: Option<&Settled>) -> Change {
+    let present = &request.sources.definitions;
+    let generates = request.goal == Goal::Generate && present.iter().any(is_generated);
+    let baseline = settled.filter(|_| generates).and_then(|s| Baseline::parse(&s.text, request.baseline_path).ok());
+    baseline.map(|baseline| change(&request.config.paths.definitions, present, &baseline)).unwrap_or_default()
 }
 
 /// The committed baseline, where the goal is to compare with it.

@@ -15,6 +15,7 @@ use crate::model::checksum::{Checksum, Digest};
 use crate::model::config::ThrowawayKind;
 use crate::model::migration::Migration;
 use crate::model::placeholder::Values;
+use crate::model::squash::{self, Replaced};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -264,6 +265,6 @@ const APPLIED: &str = "SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.con
     FROM dbbuild.migration WHERE state = 'applied'";
 
 fn sum_of(migrations: &[Migration]) -> String {
-    let line = |m: &Migration| format!("{} {} {}\n", m.version, m.name, m.checksum);
-    Checksum::of_text(&migrations.iter().map(line).collect::<String>()).to_string()
+    let line = |m: Replaced| format!("{} {} {}\n", m.version, m.name, m.checksum);
+    Checksum::of_text(&migrations.iter().flat_map(squash::rows).map(line).collect::<String>()).to_string()
 }

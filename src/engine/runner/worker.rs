@@ -183,7 +183,8 @@ impl<'a> Worker<'a> {
             };
         }
         let ordinary = migration.settings.apart.is_none();
-        let commits = ordinary && migration.settings.transaction && migration.up.commits_enum_value()?;
+        let commits =
+            ordinary && !migration.is_squash() && migration.settings.transaction && migration.up.commits_enum_value()?;
         let ran = if migration.body.is_some() {
             self.migrate_discreetly(migration).await?
         } else if commits {
@@ -204,7 +205,7 @@ impl<'a> Worker<'a> {
                     self.keep_timings(&[(&migration.version, &unit)], &messages);
                     Ran::Transaction
                 }
-                Err(failure) if ordinary && needs_autocommit(&failure.error) => {
+                Err(failure) if ordinary && !migration.is_squash() && needs_autocommit(&failure.error) => {
                     journal::run(&*self, migration).await?;
                     Ran::StatementsFound(failure.error.message.clone())
                 }

@@ -138,12 +138,19 @@ impl Dump {
 
     /// Writes all entries with their headings; every entry sets and resets what it needs, so that order is free.
     pub(super) fn write(&self, out: &mut String) {
+        self.write_entries(out, true);
+    }
+
+    /// The same, with headings or without.
+    pub(super) fn write_entries(&self, out: &mut String, headings: bool) {
         for entry in &self.entries {
             for setting in &entry.settings {
                 out.push_str(setting);
                 out.push_str("\n\n");
             }
-            entry.write_heading(out);
+            if headings {
+                entry.write_heading(out);
+            }
             entry.write_parts(out);
             for setting in &entry.settings {
                 let default = Storage::of(setting).map_or("", |which| which.default_statement());

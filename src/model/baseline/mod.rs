@@ -4,6 +4,7 @@
 //! differs between two of them ([`differences()`]). It runs no `pg_dump` and reads no file.
 
 mod adopted;
+mod carried;
 mod differences;
 mod dump;
 mod facts;
@@ -11,6 +12,7 @@ mod header;
 mod large_objects;
 mod names;
 mod normalise;
+mod objects;
 mod order;
 mod part;
 mod rewritten;
@@ -23,11 +25,13 @@ mod volatile;
 mod wanted;
 
 pub use adopted::{adopted_migration, lost_rows, role_statements};
+pub use carried::with_volatile_of;
 pub use differences::{Change, Difference, differences, unified_diff};
 pub use dump::{Dump, Entry, Part};
 pub use facts::{Facts, ObjectChange, ObjectName};
 pub use header::{Baseline, BaselineParts, conflict_marker, inputs_of, render};
 pub use normalise::{NormaliseOptions, normalise};
+pub use objects::Object;
 pub use part::part;
 pub use rewritten::{Rewritten, rewritten_of, with_rewritten};
 pub use roles::RoleNeed;
@@ -51,6 +55,11 @@ impl fmt::Display for ColumnName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.table, self.column)
     }
+}
+
+/// Schema and name of a qualified name as statements write it, without quotes.
+pub fn name_of(qualified: &str) -> Option<(Option<String>, String)> {
+    Some((names::schema_name(qualified), names::last_name(qualified)?))
 }
 
 impl ColumnName {

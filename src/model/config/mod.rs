@@ -150,6 +150,8 @@ pub struct Paths {
     pub testdata: String,
     /// Folder of integrity queries.
     pub checks: String,
+    /// Folder of definitions, for reading.
+    pub definitions: String,
     /// The generated baseline.
     pub baseline: String,
     /// Users and roles.
@@ -168,6 +170,7 @@ impl Default for Paths {
             init: "db/init".to_owned(),
             testdata: "db/testdata".to_owned(),
             checks: "db/checks".to_owned(),
+            definitions: "db/definitions".to_owned(),
             baseline: "db/baseline.sql".to_owned(),
             roles: "db/roles.toml".to_owned(),
             hba: "db/pg_hba.conf".to_owned(),
@@ -178,13 +181,14 @@ impl Default for Paths {
 
 impl Paths {
     /// Every path with its key, folders first.
-    pub fn all(&self) -> [(&'static str, &str); 9] {
+    pub fn all(&self) -> [(&'static str, &str); 10] {
         [
             ("migrations", &self.migrations),
             ("repeatable", &self.repeatable),
             ("init", &self.init),
             ("testdata", &self.testdata),
             ("checks", &self.checks),
+            ("definitions", &self.definitions),
             ("baseline", &self.baseline),
             ("roles", &self.roles),
             ("hba", &self.hba),
@@ -192,7 +196,7 @@ impl Paths {
         ]
     }
 
-    /// The five folders of SQL files with their keys.
+    /// The five folders of SQL files that run, with their keys.
     pub fn folders(&self) -> [(&'static str, &str); 5] {
         let [migrations, repeatable, init, testdata, checks, ..] = self.all();
         [migrations, repeatable, init, testdata, checks]

@@ -68,6 +68,7 @@ static KEYS: &[KeyDoc] = &[
     ),
     key("paths.testdata", "\"db/testdata\"", "Folder whose subfolders are sets of test data."),
     key("paths.checks", "\"db/checks\"", "Folder of integrity queries; every row returned is a failure."),
+    key("paths.definitions", "\"db/definitions\"", "Folder of definitions: what each object is, for reading."),
     key("paths.baseline", "\"db/baseline.sql\"", "The generated baseline."),
     key("paths.roles", "\"db/roles.toml\"", "Users and roles."),
     key("paths.hba", "\"db/pg_hba.conf\"", "Host-based access."),

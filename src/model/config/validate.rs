@@ -222,6 +222,7 @@ fn paths(config: &mut Config, faults: &mut Faults<'_>) {
         ("init", &mut p.init),
         ("testdata", &mut p.testdata),
         ("checks", &mut p.checks),
+        ("definitions", &mut p.definitions),
         ("baseline", &mut p.baseline),
         ("roles", &mut p.roles),
         ("hba", &mut p.hba),

@@ -133,6 +133,7 @@ fn script(piece: &ScriptPiece, paths: &SourcePaths) -> NewFile {
         FileKind::Init => &paths.init,
         FileKind::TestData => &paths.testdata,
         FileKind::Check => &paths.checks,
+        FileKind::Definition => &paths.definitions,
     };
     let parts: Vec<String> = piece.name.split('/').map(file_name).collect();
     let path = format!("{folder}/{}", parts.join("/"));
