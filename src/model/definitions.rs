@@ -152,11 +152,14 @@ pub struct Step {
     /// `SET` statements that stand before it in its file.
     pub settings: Vec<String>,
     /// What is tried before what: tables before their keys, keys before what points at them.
-    rank: u8,
+    pub rank: u8,
 }
 
-/// Takes definitions apart into steps, in the order in which they are tried. One that fails is tried again after the
-/// others, so that what a statement needs may stand in any file.
+/// The greatest rank: what acts on everything that is made after it.
+pub const LAST_RANK: u8 = 6;
+
+/// Takes definitions apart into steps, by rank. One that fails is to be tried again after others, so that what a statement
+/// needs may stand in any file; and no rank begins before all that can be done of those below it is done.
 ///
 /// # Errors
 /// A file does not lex, or holds what is no definition: rows, roles, transaction control. All at once.
@@ -233,14 +236,14 @@ fn rank(sql: &str) -> u8 {
         ("alter", "table") if upper.contains(" FOREIGN KEY ") && upper.contains("ADD CONSTRAINT") => 4,
         ("alter", "table") if upper.contains("ADD CONSTRAINT") => 2,
         ("alter", "index") => 3,
-        ("alter", "default") | ("create", "event" | "subscription") => 6,
+        ("alter", "default") | ("create", "event" | "subscription") => LAST_RANK,
         ("create", "trigger" | "rule" | "policy" | "publication" | "statistics" | "constraint") => 5,
         ("alter", "table")
             if [" TRIGGER ", " RULE ", " ROW LEVEL SECURITY"].iter().any(|word| upper.contains(word)) =>
         {
             5
         }
-        ("alter", "event" | "publication" | "subscription") => 6,
+        ("alter", "event" | "publication" | "subscription") => LAST_RANK,
         ("grant" | "revoke" | "comment" | "security", _) => 5,
         _ => 1,
     }

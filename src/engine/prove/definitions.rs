@@ -11,7 +11,7 @@ use crate::engine::session::ServerError;
 use crate::error::{Error, Location, Result};
 use crate::model::baseline::{Baseline, Change, Dump, Facts, ObjectChange};
 use crate::model::checksum::{Checksum, Digest};
-use crate::model::definitions::{self, Places, Step};
+use crate::model::definitions::{self, LAST_RANK, Places, Step};
 use crate::model::sources::ScriptFile;
 use std::sync::Arc;
 
@@ -61,36 +61,60 @@ fn key(made: &Made<'_>, baseline: &Baseline, wanted: &Dump, files: &[ScriptFile]
     Some(digest.finish())
 }
 
-/// What every session that loads a baseline sets first.
+/// What every session that loads a baseline sets first; but names without a schema are allowed, as people write them.
 fn session_preamble(baseline: &Baseline) -> String {
     let whole = baseline.sql_of(&Dump::default());
-    whole.lines().take_while(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n")
+    let head = whole.lines().take_while(|line| !line.starts_with("--"));
+    head.filter(|line| !line.contains("'search_path'")).collect::<Vec<_>>().join("\n")
 }
 
-/// Runs all steps, in rounds as long as a round gets any done.
+/// Runs all steps: rank by rank, each in rounds as long as a round gets any done. What stays of a rank is tried again with the
+/// next one: a view may need a key.
 async fn load(side: &Side<'_>, preamble: &str, files: &[ScriptFile], steps: Vec<Step>) -> Result<()> {
     side.worker.execute(preamble).await?;
-    let mut open = steps;
-    loop {
-        let (before, mut left, mut refusals) = (open.len(), Vec::new(), Vec::new());
-        for step in open {
-            match run(side, preamble, &step).await? {
-                Ok(()) => {}
-                Err(refusal) => {
-                    refusals.push(*refusal);
-                    left.push(step);
-                }
+    let mut steps = steps.into_iter().peekable();
+    let mut open: Vec<Step> = Vec::new();
+    for rank in 0..=LAST_RANK {
+        if rank == LAST_RANK && !open.is_empty() {
+            // What acts on all that is made after it comes only when all is made.
+            break;
+        }
+        while let Some(step) = steps.next_if(|step| step.rank == rank) {
+            open.push(step);
+        }
+        let refusals = loop {
+            let before = open.len();
+            let refusals;
+            (open, refusals) = round(side, preamble, open).await?;
+            if open.is_empty() || open.len() == before {
+                break refusals;
             }
+        };
+        if !open.is_empty() && (rank == LAST_RANK || refusals.iter().any(is_syntax_error)) {
+            return Err(refused(files, &open, &refusals));
         }
-        if left.is_empty() {
-            return Ok(());
-        }
-        let hopeless = refusals.iter().all(|refusal| refusal.sqlstate.as_deref() == Some(SYNTAX_ERROR));
-        if left.len() == before || hopeless {
-            return Err(refused(files, &left, &refusals));
-        }
-        open = left;
     }
+    if open.is_empty() {
+        return Ok(());
+    }
+    let (open, refusals) = round(side, preamble, open).await?;
+    Err(refused(files, &open, &refusals))
+}
+
+/// Tries each step once; gives back those that failed, with why.
+async fn round(side: &Side<'_>, preamble: &str, steps: Vec<Step>) -> Result<(Vec<Step>, Vec<ServerError>)> {
+    let (mut left, mut refusals) = (Vec::new(), Vec::new());
+    for step in steps {
+        if let Err(refusal) = run(side, preamble, &step).await? {
+            refusals.push(*refusal);
+            left.push(step);
+        }
+    }
+    Ok((left, refusals))
+}
+
+fn is_syntax_error(refusal: &ServerError) -> bool {
+    refusal.sqlstate.as_deref() == Some(SYNTAX_ERROR)
 }
 
 /// Runs one step in a transaction of its own.
@@ -167,7 +191,8 @@ fn differs(request: &Request<'_>, files: &[ScriptFile], found: &Dump, wanted: &D
     };
     let found: Vec<_> = Facts::of(found).changes(&Facts::of(wanted)).iter().map(clause).collect();
     let line = |(path, clause): &(Option<String>, String)| format!("{} {clause}", path.as_deref().unwrap_or(folder));
-    let first = found.first().map_or_else(|| format!("{folder} differs in the order of something"), line);
+    let first =
+        found.first().map_or_else(|| "the order of something differs".to_owned(), |(_, clause)| format!("it {clause}"));
     let more = if found.len() > 1 { format!(", and {} more", found.len() - 1) } else { String::new() };
     let mut fault = Error::difference(format!("the definitions are not what the migrations make: {first}{more}"));
     if let Some(path) = found.first().and_then(|(path, _)| path.as_ref()) {

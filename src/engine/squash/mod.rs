@@ -75,7 +75,9 @@ pub fn intend(project: &Project, sources: &Sources, before: &Version) -> Result<
         known.iter().filter(|m| m.version < *before && !squash::must_stay(m)).cloned().collect();
     match files.as_slice() {
         [] => {
-            return Err(Error::usage(format!("no migration is older than {before}")).help("there is nothing to squash."));
+            return Err(
+                Error::usage(format!("no migration is older than {before}")).help("there is nothing to squash.")
+            );
         }
         [only] if only.is_squash() => return Ok(None),
         _ => {}
@@ -116,7 +118,6 @@ fn has(base: &Base, row: &Replaced) -> bool {
 /// The migrations do not replay, or no text makes the database that the migrations make.
 pub async fn make(project: &Project, sources: &Sources, intent: &Intent, sink: Sink<'_>) -> Result<Made> {
     let current = parse(sources.baseline.as_deref(), &project.config.paths.baseline)?;
-    let mut refusals = Vec::new();
     let mut notes = Vec::new();
     match Past::open(project, "HEAD")?.holding(&intent.list)? {
         Some((commit, Some(baseline))) => {
@@ -125,7 +126,6 @@ pub async fn make(project: &Project, sources: &Sources, intent: &Intent, sink: S
                 Ok(made) => return Ok(made),
                 Err(refusal) => {
                     notes.push(format!("the baseline of {} does not serve: {refusal}", short(&commit)));
-                    refusals.push(refusal);
                 }
             }
         }
@@ -178,11 +178,7 @@ async fn prefix(project: &Project, sources: &Sources, intent: &Intent, sink: Sin
         reuse: true,
         sink,
     };
-    let baseline = Baseline::parse(&prove::prove(&request).await?.baseline, path)?;
-    // Values that each replay makes anew are those that the baseline has committed.
-    let current = parse(sources.baseline.as_deref(), path)?;
-    let dump = with_volatile_of(&baseline.dump, &baseline.volatile, &current.dump);
-    Ok(Baseline { dump, ..baseline })
+    Baseline::parse(&prove::prove(&request).await?.baseline, path)
 }
 
 /// Puts one baseline in place of the migrations, and proves that the whole comes to what it came to before.
@@ -196,7 +192,9 @@ async fn attempt(
     sink: Sink<'_>,
 ) -> Result<Made> {
     let config = &project.config;
-    let text = squash::render(&intent.list, Some(&intent.commit), &from, &baseline.sql_of(&baseline.dump));
+    // Values that each replay makes anew are written out as the baseline that stands has them.
+    let dump = with_volatile_of(&baseline.dump, &baseline.volatile, &current.dump);
+    let text = squash::render(&intent.list, Some(&intent.commit), &from, &baseline.sql_of(&dump));
     let last = intent.list.last().ok_or_else(|| Error::failed("there is nothing to squash"))?;
     let path = format!("{}/{}_squashed.sql", config.paths.migrations, last.version);
     let migration = Migration::parse(&path, text.as_bytes())?;

@@ -100,11 +100,17 @@ impl Homes {
             let table = match entry.kind.as_str() {
                 "SEQUENCE" if statement.starts_with("ALTER TABLE ") => self.spoken_of(statement),
                 "SEQUENCE OWNED BY" => owner_of(statement).and_then(|key| self.relations.get(&key).cloned()),
-                "INDEX" => self.spoken_of(statement),
+                "INDEX" | "CONSTRAINT" => self.spoken_of(statement),
                 _ => None,
             };
-            if let Some(table) = table {
-                self.relations.insert((entry.schema.clone(), entry.name.clone()), table);
+            let Some(table) = table else { continue };
+            // A key's index has the key's name.
+            let of_table = entry.name.strip_prefix(&table.name).and_then(|rest| rest.strip_prefix(' '));
+            let name = of_table.filter(|_| entry.kind == "CONSTRAINT").unwrap_or(&entry.name).to_owned();
+            if entry.kind == "CONSTRAINT" {
+                self.relations.entry((entry.schema.clone(), name)).or_insert(table);
+            } else {
+                self.relations.insert((entry.schema.clone(), name), table);
             }
         }
     }
@@ -129,6 +135,7 @@ impl Homes {
         match entry.kind.as_str() {
             "DEFAULT ACL" => return Object::new(schema, "default privileges", ""),
             "DATABASE" | "DATABASE PROPERTIES" => return Object::new(None, "database", ""),
+            "CAST" => return Object::new(schema, &kind, entry.name.strip_prefix("CAST ").unwrap_or(&entry.name)),
             "FUNCTION" | "PROCEDURE" | "AGGREGATE" => return Object::new(schema, "function", bare(&entry.name)),
             "PUBLICATION TABLE" | "PUBLICATION TABLES IN SCHEMA" => {
                 let found = entry.statements().next().and_then(main_object).and_then(|found| last_name(&found.name));
@@ -197,6 +204,7 @@ fn headed(entry: &Entry) -> Object {
     let mut parts = entry.name.splitn(words + 1, ' ');
     let kind: Vec<String> = parts.by_ref().take(words).map(str::to_ascii_lowercase).collect();
     let name = parts.next().unwrap_or_default();
+    let name = name.split(" USING ").next().unwrap_or(name);
     let kind = if kind.is_empty() { entry.kind.to_ascii_lowercase() } else { kind.join(" ") };
     Object::new(entry.schema.as_deref(), &kind, bare(name))
 }
