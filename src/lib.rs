@@ -61,6 +61,8 @@
 //! - `src/model/psql/`, `src/model/psql.rs`: psql's commands in a file that it runs, and what such a file takes in.
 //! - `src/model/migration.rs`: a migration as its file tells it; `src/model/apart.rs`: what keeps one out of the baseline.
 //! - `src/model/secure.rs`: where bodies of secure migrations may lie, and what a body must be.
+//! - `src/model/squash.rs`: a migration that stands for many, and how a database stands to it.
+//! - `src/model/definitions.rs`: what each object is, one file each: which files there should be, how they load.
 //! - `src/model/snapshot.rs`: path → bytes, from whichever source.
 //! - `src/model/sources/`, `src/model/sources.rs`: everything under `db/`, read from a snapshot and checked.
 //! - `src/model/config/`: `dbbuild.toml`: keys, defaults, faults with line and column.
@@ -98,6 +100,8 @@
 //! - `src/engine/catalog/`: reading catalogs, a fingerprint of all that a dump shows, and what a transaction has touched.
 //! - `src/engine/prove/`: the proof: replay, load, upgrade from upstream, compare, idempotence, test data.
 //! - `src/engine/rewrite.rs`: refuses or allows what was done to a published migration.
+//! - `src/engine/definitions.rs`: writing definitions.
+//! - `src/engine/squash/`: old migrations replaced by the baseline at their end, proved; the databases that must have them.
 //! - `src/engine/verdict.rs`: a judgement from end to end: files, what they are measured against, the verdict that is kept.
 //! - `src/engine/cache.rs`: what was proved once, below git's common directory.
 //! - `src/engine/adopt/`: an existing database read, written down as migration zero, proved, recorded.

@@ -412,7 +412,7 @@ fn unchanged(sources: &Sources, applied: &BTreeMap<&Version, &Applied>, options:
     let errors = sources.all_migrations().into_iter().filter_map(|migration| {
         let row = applied.get(&migration.version)?;
         (row.complete && row.checksum != migration.checksum && !may_differ(sources, migration)).then(|| {
-            Error::failed(other_content(row, migration)).at(Location::file(&migration.path))
+            Error::failed(other_content(row, &migration.checksum)).at(Location::file(&migration.path))
             .help(if options.protected {
                 "an applied migration is never edited: take the edit back and write a new migration. Nothing was run."
             } else {
@@ -425,12 +425,7 @@ fn unchanged(sources: &Sources, applied: &BTreeMap<&Version, &Applied>, options:
 }
 
 /// Says that a row and its file differ.
-pub fn other_content(row: &Applied, file: &Migration) -> String {
-    other_content_of(row, &file.checksum)
-}
-
-/// The same of a file of which only the checksum is known.
-pub fn other_content_of(row: &Applied, now: &Checksum) -> String {
+pub fn other_content(row: &Applied, now: &Checksum) -> String {
     format!(
         "{}_{} was applied to this database with other content (sha256 {} then, {} now)",
         row.version,

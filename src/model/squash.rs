@@ -7,7 +7,7 @@
 use crate::error::{Error, Location, Result};
 use crate::model::checksum::Checksum;
 use crate::model::migration::Migration;
-use crate::model::plan::{Applied, History, other_content_of};
+use crate::model::plan::{Applied, History, other_content};
 use crate::model::sources::Sources;
 use crate::model::version::Version;
 use std::borrow::Cow;
@@ -152,7 +152,7 @@ pub fn standing(squash: &Migration, history: &History) -> Standing {
     let wrong = |replaced: &Replaced| match applied.get(&replaced.version) {
         None => Some(format!("it lacks {}", replaced.label())),
         Some(row) if !row.complete => Some(format!("{} was interrupted", replaced.label())),
-        Some(row) if row.checksum != replaced.checksum => Some(other_content_of(row, &replaced.checksum)),
+        Some(row) if row.checksum != replaced.checksum => Some(other_content(row, &replaced.checksum)),
         Some(_) => None,
     };
     let wrong: Vec<String> = list.iter().filter_map(wrong).collect();

@@ -61,6 +61,44 @@ CREATE TABLE parent (a int);
 CREATE TABLE child (b int) INHERITS (parent);
 ALTER TABLE parent ADD CONSTRAINT positive CHECK (a > 0) NOT VALID;
 INSERT INTO counted VALUES (7);
+CREATE TYPE cplx;
+CREATE FUNCTION cplx_in(cstring) RETURNS cplx LANGUAGE internal IMMUTABLE STRICT AS 'int4in';
+CREATE FUNCTION cplx_out(cplx) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'int4out';
+CREATE TYPE cplx (INPUT = cplx_in, OUTPUT = cplx_out, LIKE = int4);
+CREATE FUNCTION cplx_cmp(cplx, cplx) RETURNS int LANGUAGE internal IMMUTABLE STRICT AS 'btint4cmp';
+CREATE FUNCTION cplx_lt(cplx, cplx) RETURNS bool LANGUAGE internal IMMUTABLE STRICT AS 'int4lt';
+CREATE OPERATOR < (LEFTARG = cplx, RIGHTARG = cplx, FUNCTION = cplx_lt);
+CREATE OPERATOR CLASS cplx_ops DEFAULT FOR TYPE cplx USING btree AS OPERATOR 1 <, FUNCTION 1 cplx_cmp(cplx, cplx);
+CREATE TABLE with_cplx (c cplx, r int4range, g int GENERATED ALWAYS AS (1 + 1) STORED, EXCLUDE USING gist (r WITH &&));
+CREATE INDEX ON with_cplx (c);
+CREATE AGGREGATE summed (int) (SFUNC = int4pl, STYPE = int);
+COMMENT ON AGGREGATE summed (int) IS 'sums';
+CREATE PROCEDURE proc() LANGUAGE sql AS 'SELECT 1';
+GRANT EXECUTE ON PROCEDURE proc() TO definitions_reader;
+CREATE TEXT SEARCH CONFIGURATION words (COPY = simple);
+CREATE COLLATION plain (LOCALE = 'C');
+CREATE FOREIGN DATA WRAPPER fdw;
+CREATE SERVER srv FOREIGN DATA WRAPPER fdw;
+CREATE USER MAPPING FOR definitions_reader SERVER srv;
+CREATE FOREIGN TABLE far (id int) SERVER srv;
+CREATE RULE keep AS ON DELETE TO parent DO INSTEAD NOTHING;
+CREATE UNLOGGED TABLE owned (id int PRIMARY KEY, x text) WITH (fillfactor = 50);
+ALTER TABLE owned ALTER COLUMN x SET STATISTICS 7;
+CREATE UNIQUE INDEX owned_x ON owned (id);
+ALTER TABLE owned REPLICA IDENTITY USING INDEX owned_x;
+ALTER TABLE owned CLUSTER ON owned_x;
+ALTER TABLE owned OWNER TO definitions_reader;
+CREATE ROLE definitions_other;
+GRANT SELECT ON mv TO definitions_reader WITH GRANT OPTION;
+SET SESSION AUTHORIZATION definitions_reader;
+GRANT SELECT ON mv TO definitions_other;
+RESET SESSION AUTHORIZATION;
+CREATE TABLE pointed (id int, at date, FOREIGN KEY (id, at) REFERENCES parted);
+CREATE TABLE sub PARTITION OF parted FOR VALUES FROM ('2025-01-01') TO ('2026-01-01') PARTITION BY LIST (id);
+CREATE TABLE sub_1 PARTITION OF sub FOR VALUES IN (1);
+CREATE VIEW circle_view AS SELECT 1 AS one;
+CREATE FUNCTION circle_view_rows() RETURNS SETOF circle_view LANGUAGE sql AS 'SELECT 1';
+CREATE OR REPLACE VIEW circle_view AS SELECT one FROM circle_view_rows();
 "#;
 
 fn world(migration: &str) -> World {
@@ -159,6 +197,37 @@ fn they_follow_the_baseline_and_a_lie_is_refused() {
     world.dbbuild(&["definitions"]).fails(3).says("db/baseline.sql is stale");
     fs::remove_file(world.path(BASELINE)).unwrap();
     world.dbbuild(&["definitions"]).fails(1).says("there is no baseline");
+}
+
+#[test]
+fn two_branches_that_change_one_table_meet() {
+    if server(15).is_none() {
+        return;
+    }
+    let world = world("CREATE TABLE IF NOT EXISTS a (id int PRIMARY KEY);\n");
+    world.dbbuild(&["hooks", "install"]).ok();
+    world.dbbuild(&["definitions"]).ok();
+    world.commit("Start").ok();
+    let add = |version: u32, column: &str| {
+        let sql = format!("ALTER TABLE a ADD COLUMN IF NOT EXISTS {column} int;\n");
+        world.write(&format!("db/migrations/{version:04}_{column}.sql"), sql);
+        world.dbbuild(&["baseline"]).ok().says("db/definitions follows it");
+        world.commit(column).ok();
+    };
+    world.git(&["checkout", "-q", "-b", "side"]).ok();
+    add(2, "theirs");
+    world.git(&["checkout", "-q", "main"]).ok();
+    add(3, "ours");
+    // The driver makes the baseline; git leaves the conflict in the definition, which is written anew.
+    world.git(&["merge", "-q", "side"]).fails(1);
+    let unmerged = world.git(&["diff", "--name-only", "--diff-filter=U"]).ok().stdout.clone();
+    assert_eq!(unmerged.trim(), "db/definitions/public.a.table.sql");
+    world.dbbuild(&["definitions"]).ok().says("wrote 1 of 1 file");
+    world.git(&["add", "--all"]).ok();
+    world.git(&["commit", "-q", "--no-edit"]).ok();
+    world.dbbuild(&["verify", "--rev", "HEAD", "--full"]).ok();
+    let text = world.read("db/definitions/public.a.table.sql");
+    assert!(text.contains("theirs integer,\n    ours integer"), "{text}");
 }
 
 #[test]

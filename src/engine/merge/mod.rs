@@ -126,7 +126,9 @@ fn merged_sources(
         return Err(sources_conflict(&conflicts));
     }
     let tree = project.tree(&Source::Rev(merged.tree.clone()))?;
-    conflicts.extend(paths(&tree.config).iter().flat_map(|place| below(place)));
+    // No baseline is made from definitions; those in conflict are written anew like any that are old.
+    let sources = paths(&tree.config).into_iter().filter(|place| *place != tree.config.paths.definitions);
+    conflicts.extend(sources.flat_map(|place| below(&place)));
     if !conflicts.is_empty() {
         return Err(sources_conflict(&conflicts));
     }

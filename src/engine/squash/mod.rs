@@ -105,6 +105,10 @@ pub fn intend(project: &Project, sources: &Sources, before: &Version) -> Result<
             .at(Location::file(&migration.path))
             .help("deployed databases may lack it. Publish it first, or squash before an older version."));
     }
+    if let Some(base) = base.as_ref().filter(|base| base.sources.baseline.is_none()) {
+        return Err(Error::failed(format!("{} has no sound baseline, from which a squash could be proved", base.name))
+            .help("run `dbbuild baseline`, publish the result, and squash then."));
+    }
     Ok(Some(Intent { files, list, commit: head, base }))
 }
 

@@ -148,7 +148,7 @@ pub fn judge_edits(project: &Project, sources: &Sources, edited: &[Applied]) -> 
         let file = sources.migration(&row.version)?;
         let published = base.sources.migration(&row.version)?;
         (published.checksum != file.checksum).then(|| {
-            Error::failed(format!("{}, and is published", other_content(row, file))).at(Location::file(&file.path))
+            Error::failed(format!("{}, and is published", other_content(row, &file.checksum))).at(Location::file(&file.path))
             .cause(format!("{} has it with other content; {}", base.name, changed_by(project, &file.path)))
             .help(
                 "a published migration is never edited: take the edit back and write a new migration. Nothing was run.",

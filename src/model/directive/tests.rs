@@ -93,11 +93,11 @@ fn whatever_is_wrong_is_an_error_with_its_line() {
         ),
         (
             "-- dbbuild:",
-            "1: directive is missing / known are: after, batch, description, env, idempotent, placeholders, precondition, psql, run, secure, transaction",
+            "1: directive is missing / known are: after, batch, description, env, idempotent, placeholders, precondition, psql, run, secure, squashed-at, squashes, transaction",
         ),
         (
             "-- dbbuild:zzz",
-            "1: unknown directive `zzz` / known are: after, batch, description, env, idempotent, placeholders, precondition, psql, run, secure, transaction",
+            "1: unknown directive `zzz` / known are: after, batch, description, env, idempotent, placeholders, precondition, psql, run, secure, squashed-at, squashes, transaction",
         ),
         (
             "-- dbbuild:run always",
