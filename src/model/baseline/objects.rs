@@ -135,6 +135,9 @@ impl Homes {
         match entry.kind.as_str() {
             "DEFAULT ACL" => return Object::new(schema, "default privileges", ""),
             "DATABASE" | "DATABASE PROPERTIES" => return Object::new(None, "database", ""),
+            "USER MAPPING" => {
+                return Object::new(None, &kind, entry.name.strip_prefix("USER MAPPING ").unwrap_or(&entry.name));
+            }
             "CAST" => return Object::new(schema, &kind, entry.name.strip_prefix("CAST ").unwrap_or(&entry.name)),
             "FUNCTION" | "PROCEDURE" | "AGGREGATE" => return Object::new(schema, "function", bare(&entry.name)),
             "PUBLICATION TABLE" | "PUBLICATION TABLES IN SCHEMA" => {

@@ -91,3 +91,29 @@ fn the_next_version_is_greater_and_as_wide() {
     assert_eq!(next(&["20240101120059"]), "20240101120060");
     assert_eq!(next(&[]), "1");
 }
+
+#[test]
+fn what_a_squash_lists_may_go_and_nothing_else() {
+    let rows: Vec<String> = migrations(&[A, B]).iter().flat_map(squash::rows).map(|row| row.to_string()).collect();
+    let text = |rows: &[&String]| {
+        let lines: Vec<String> = rows.iter().map(|row| format!("-- dbbuild:squashes {row}\n")).collect();
+        format!("{}SELECT 3;\n", lines.concat())
+    };
+    let both = text(&[&rows[0], &rows[1]]);
+    assert_eq!(check(&[A, B], NONE, &[("2_squashed", &both)]), NONE_FOUND);
+    let last = text(&[&rows[1]]);
+    assert_eq!(check(&[A, B], NONE, &[("2_squashed", &last)]), ["Removed 1_a → nothing"]);
+    let edited = ("1_a", "SELECT 9;\n");
+    assert_eq!(check(&[edited, B], NONE, &[("2_squashed", &both)]), ["Removed 1_a → nothing"]);
+    // A published squash is as immutable as what it stands for, unless a later one takes it in.
+    assert_eq!(check(&[("2_squashed", &both)], NONE, &[A, B]), ["Edited 2_squashed → 2_b"]);
+    assert_eq!(check(&[("2_squashed", &both)], NONE, &[]), ["Removed 2_squashed → nothing"]);
+    let c =
+        migrations(&[("3_c", "SELECT 3;\n")]).iter().flat_map(squash::rows).map(|row| row.to_string()).next().unwrap();
+    let three = text(&[&rows[0], &rows[1], &c]);
+    assert_eq!(check(&[("2_squashed", &both), ("3_c", "SELECT 3;\n")], NONE, &[("3_squashed", &three)]), NONE_FOUND);
+    // What was never published is told.
+    let (base, judged) = (base(&[A], NONE), migrations(&[("2_squashed", &both)]));
+    let strange: Vec<String> = unpublished(&base, &judged[0]).iter().map(|row| row.label()).collect();
+    assert_eq!(strange, ["2_b"]);
+}
