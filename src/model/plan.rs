@@ -284,7 +284,7 @@ fn plan_after(sources: &Sources, found: &History, options: &PlanOptions, way: &W
     let mut notes = unknown_versions(sources, history);
     notes.extend(rewritten::notes(sources, history));
     let mut migrates = !(way.back.is_empty() && way.remove.is_empty());
-    for migration in sources.all_migrations() {
+    for migration in squash::ordered(sources.all_migrations().into_iter()) {
         let reason = match applied.get(&migration.version) {
             None if !migration.settings.apart.runs_in(&options.environment) => continue,
             None => Reason::New,

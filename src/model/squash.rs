@@ -69,6 +69,14 @@ pub fn must_stay(_migration: &Migration) -> bool {
     false
 }
 
+/// Migrations in the order in which they run: what stayed a file though it is older comes after the squash that makes its
+/// tables.
+pub fn ordered<'m>(migrations: impl Iterator<Item = &'m Migration>) -> Vec<&'m Migration> {
+    let mut ordered: Vec<&Migration> = migrations.collect();
+    ordered.sort_by(|a, b| (!a.is_squash(), &a.version).cmp(&(!b.is_squash(), &b.version)));
+    ordered
+}
+
 /// What a file must be to be a squash.
 pub(super) fn check(migration: &Migration) -> Result<()> {
     let list = &migration.settings.squashes;
@@ -262,6 +270,7 @@ mod tests {
         let mut files = vec![Migration::parse("2_m.sql", b"SELECT 1;").unwrap()];
         assert_eq!(rows(&files[0])[0].label(), "2_m");
         files.push(squash);
+        assert_eq!(ordered(files.iter()).iter().map(|m| m.version.as_str()).collect::<Vec<_>>(), ["10", "2"]);
         assert_eq!(strays(&files)[0].to_string(), "2_m is squashed in 10_squashed.sql at 2_m.sql");
     }
 
