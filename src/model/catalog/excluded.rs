@@ -14,7 +14,7 @@ impl Catalog {
         }
         let of_kind = |kind: &&str| self.objects.get(*kind).into_iter().flat_map(BTreeMap::keys);
         let matches = |name: &&String| patterns.iter().any(|pattern| fits(pattern, &plain(name)));
-        let tables: Vec<String> = TABLES.iter().flat_map(|kind| of_kind(&kind)).filter(matches).cloned().collect();
+        let tables: Vec<String> = TABLES.iter().flat_map(of_kind).filter(matches).cloned().collect();
         for table in &tables {
             let below = format!("{table}.");
             let [on, on_only] = ["", "ONLY "].map(|only| format!(" ON {only}{table} USING "));
