@@ -148,10 +148,10 @@ fn cell(row: &[Option<String>], at: usize) -> Option<&str> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod shown_tests;
+mod kinds_tests;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod kinds_tests;
+mod shown_tests;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod test_server;
