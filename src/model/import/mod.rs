@@ -64,8 +64,8 @@ pub type Scope = fn(&Input) -> Result<Vec<String>>;
 /// All tools, by name.
 pub const TOOLS: &[&Tool] = &[
     &dbmate::TOOL,
-    &flyway::TOOL,
     &folders::DIESEL,
+    &flyway::TOOL,
     &golang_migrate::TOOL,
     &goose::TOOL,
     &graphile::TOOL,
