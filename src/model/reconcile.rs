@@ -134,7 +134,9 @@ pub fn edited<'h>(sources: &Sources, history: &'h History) -> Vec<&'h Applied> {
     let own = |row: &&Applied| squash::of(sources, &row.version).is_none();
     let differs = |row: &&Applied| {
         own(row)
-            && sources.migration(&row.version).is_some_and(|file| file.checksum != row.checksum && !may_differ(sources, file))
+            && sources
+                .migration(&row.version)
+                .is_some_and(|file| file.checksum != row.checksum && !may_differ(sources, file))
     };
     let mut found: Vec<&Applied> = history.applied.iter().filter(|row| row.complete).filter(differs).collect();
     found.sort_by(|a, b| a.version.cmp(&b.version));

@@ -63,12 +63,6 @@ pub fn rows(migration: &Migration) -> Vec<Replaced> {
     vec![Replaced { version, checksum: migration.checksum, name }]
 }
 
-/// Whether a migration must stay a file of its own. None must so far: this is the place for those that run in some
-/// environments only, or whose body is not in git, which no baseline holds.
-pub fn must_stay(_migration: &Migration) -> bool {
-    false
-}
-
 /// Migrations in the order in which they run: what stayed a file though it is older comes after the squash that makes its
 /// tables.
 pub fn ordered<'m>(migrations: impl Iterator<Item = &'m Migration>) -> Vec<&'m Migration> {
@@ -109,7 +103,7 @@ pub(super) fn check(migration: &Migration) -> Result<()> {
 /// Migrations that are older than a squash and no part of it: a new database would run them before anything is there.
 pub(super) fn strays(migrations: &[Migration]) -> Vec<Error> {
     let Some(squash) = migrations.iter().rev().find(|migration| migration.is_squash()) else { return Vec::new() };
-    let older = migrations.iter().filter(|m| m.version < squash.version && !must_stay(m));
+    let older = migrations.iter().filter(|m| m.version < squash.version);
     let fault = |stray: &Migration| {
         let listed = squash.settings.squashes.iter().any(|replaced| replaced.version == stray.version);
         let (what, help) = if listed {

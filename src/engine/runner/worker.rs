@@ -183,8 +183,10 @@ impl<'a> Worker<'a> {
             };
         }
         let ordinary = migration.settings.apart.is_none();
-        let commits =
-            ordinary && !migration.is_squash() && migration.settings.transaction && migration.up.commits_enum_value()?;
+        let commits = ordinary
+            && !migration.is_squash()
+            && migration.settings.transaction
+            && migration.up.commits_enum_value()?;
         let ran = if migration.body.is_some() {
             self.migrate_discreetly(migration).await?
         } else if commits {

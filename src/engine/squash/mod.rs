@@ -71,8 +71,7 @@ pub fn intend(project: &Project, sources: &Sources, before: &Version) -> Result<
         return Err(Error::usage(format!("no migration has the version {before}"))
             .help(format!("name the first migration that stays as it is{newest}.")));
     }
-    let files: Vec<Migration> =
-        known.iter().filter(|m| m.version < *before && !squash::must_stay(m)).cloned().collect();
+    let files: Vec<Migration> = known.iter().filter(|m| m.version < *before).cloned().collect();
     match files.as_slice() {
         [] => {
             return Err(

@@ -29,7 +29,8 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub fn new(snapshot: &'a Snapshot, paths: &SourcePaths) -> Reader<'a> {
-        let SourcePaths { migrations, repeatable, init, testdata, checks, definitions, baseline, roles, hba, include } = paths;
+        let SourcePaths { migrations, repeatable, init, testdata, checks, definitions, baseline, roles, hba, include } =
+            paths;
         let places = [migrations, repeatable, init, testdata, checks, definitions, baseline, roles, hba, include];
         Reader { snapshot, places: places.map(|path| clean(path)).to_vec(), faults: Vec::new() }
     }
