@@ -3,6 +3,7 @@
 //! Sources are read from small snapshots as a command reads them, so that what identifies a file here is what does there.
 
 use super::*;
+use crate::error::Location;
 use crate::error::Status;
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -5,6 +5,7 @@
 mod measure;
 mod merging;
 mod postgres;
+mod proving;
 mod rows;
 mod scratch;
 

@@ -1,8 +1,7 @@
 //! The rows of the table: how each side is prepared and what is timed.
 
 use std::fmt::Write;
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -11,7 +10,8 @@ use anyhow::{Context, Result};
 use super::Row;
 use super::measure::{Measured, Side, alternate, peak_memory};
 use super::merging::merge_driver;
-use super::postgres::{Server, as_server_user, give_to_server_user, init_cluster};
+use super::postgres::{as_server_user, give_to_server_user, init_cluster};
+use super::proving::{One, prove_again, prove_one, prove_one_in_docker};
 use super::scratch::{Lab, Repository};
 use crate::workspace;
 
@@ -133,7 +133,7 @@ pub const ROWS: &[Row] = &[
 ];
 
 /// Runs in a row where one lasts only milliseconds.
-const MANY: u32 = 20;
+pub(super) const MANY: u32 = 20;
 
 fn thousand(lab: &Lab) -> Result<Repository<'_>> {
     lab.repository("thousand", 1000)
@@ -149,7 +149,7 @@ fn thousand_with_baseline(lab: &Lab) -> Result<Repository<'_>> {
     Ok(repository)
 }
 
-fn baseline(repository: &Repository) -> PathBuf {
+pub(super) fn baseline(repository: &Repository) -> PathBuf {
     repository.path.join("db/baseline.sql")
 }
 
@@ -165,7 +165,7 @@ fn on_fresh<'a>(
     }
 }
 
-fn side<'a>(prepare: &'a dyn Fn() -> Result<Command>) -> Side<'a> {
+pub(super) fn side<'a>(prepare: &'a dyn Fn() -> Result<Command>) -> Side<'a> {
     Side { prepare, accepted: &[0] }
 }
 
@@ -323,102 +323,6 @@ fn hook_with_verdict(lab: &Lab) -> Result<Measured> {
     repository.git(&["add", "--all"])?;
     workspace::output(&mut repository.pre_commit())?;
     hook(lab, &repository)
-}
-
-/// A proof of one new migration.
-struct One {
-    /// So many stand before it.
-    migrations: u32,
-    /// They are upstream's, so that the way from its baseline is proved too.
-    published: bool,
-    /// The whole baseline is loaded, as it is at each twenty-first proof, and not only what changed in it.
-    whole: bool,
-    /// Throwaways run in Docker, for which an engine with the image is needed.
-    docker: bool,
-}
-
-impl One {
-    const PUBLISHED: One = One { migrations: 1000, published: true, whole: false, docker: false };
-}
-
-/// A history whose baseline was proved, and one migration more with its baseline.
-fn one_more<'a>(lab: &'a Lab, one: &One) -> Result<Repository<'a>> {
-    let upstream = if one.published { "published" } else { "alone" };
-    let place = if one.docker { "-docker" } else { "" };
-    let repository = lab.repository(&format!("one-more-{}-{upstream}{place}", one.migrations), one.migrations)?;
-    if !baseline(&repository).is_file() {
-        if one.docker {
-            let file = repository.path.join("dbbuild.toml");
-            let text = fs::read_to_string(&file)?.replace("\"local\"", "\"docker\"\nimage = \"postgres:15\"");
-            fs::write(&file, text)?;
-        }
-        workspace::output(&mut repository.dbbuild(&["baseline"]))?;
-        repository.commit("baseline")?;
-        if one.published {
-            repository.git(&["remote", "add", "origin", "."])?;
-            repository.git(&["fetch", "--quiet", "origin"])?;
-        }
-        copy_folder(&repository.path.join(KNOWN), &repository.path.join(KNOWN_BEFORE))?;
-        repository.add_history(1, one.migrations)?;
-        workspace::output(&mut repository.dbbuild(&["baseline"]))?;
-        repository.git(&["add", "--all"])?;
-    }
-    Ok(repository)
-}
-
-/// What was found out in a repository.
-const KNOWN: &str = ".git/dbbuild";
-/// The same before the last migration was written.
-const KNOWN_BEFORE: &str = ".git/known-before";
-
-fn copy_folder(from: &Path, to: &Path) -> Result<()> {
-    workspace::output(Command::new("cp").arg("-a").arg(from).arg(to)).map(drop)
-}
-
-/// The first proof of the last migration. Its baseline was made with it, so that it is known by now.
-fn first_proof(repository: &Repository, one: &One) -> Result<Command> {
-    let known = repository.path.join(KNOWN);
-    fs::remove_dir_all(&known)?;
-    copy_folder(&repository.path.join(KNOWN_BEFORE), &known)?;
-    if one.whole {
-        // Without a baseline that is known to be settled the whole is loaded.
-        fs::remove_dir_all(known.join("settled"))?;
-    }
-    Ok(repository.dbbuild(&["verify"]))
-}
-
-fn prove_one(lab: &Lab, one: &One) -> Result<Measured> {
-    let repository = one_more(lab, one)?;
-    let place = tempfile::Builder::new().prefix("relaxed-").tempdir_in(lab.dir())?;
-    fs::set_permissions(place.path(), Permissions::from_mode(0o755))?;
-    let relaxed = Server::start_relaxed(place.path())?;
-    workspace::output(&mut repository.dbmate_rebuild(&relaxed, "by_dbmate"))?;
-    let ours = || first_proof(&repository, one);
-    let theirs = || Ok(repository.dbmate_rebuild(&relaxed, "by_dbmate"));
-    alternate(lab.rounds, 1, &side(&ours), &side(&theirs))
-}
-
-/// The same inputs with both kinds of throwaway servers.
-fn prove_one_in_docker(lab: &Lab) -> Result<Measured> {
-    let in_docker = One { docker: true, ..One::PUBLISHED };
-    let (local, docker) = (one_more(lab, &One::PUBLISHED)?, one_more(lab, &in_docker)?);
-    for (repository, one) in [(&local, &One::PUBLISHED), (&docker, &in_docker)] {
-        workspace::output(&mut first_proof(repository, one)?)?;
-    }
-    let ours = || first_proof(&docker, &in_docker);
-    let theirs = || first_proof(&local, &One::PUBLISHED);
-    let measured = alternate(lab.rounds, 1, &side(&ours), &side(&theirs));
-    workspace::output(&mut docker.dbbuild(&["server", "prune"]))?;
-    measured
-}
-
-fn prove_again(lab: &Lab) -> Result<Measured> {
-    let repository = one_more(lab, &One::PUBLISHED)?;
-    workspace::output(&mut repository.dbbuild(&["verify"]))?;
-    let ours = || Ok(repository.dbbuild(&["verify"]));
-    let theirs = || Ok(repository.git_command(&["diff", "--cached", "--quiet"]));
-    let git = Side { accepted: &[1], ..side(&theirs) };
-    alternate(lab.rounds, MANY, &side(&ours), &git)
 }
 
 fn memory(lab: &Lab) -> Result<Measured> {
