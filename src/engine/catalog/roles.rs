@@ -20,7 +20,8 @@ pub async fn mentioned_roles(client: &Client, except: &[String]) -> Result<Vec<R
                 WHERE d.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND (d.dbid = this.oid \
                     OR d.classid = 'pg_catalog.pg_database'::pg_catalog.regclass AND d.objid = this.oid AND d.deptype = 'a') \
                 UNION SELECT s.setrole FROM pg_catalog.pg_db_role_setting s, this WHERE s.setdatabase = this.oid \
-                UNION SELECT u.umuser FROM pg_catalog.pg_user_mappings u)\
+                UNION SELECT u.umuser FROM pg_catalog.pg_user_mappings u \
+                UNION SELECT s.subowner FROM pg_catalog.pg_subscription s, this WHERE s.subdbid = this.oid)\
         ) SELECT m.rolname, g.rolname FROM mentioned m \
         LEFT JOIN pg_catalog.pg_auth_members a ON a.member = m.oid AND a.roleid IN (SELECT oid FROM mentioned) \
         LEFT JOIN mentioned g ON g.oid = a.roleid ORDER BY 1, 2";

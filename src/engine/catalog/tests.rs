@@ -241,3 +241,22 @@ fn what_a_transaction_touches_is_counted() {
         });
     });
 }
+
+#[test]
+fn the_owner_of_a_subscription_is_a_role_that_is_needed() {
+    each_server(|server| {
+        let database = server.database();
+        let made = "CREATE ROLE keeper SUPERUSER; CREATE SUBSCRIPTION s CONNECTION 'dbname=x' PUBLICATION p WITH \
+                    (connect = false, slot_name = NONE, enabled = false); ALTER SUBSCRIPTION s OWNER TO keeper";
+        server.load(&database, made);
+        let needed = |database: &str| {
+            server.connected(database, async |session| mentioned_roles(session.client(), &own()).await.unwrap())
+        };
+        let names = |roles: Vec<baseline::RoleNeed>| roles.into_iter().map(|role| role.name).collect::<Vec<_>>();
+        assert_eq!(names(needed(&database)), ["keeper"]);
+        // It belongs to the whole server, but is this database's alone.
+        assert_eq!(names(needed(&server.database())), [""; 0]);
+        server.load(&database, "DROP SUBSCRIPTION s");
+        drop_roles(server, &database);
+    });
+}
