@@ -2,6 +2,7 @@
 //! of their medians, because a ratio survives a slow machine and seconds do not. Needs the peers and a generator of
 //! histories, which stand outside the repository; see the options.
 
+mod histories;
 mod measure;
 mod merging;
 mod postgres;
@@ -35,6 +36,9 @@ pub struct Options {
     /// Script that writes a synthetic history: `history.py COUNT FOLDER [START]`
     #[arg(long, default_value = "../shared/bench/history.py")]
     history_script: PathBuf,
+    /// Folder of real histories: `NAME/up/VERSION_name.sql`
+    #[arg(long, default_value = "../shared/histories")]
+    histories: PathBuf,
     /// Folder on a real disk for the durable server; a temporary one below it is used
     #[arg(long, default_value = "/var/tmp")]
     disk: PathBuf,

@@ -7,12 +7,12 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::Row;
 use super::measure::{Measured, Side, alternate, peak_memory};
 use super::merging::merge_driver;
 use super::postgres::{as_server_user, give_to_server_user, init_cluster};
 use super::proving::{One, prove_again, prove_one, prove_one_in_docker};
 use super::scratch::{Lab, Repository};
+use super::{Row, histories};
 use crate::workspace;
 
 /// All rows, in the order of the table.
@@ -30,6 +30,34 @@ pub const ROWS: &[Row] = &[
         against: "dbmate up",
         limit: 0.95,
         run: apply_against_dbmate,
+    },
+    Row {
+        name: "apply-crates-io",
+        work: "apply the 285 migrations of crates_io, durable server",
+        against: "one psql process with the same files in the same transactions",
+        limit: 1.10,
+        run: |lab| histories::apply(lab, "crates_io"),
+    },
+    Row {
+        name: "apply-mint",
+        work: "apply the 174 migrations of mint, durable server",
+        against: "one psql process with the same files in the same transactions",
+        limit: 1.10,
+        run: |lab| histories::apply(lab, "mint"),
+    },
+    Row {
+        name: "apply-cas-cif",
+        work: "apply the 334 migrations of cas_cif, durable server",
+        against: "one psql process with the same files in the same transactions",
+        limit: 1.10,
+        run: |lab| histories::apply(lab, "cas_cif"),
+    },
+    Row {
+        name: "apply-zksync",
+        work: "apply the 269 migrations of zksync, durable server",
+        against: "one psql process with the same files in the same transactions",
+        limit: 1.10,
+        run: |lab| histories::apply(lab, "zksync"),
     },
     Row {
         name: "nothing",

@@ -21,6 +21,7 @@ pub struct Lab {
     dbmate: PathBuf,
     dbmate_no_dump: bool,
     history_script: PathBuf,
+    histories: PathBuf,
     dir: TempDir,
 }
 
@@ -44,8 +45,14 @@ impl Lab {
             dbmate,
             dbmate_no_dump: options.dbmate_no_dump,
             history_script,
+            histories: options.histories.clone(),
             dir,
         })
+    }
+
+    /// The folder of real histories.
+    pub fn histories(&self) -> &Path {
+        &self.histories
     }
 
     /// The folder for whatever a row needs.
@@ -55,13 +62,23 @@ impl Lab {
 
     /// A git repository with a history of so many migrations, configured for the durable server; made once.
     pub fn repository(&self, name: &str, migrations: u32) -> Result<Repository<'_>> {
-        let repository = Repository { path: self.dir().join(name), database: name.replace('-', "_"), lab: self };
+        let repository = self.named(name);
+        self.repository_of(name, |_| repository.add_history(migrations, 0))
+    }
+
+    fn named(&self, name: &str) -> Repository<'_> {
+        Repository { path: self.dir().join(name), database: name.replace('-', "_"), lab: self }
+    }
+
+    /// The same with whatever migrations are put into its folder.
+    pub fn repository_of(&self, name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<Repository<'_>> {
+        let repository = self.named(name);
         if repository.path.is_dir() {
             return Ok(repository);
         }
         fs::create_dir_all(repository.migrations())?;
         fs::write(repository.path.join("dbbuild.toml"), config())?;
-        repository.add_history(migrations, 0)?;
+        fill(&repository.migrations())?;
         repository.git(&["init", "--quiet", "--initial-branch=main"])?;
         repository.commit("history")?;
         Ok(repository)
