@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 const TABLES: [&str; 5] = ["table", "foreign table", "view", "materialized view", "sequence"];
 
 impl Catalog {
-    /// Leaves out the tables that match a pattern `schema.table` (`*` and `?`), with all that stands on them.
+    /// Leaves out the tables that match a pattern `schema.table` (`*` and `?`), with all that stands on them, and a schema all of
+    /// whose tables are meant (`schema.*`) where nothing else is in it.
     pub fn forget_tables(&mut self, patterns: &[String]) {
         if patterns.is_empty() {
             return;
@@ -29,6 +30,17 @@ impl Catalog {
             for objects in self.objects.values_mut() {
                 objects.retain(|identity, aspects| !stands_on(identity, aspects));
             }
+        }
+        let whole: Vec<String> = patterns.iter().filter_map(|pattern| pattern.strip_suffix(".*")).map(plain).collect();
+        let inhabited = |schema: &str| {
+            let within = format!("{schema}.");
+            self.objects.values().flat_map(BTreeMap::keys).any(|identity| identity.starts_with(&within))
+        };
+        let schemas = self.objects.get("schema").into_iter().flat_map(BTreeMap::keys);
+        let empty: Vec<String> =
+            schemas.filter(|schema| whole.contains(&plain(schema)) && !inhabited(schema)).cloned().collect();
+        if let Some(schemas) = self.objects.get_mut("schema") {
+            schemas.retain(|schema, _| !empty.contains(schema));
         }
         self.objects.retain(|_, objects| !objects.is_empty());
     }
@@ -79,6 +91,26 @@ mod tests {
         catalog.forget_tables(&["public.log_????".to_owned()]);
         let left: Vec<String> = catalog.iter().map(|(id, _)| id.to_string()).collect();
         assert_eq!(left, ["index `public.log_id_idx`", "table `public.log`"]);
+    }
+
+    #[test]
+    fn a_schema_goes_with_the_last_that_is_in_it() {
+        let mut catalog = Catalog::default();
+        for (kind, identity) in [
+            ("schema", "\"Tool\""),
+            ("table", "\"Tool\".changes"),
+            ("schema", "used"),
+            ("table", "used.log"),
+            ("function", "used.f()"),
+            ("schema", "empty"),
+            ("schema", "other"),
+            ("table", "other.log"),
+        ] {
+            catalog.insert(kind, identity, "", &[]);
+        }
+        catalog.forget_tables(&["Tool.*".to_owned(), "used.*".to_owned(), "other.log".to_owned()]);
+        let left: Vec<String> = catalog.iter().map(|(id, _)| id.to_string()).collect();
+        assert_eq!(left, ["function `used.f()`", "schema `empty`", "schema `other`", "schema `used`"]);
     }
 
     #[test]
