@@ -2,7 +2,7 @@
 
 use super::SCHEMA;
 use crate::error::Result;
-use crate::model::baseline::Baseline;
+use crate::model::baseline::{Baseline, copy_value};
 use crate::model::checksum::Checksum;
 use crate::model::plan::{Applied, FileKind, History};
 use crate::model::sources::{ScriptFile, Sources};
@@ -60,26 +60,7 @@ pub fn held_by_baseline(baseline: &Baseline) -> Result<History> {
     Ok(history)
 }
 
-/// The inverse of [`copy_text`].
-fn copy_value(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match (c, c == '\\') {
-            (_, true) => match chars.next() {
-                Some('t') => out.push('\t'),
-                Some('n') => out.push('\n'),
-                Some('r') => out.push('\r'),
-                Some(other) => out.push(other),
-                None => {}
-            },
-            (c, _) => out.push(c),
-        }
-    }
-    out
-}
-
-/// Escapes a value for COPY's text format.
+/// Escapes a value for COPY's text format; [`copy_value`] is the inverse.
 fn copy_text(text: &str) -> String {
     text.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n").replace('\r', "\\r")
 }

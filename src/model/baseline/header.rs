@@ -3,7 +3,7 @@
 //! Plain SQL throughout: what dbbuild needs to know stands in comments, so that psql alone can load the file.
 
 use super::dump::{self, Dump, Entry, Part, Storage};
-use super::{ColumnName, CopyBlock, Rewritten, RoleNeed, rewritten, roles};
+use super::{ColumnName, CopyBlock, Rewritten, RoleNeed, copy_value, rewritten, roles};
 use crate::error::{Error, Result};
 use crate::model::checksum::Checksum;
 
@@ -142,7 +142,7 @@ impl Baseline {
         let postgres_major = field("postgres").and_then(|v| v.parse().ok()).ok_or_else(|| malformed("postgres"))?;
         let inputs = field("inputs").and_then(|v| Checksum::from_hex(v).ok()).ok_or_else(|| malformed("inputs"))?;
         let volatile = self::field(&parsed.comments, "volatile")
-            .map(|v| ColumnName::parse(&several_lines(v)).ok_or_else(|| malformed("volatile")))
+            .map(|v| ColumnName::parse(&copy_value(v)).ok_or_else(|| malformed("volatile")))
             .collect::<Result<Vec<_>>>()?;
         let rewritten = self::field(&parsed.comments, "rewritten")
             .map(|v| Rewritten::parse(v).map_err(|e| malformed("rewritten").cause(e)))
@@ -200,24 +200,7 @@ pub fn conflict_marker(text: &str) -> Option<usize> {
     None
 }
 
-/// A comment is one line, a name may have more.
+/// A comment is one line, a name may have more; [`copy_value`] reads it back.
 fn one_line(name: &str) -> String {
     name.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r")
-}
-
-fn several_lines(text: &str) -> String {
-    let mut out = String::new();
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match (c, c == '\\') {
-            (_, true) => match chars.next() {
-                Some('n') => out.push('\n'),
-                Some('r') => out.push('\r'),
-                Some(other) => out.push(other),
-                None => {}
-            },
-            (c, _) => out.push(c),
-        }
-    }
-    out
 }

@@ -35,7 +35,7 @@ pub use objects::Object;
 pub use part::part;
 pub use rewritten::{Rewritten, rewritten_of, with_rewritten};
 pub use roles::RoleNeed;
-pub use rows::CopyBlock;
+pub use rows::{CopyBlock, copy_value};
 pub use sections::entries_with;
 pub use volatile::{Volatility, differing_rows, equal_modulo_volatile, keep_committed, volatile_columns, volatility};
 pub use wanted::Wanted;
