@@ -71,6 +71,7 @@
 //! - `src/model/guard.rs`: may this action run on this database?
 //! - `src/model/review.rs`: what can be said against scripts before anything runs.
 //! - `src/model/reconcile.rs`: what a database has that the tree has not, and the way back.
+//! - `src/model/attic/`, `src/model/attic.rs`: what taking back would lose, as it is kept; what two looks at a database mean.
 //! - `src/model/branch.rs`: the name of a branch's own database.
 //! - `src/model/plan/`, `src/model/plan.rs`: what a run executes, in order; `src/model/preview.rs`: the same as people and JSON see it.
 //! - `src/model/baseline/`: the baseline's text: dumps taken apart, normalised, ordered, compared, rendered.
@@ -104,6 +105,7 @@
 //! - `src/engine/squash/`: old migrations replaced by the baseline at their end, proved; the databases that must have them.
 //! - `src/engine/verdict.rs`: a judgement from end to end: files, what they are measured against, the verdict that is kept.
 //! - `src/engine/cache.rs`: what was proved once, below git's common directory.
+//! - `src/engine/attic/`: what down parts lose, kept in the same transaction.
 //! - `src/engine/adopt/`: an existing database read, written down as migration zero, proved, recorded.
 //! - `src/engine/drift.rs`: what a database has that its sources do not make.
 //! - `src/engine/switch/`: what a switch, a merge or an edit means for the local database; a database for each branch.

@@ -1,6 +1,7 @@
 //! The edges: git, PostgreSQL sessions, servers, files, and what runs over them. Nothing here prints or exits.
 
 pub mod adopt;
+pub mod attic;
 pub mod cache;
 pub mod catalog;
 pub mod definitions;

@@ -1,6 +1,7 @@
 //! The rules: values and pure functions. No file, network, git, clock, environment variable or terminal is reached from here.
 
 pub mod apart;
+pub mod attic;
 pub mod baseline;
 pub mod branch;
 pub mod catalog;

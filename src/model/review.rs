@@ -4,13 +4,14 @@
 //! Whether it is good SQL is the server's to say; what stands in `DO` blocks and functions is not looked into.
 
 use crate::error::{Error, Result};
+use crate::model::attic;
 use crate::model::plan::{Plan, Step};
 use crate::model::script::{Body, Script};
 use crate::model::sources::Sources;
 use crate::model::sql;
 
-/// The schema of the version table.
-const SCHEMA: &str = "dbbuild";
+/// The schemas of the version table and of what was kept.
+const SCHEMAS: [&str; 2] = ["dbbuild", attic::SCHEMA];
 
 /// Statements that change the object which they name.
 const CHANGES: &[&str] =
@@ -71,10 +72,15 @@ pub fn script(script: &Script, transaction: bool) -> Result<()> {
             }
         }
     }
-    match body.statements.iter().find(|statement| changes_version_table(script.statement_text(statement))) {
-        Some(statement) => Err(Error::failed(format!("a script must not change the schema {SCHEMA}"))
-            .at(script.location(statement.range.start))
-            .help("dbbuild's record of what was applied stands there; `dbbuild env` and `dbbuild apply` write it.")),
+    let own = |statement: &sql::Statement| {
+        own_schema(script.statement_text(statement)).map(|own| (statement.range.start, own))
+    };
+    match body.statements.iter().find_map(own) {
+        Some((at, schema)) => {
+            Err(Error::failed(format!("a script must not change the schema {schema}")).at(script.location(at)).help(
+                "dbbuild's record of what was applied stands there, or what it keeps; only its own commands write it.",
+            ))
+        }
         None => Ok(()),
     }
 }
@@ -92,18 +98,22 @@ pub fn transaction_control(body: &Body<'_>) -> Result<()> {
 
 /// Whether a statement changes dbbuild's own tables, as far as its first words tell.
 pub(super) fn changes_version_table(statement: &str) -> bool {
+    own_schema(statement).is_some()
+}
+
+/// The schema of dbbuild's own that a statement changes.
+fn own_schema(statement: &str) -> Option<&'static str> {
     let verb = statement.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
     if !CHANGES.iter().any(|change| verb.eq_ignore_ascii_case(change))
         || sql::classify(statement) == sql::StatementKind::CopyOther
     {
-        return false;
+        return None;
     }
-    sql::main_object(statement).is_some_and(|object| {
-        let (schema, qualified) =
-            object.name.split_once('.').map_or((&*object.name, false), |(schema, _)| (schema, true));
-        let named = schema.trim().trim_matches('"').eq_ignore_ascii_case(SCHEMA);
-        named && (qualified || object.kind == "schema")
-    })
+    let object = sql::main_object(statement)?;
+    let (schema, qualified) = object.name.split_once('.').map_or((&*object.name, false), |(schema, _)| (schema, true));
+    let schema = schema.trim().trim_matches('"');
+    let own = SCHEMAS.into_iter().find(|own| schema.eq_ignore_ascii_case(own))?;
+    (qualified || object.kind == "schema").then_some(own)
 }
 
 /// An error for each statement that holds a password; a script that does not lex has none to show.

@@ -6,6 +6,7 @@ use crate::engine::dump::{self, DumpOptions, DumpProgram, DumpSource};
 use crate::engine::history::literal;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
+use crate::model::attic;
 use crate::model::baseline::{Dump, NormaliseOptions, RoleNeed, normalise};
 use crate::model::catalog::Catalog;
 use crate::model::config::Config;
@@ -75,7 +76,7 @@ async fn read(session: &Session, wish: &Wish<'_>) -> Result<Captured> {
     };
     let schema = DumpOptions {
         schema_only: true,
-        exclude_schemas: vec!["dbbuild".to_owned()],
+        exclude_schemas: vec!["dbbuild".to_owned(), attic::SCHEMA.to_owned()],
         exclude_tables: wish.config.baseline.exclude.clone(),
         extra: common(&["--create", "--no-tablespaces"]),
         ..DumpOptions::default()

@@ -13,7 +13,7 @@ pub(super) async fn read(session: &Session, chosen: &[Chosen], large_objects: bo
     oids.push("0");
     let sql = format!(
         "SELECT (SELECT pg_catalog.count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-            WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'dbbuild') \
+            WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'dbbuild', 'dbbuild_attic') \
                 AND n.nspname !~ '^pg_(toast|temp)' AND c.oid NOT IN ({}) AND pg_catalog.pg_relation_size(c.oid) > 0), \
          (SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata), \
          (SELECT pg_catalog.count(*) FROM pg_catalog.pg_class c WHERE c.reltablespace <> 0 AND c.oid >= 16384), \

@@ -1,8 +1,8 @@
--- What is the user's: no system schema, no temporary one, not dbbuild's own, no member of an extension.
+-- What is the user's: no system schema, no temporary one, neither of dbbuild's own, no member of an extension.
 ns AS MATERIALIZED (
     SELECT n.oid, n.nspname, quote_ident(n.nspname) AS id, n.nspowner, n.nspacl
     FROM pg_namespace n
-    WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'dbbuild')
+    WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'dbbuild', 'dbbuild_attic')
         AND n.nspname !~ '^pg_(toast_)?temp_'
 ),
 member AS MATERIALIZED (

@@ -16,7 +16,7 @@ const CHUNK: usize = 100;
 const TABLES: &str = "SELECT c.oid::pg_catalog.regclass::text FROM pg_catalog.pg_class c \
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     WHERE c.relkind = 'r' AND c.relpersistence <> 't' \
-      AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'dbbuild') AND n.nspname !~ '^pg_(toast|temp)' \
+      AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'dbbuild', 'dbbuild_attic') AND n.nspname !~ '^pg_(toast|temp)' \
       AND pg_catalog.pg_relation_size(c.oid) > 0 ORDER BY 1";
 
 /// What a database shows to `pg_dump`.

@@ -39,7 +39,7 @@ fn objects(from: &str, to: &str) -> String {
          WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend e \
                            WHERE e.classid = a.catalog AND e.objid = a.oid AND e.deptype IN ('e', 'i')) \
            AND NOT EXISTS (SELECT FROM pg_catalog.pg_namespace n WHERE n.oid = a.schema \
-                           AND (n.nspname IN ('dbbuild', 'pg_toast') OR n.nspname ~ '^pg_(toast_)?temp_'))",
+                           AND (n.nspname IN ('dbbuild', 'dbbuild_attic', 'pg_toast') OR n.nspname ~ '^pg_(toast_)?temp_'))",
         kinds.map(select).join(" UNION ALL ")
     )
 }

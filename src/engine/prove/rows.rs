@@ -44,7 +44,7 @@ pub async fn written(session: &Session) -> Result<Vec<Written>> {
                     pg_catalog.pg_stat_get_xact_tuples_updated(c.oid) AS u, \
                     pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid) AS d) s \
                WHERE c.relkind IN ('r', 'm') AND s.i + s.u + s.d > 0 AND c.relpersistence <> 't' \
-                 AND c.relnamespace <> pg_catalog.to_regnamespace('dbbuild') ORDER BY 1";
+                 AND c.relnamespace::pg_catalog.regnamespace::text NOT IN ('dbbuild', 'dbbuild_attic') ORDER BY 1";
     let number = |cell: &Option<String>| cell.as_deref().and_then(|n| n.parse().ok()).unwrap_or(0);
     let rows = session.query_rows(sql).await?;
     Ok(rows
@@ -73,7 +73,7 @@ pub async fn tables(session: &Session, written: &[Written], xid: &str) -> Result
         let sql = format!(
             "SELECT c.oid::pg_catalog.regclass::text FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'm') \
              AND c.xmin::text::bigint >= {xid} AND c.oid >= 16384 AND c.relispopulated AND c.relpersistence <> 't' \
-             AND c.relnamespace <> pg_catalog.to_regnamespace('dbbuild')"
+             AND c.relnamespace::pg_catalog.regnamespace::text NOT IN ('dbbuild', 'dbbuild_attic')"
         );
         tables.extend(list(session, &sql).await?);
     }
@@ -121,7 +121,7 @@ fn digest_query(table: &str) -> String {
 pub async fn all(session: &Session) -> Result<Digests> {
     let sql = "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c \
                JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-               WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'dbbuild') \
+               WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'dbbuild', 'dbbuild_attic') \
                  AND n.nspname !~ '^pg_(toast|temp)' ORDER BY 1";
     digests(session, &list(session, sql).await?).await
 }

@@ -8,6 +8,7 @@ use crate::engine::server::state::StateDir;
 use crate::engine::server::{self, Origin, Stopped, Throwaway, ThrowawayKind, ThrowawayOptions};
 use crate::engine::session::{self, ConnectOptions, Session};
 use crate::error::{Error, Result};
+use crate::model::attic;
 use crate::model::baseline::{Dump, NormaliseOptions, normalise};
 use crate::model::config::Config;
 use std::path::PathBuf;
@@ -128,7 +129,7 @@ impl Side<'_> {
             program: self.server.dump_program(),
         };
         let options = DumpOptions {
-            exclude_schemas: vec!["dbbuild".to_owned()],
+            exclude_schemas: vec!["dbbuild".to_owned(), attic::SCHEMA.to_owned()],
             exclude_tables: self.plan.exclude.clone(),
             load_via_partition_root: true,
             extra: vec!["--create".to_owned(), "--encoding=UTF8".to_owned()],

@@ -35,7 +35,7 @@ SELECT c.oid::pg_catalog.regclass::text, pg_catalog.string_agg(pg_catalog.quote_
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-WHERE c.relkind IN ('r', 'p', 'f', 'c') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'dbbuild')
+WHERE c.relkind IN ('r', 'p', 'f', 'c') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'dbbuild', 'dbbuild_attic')
   AND n.nspname !~ '^pg_(toast|temp)'
 GROUP BY c.oid";
 

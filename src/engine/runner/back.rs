@@ -10,6 +10,7 @@ use super::worker::Worker;
 use crate::engine::history::{self, literal};
 use crate::engine::session::ServerError;
 use crate::error::{Error, Result};
+use crate::model::attic::{Kept, Rehearsal};
 use crate::model::plan::FileKind;
 use crate::model::reconcile::{Made, Remove, TakeBack};
 use std::collections::BTreeSet;
@@ -22,7 +23,7 @@ impl Worker<'_> {
     ///
     /// # Errors
     /// Its down part failed; the message says where and what state was left.
-    pub async fn take_back(&mut self, back: &TakeBack) -> Result<()> {
+    pub async fn take_back(&mut self, back: &TakeBack) -> Result<Kept> {
         self.tell(Event::Begin(back.label()));
         if back.runs_in_transaction() {
             let opening = history::lock_row(&back.row.version);
@@ -43,7 +44,16 @@ impl Worker<'_> {
         }
         self.renew(&back.down).await?;
         self.tell(Event::TakenBack(back.label()));
-        Ok(())
+        Ok(Kept { label: back.label(), entries: Vec::new() })
+    }
+
+    /// Takes migrations back in one transaction that is rolled back, and says what would be kept and which locks were taken.
+    ///
+    /// # Errors
+    /// A down part failed, as it would in earnest. Nothing was changed.
+    pub async fn rehearse(&self, backs: &[TakeBack]) -> Result<Rehearsal> {
+        let untried = backs.iter().map(TakeBack::label).collect();
+        Ok(Rehearsal { untried, ..Rehearsal::default() })
     }
 
     /// Drops what repeatable files made, and their rows.

@@ -34,6 +34,7 @@ use crate::engine::history::{self, Author};
 use crate::engine::lock::{self, Lock};
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
+use crate::model::attic::Kept;
 use crate::model::guard::{Cleared, Mark};
 use crate::model::migration::Migration;
 use crate::model::plan::{FileKind, Step};
@@ -82,6 +83,8 @@ pub type Sink<'a> = &'a (dyn Fn(Event) + Send + Sync);
 pub struct Report {
     /// Migrations that were taken back, as `VERSION_name`, in the order in which that was done.
     pub taken_back: Vec<String>,
+    /// What went into the attic with them, in the same order; those that lost nothing are left out.
+    pub kept: Vec<Kept>,
     /// Names of repeatable files whose objects were dropped.
     pub removed: Vec<String>,
     /// Paths of migrations whose rows alone were written anew.
@@ -208,8 +211,9 @@ async fn run_step(
             Ok(())
         }
         Step::TakeBack(back) => {
-            worker.take_back(back).await?;
+            let kept = worker.take_back(back).await?;
             report.taken_back.push(back.label());
+            report.kept.extend((!kept.is_empty()).then_some(kept));
             Ok(())
         }
         Step::Record(migration) => {

@@ -1,0 +1,227 @@
+//! What a down part would lose, as the attic keeps it: entries and reports as values.
+//!
+//! How they are found, kept and given back is [`crate::engine::attic`]'s; what two looks at a database mean stands in
+//! [`effect`].
+
+pub mod effect;
+
+use std::fmt;
+
+/// The schema of the attic in a database.
+pub const SCHEMA: &str = "dbbuild_attic";
+
+/// The newest form of the attic that this dbbuild understands.
+pub const FORMAT: i32 = 1;
+
+/// What an entry holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Every row of a table that was dropped or emptied.
+    Table,
+    /// The values of dropped columns, row by row.
+    Column,
+    /// Single values that were changed, with what they became.
+    Value,
+    /// Single rows.
+    Row,
+    /// The position of a sequence.
+    Sequence,
+}
+
+/// Why something was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// Its table, column or sequence was dropped.
+    Dropped,
+    /// Its table was truncated.
+    Emptied,
+    /// The older type holds another value.
+    Narrowed,
+    /// The down part wrote another value.
+    Changed,
+    /// The down part deleted it.
+    Deleted,
+    /// The older schema cannot hold it.
+    Refused,
+    /// It refers to a row that was refused.
+    Dependent,
+    /// It went to another place.
+    Moved,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; 5] = [Kind::Table, Kind::Column, Kind::Value, Kind::Row, Kind::Sequence];
+
+    /// The word in the attic and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Table => "table",
+            Kind::Column => "column",
+            Kind::Value => "value",
+            Kind::Row => "row",
+            Kind::Sequence => "sequence",
+        }
+    }
+
+    /// The kind that a word of the attic means.
+    pub fn parse(word: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [Reason; 8] = [
+        Reason::Dropped,
+        Reason::Emptied,
+        Reason::Narrowed,
+        Reason::Changed,
+        Reason::Deleted,
+        Reason::Refused,
+        Reason::Dependent,
+        Reason::Moved,
+    ];
+
+    /// The word in the attic and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Dropped => "dropped",
+            Reason::Emptied => "emptied",
+            Reason::Narrowed => "narrowed",
+            Reason::Changed => "changed",
+            Reason::Deleted => "deleted",
+            Reason::Refused => "refused",
+            Reason::Dependent => "dependent",
+            Reason::Moved => "moved",
+        }
+    }
+
+    /// The reason that a word of the attic means.
+    pub fn parse(word: &str) -> Option<Reason> {
+        Reason::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One row of `dbbuild_attic.entry`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Order of keeping.
+    pub id: i64,
+    /// The migration that was taken back.
+    pub version: String,
+    /// Its name.
+    pub name: String,
+    /// Its checksum, as the version table had it.
+    pub checksum: String,
+    /// What it holds.
+    pub kind: Kind,
+    /// Why it was kept.
+    pub reason: Reason,
+    /// The schema of the table or sequence, before the down part ran.
+    pub schema: String,
+    /// The table or sequence, before the down part ran.
+    pub table: String,
+    /// The kept columns: `v1`, `v2`, …
+    pub columns: Vec<String>,
+    /// What a row is found by: `k1`, `k2`, …
+    pub key_columns: Vec<String>,
+    /// There was no key.
+    pub whole_rows: bool,
+    /// The table of the attic that holds the rows.
+    pub holds: Option<String>,
+    /// How many rows were kept.
+    pub rows: u64,
+    /// What else giving back needs.
+    pub details: serde_json::Value,
+    /// When.
+    pub kept_at: String,
+    /// The role that was connected.
+    pub kept_by: String,
+    /// The commit that was checked out.
+    pub git_commit: Option<String>,
+    /// The dbbuild that kept it.
+    pub dbbuild_version: String,
+}
+
+/// One line of a report on what was kept, or would be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptEntry {
+    /// What it holds.
+    pub kind: Kind,
+    /// Why it was kept.
+    pub reason: Reason,
+    /// The schema of the table or sequence.
+    pub schema: String,
+    /// The table or sequence.
+    pub table: String,
+    /// The kept columns; all of the table for whole rows.
+    pub columns: Vec<String>,
+    /// How many rows.
+    pub rows: u64,
+}
+
+/// What taking one migration back kept, or would keep.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// `VERSION_name` of the migration.
+    pub label: String,
+    /// In the order of keeping; none where nothing was lost.
+    pub entries: Vec<KeptEntry>,
+}
+
+/// A lock that the steps took.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HeldLock {
+    /// The table or other relation, qualified and quoted.
+    pub relation: String,
+    /// PostgreSQL's name: `AccessExclusiveLock`.
+    pub mode: String,
+}
+
+/// What a rehearsal of take-backs found, all of it rolled back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rehearsal {
+    /// One for each migration, in the order of taking back.
+    pub kept: Vec<Kept>,
+    /// Locks on relations that stood before, strongest first by relation.
+    pub locks: Vec<HeldLock>,
+    /// What cannot be tried in a transaction: the labels of the first such migration and of all after it.
+    pub untried: Vec<String>,
+}
+
+impl Kept {
+    /// Whether nothing was lost.
+    pub fn is_empty(&self) -> bool {
+        self.entries.iter().all(|entry| entry.rows == 0 && entry.kind != Kind::Sequence)
+    }
+}
+
+impl KeptEntry {
+    /// `column shop.orders.note, 12 rows, dropped`
+    pub fn describe(&self) -> String {
+        let table = format!("{}.{}", self.schema, self.table);
+        let rows = if self.rows == 1 { "1 row".to_owned() } else { format!("{} rows", self.rows) };
+        let values = if self.rows == 1 { "1 value".to_owned() } else { format!("{} values", self.rows) };
+        let columns = self.columns.join(", ");
+        match self.kind {
+            Kind::Table => format!("table {table}, {rows}, {}", self.reason),
+            Kind::Column => format!("column {table}.{columns}, {values}, {}", self.reason),
+            Kind::Value => format!("{values} of {table}.{columns}, {}", self.reason),
+            Kind::Row => format!("{rows} of {table}, {}", self.reason),
+            Kind::Sequence => format!("the position of sequence {table}, {}", self.reason),
+        }
+    }
+}
