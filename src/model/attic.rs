@@ -196,7 +196,7 @@ pub struct HeldLock {
 pub struct Rehearsal {
     /// One for each migration, in the order of taking back.
     pub kept: Vec<Kept>,
-    /// Locks on relations that stood before, strongest first by relation.
+    /// The strongest lock on each table that stood before, by name.
     pub locks: Vec<HeldLock>,
     /// What cannot be tried in a transaction: the labels of the first such migration and of all after it.
     pub untried: Vec<String>,

@@ -3,6 +3,17 @@
 //! It decides nothing about whether a migration is taken back: the runner asks it to keep, and the guard stands before
 //! the runner.
 
+mod copy;
+mod facts;
+mod keep;
+mod look;
+mod make_way;
+mod plan;
+mod record;
+mod split;
+
+pub(in crate::engine) use keep::{Keeping, Stop};
+
 use crate::engine::history::literal;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};

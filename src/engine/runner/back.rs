@@ -4,47 +4,85 @@
 //! its migration still counts as applied, and the next run begins the down part anew.
 
 use super::Event;
-use super::failure::{UnitFailure, describe, lost, needs_autocommit};
-use super::message::{BEFORE, Unit};
+use super::failure::{describe, lost, needs_autocommit};
+use super::message::Unit;
+use super::pieces::Stumble;
 use super::worker::Worker;
+use crate::engine::attic::{Keeping, Stop};
 use crate::engine::history::{self, literal};
 use crate::engine::session::ServerError;
 use crate::error::{Error, Result};
-use crate::model::attic::{Kept, Rehearsal};
+use crate::model::attic::{HeldLock, Kept, KeptEntry, Rehearsal};
 use crate::model::plan::FileKind;
 use crate::model::reconcile::{Made, Remove, TakeBack};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The SQLSTATE of a drop that other objects depend on.
 pub const DEPENDENTS: &str = "2BP01";
 
+/// One way to take a migration back: the statements before its down part.
+struct Attempt {
+    opening: String,
+    statements: usize,
+}
+
 impl Worker<'_> {
-    /// Takes a migration back.
+    /// Takes a migration back, and keeps what that takes away.
     ///
     /// # Errors
-    /// Its down part failed; the message says where and what state was left.
+    /// Its down part failed, or something that it takes away cannot be kept; the message says what state was left.
     pub async fn take_back(&mut self, back: &TakeBack) -> Result<Kept> {
         self.tell(Event::Begin(back.label()));
-        if back.runs_in_transaction() {
-            let opening = history::lock_row(&back.row.version);
-            let unit = Unit::new(&back.down, opening, history::remove_migration(&back.row))?;
-            let mut outcome = self.run_unit(&unit).await;
-            if matches!(&outcome, Err(failure) if is_depended_upon(&failure.error)) && !back.views.is_empty() {
-                let opening = drop_views(back);
-                let again = Unit::new(&back.down, opening, history::remove_migration(&back.row))?;
-                outcome = self.run_unit(&again).await;
-            }
-            match outcome {
-                Ok(_) => {}
-                Err(failure) if needs_autocommit(&failure.error) => self.take_back_by_statement(back).await?,
-                Err(failure) => return Err(self.not_taken_back(back, &unit, failure)),
+        let entries = if back.runs_in_transaction() {
+            match self.take_back_whole(back).await? {
+                Some(entries) => entries,
+                None => self.take_back_by_statement(back).await?,
             }
         } else {
-            self.take_back_by_statement(back).await?;
-        }
+            self.take_back_by_statement(back).await?
+        };
         self.renew(&back.down).await?;
         self.tell(Event::TakenBack(back.label()));
-        Ok(Kept { label: back.label(), entries: Vec::new() })
+        Ok(Kept { label: back.label(), entries })
+    }
+
+    /// In one transaction; `None` where PostgreSQL says that it cannot be one.
+    async fn take_back_whole(&self, back: &TakeBack) -> Result<Option<Vec<KeptEntry>>> {
+        let unit = Unit::new(&back.down, String::new(), history::remove_migration(&back.row))?;
+        let own = history::lock_row(&back.row.version);
+        let mut attempt = Attempt { opening: own.clone(), statements: 1 };
+        for tried in 1.. {
+            let mut keeping = Keeping::new(self, back);
+            let head = format!("BEGIN; SET LOCAL lock_timeout = {}; {}", self.envelope().lock_timeout, attempt.opening);
+            let outcome = match keeping.run(&unit, (&head, attempt.statements + 2)).await {
+                Ok(()) => self.send(unit.tail(self.envelope()).trim_start_matches("\n;\n")).await.map(|_| ()).map_err(Stop::from),
+                Err(stop) => Err(stop),
+            };
+            let Err(stop) = outcome else { return Ok(Some(keeping.entries)) };
+            if self.session().is_closed() {
+                return Err(stop.into_error(self, back, &unit));
+            }
+            self.clean().await?;
+            keeping.restore_positions().await?;
+            let Some(error) = stop.server_error() else { return Err(stop.into_error(self, back, &unit)) };
+            if needs_autocommit(error) {
+                return Ok(None);
+            }
+            let dependents = error.sqlstate.as_deref() == Some(DEPENDENTS);
+            if dependents && !back.views.is_empty() && attempt.statements == 1 {
+                attempt = Attempt { opening: format!("{own}; {}", drop_views(back)), statements: 2 };
+                continue;
+            }
+            let again = match &stop {
+                Stop::Script(stumble) => self.waits_to_retry(tried, &stumble.failure).await,
+                Stop::Own(failure) => self.waits_to_retry(tried, failure).await,
+                Stop::Refused(_) => false,
+            };
+            if !again {
+                return Err(stop.into_error(self, back, &unit));
+            }
+        }
+        Ok(None)
     }
 
     /// Takes migrations back in one transaction that is rolled back, and says what would be kept and which locks were taken.
@@ -52,8 +90,88 @@ impl Worker<'_> {
     /// # Errors
     /// A down part failed, as it would in earnest. Nothing was changed.
     pub async fn rehearse(&self, backs: &[TakeBack]) -> Result<Rehearsal> {
-        let untried = backs.iter().map(TakeBack::label).collect();
-        Ok(Rehearsal { untried, ..Rehearsal::default() })
+        let head = format!("BEGIN; SET LOCAL lock_timeout = {}", self.envelope().lock_timeout);
+        self.execute(&head).await?;
+        let names = self.names().await?;
+        let mut rehearsal = Rehearsal::default();
+        let mut first: Option<Keeping<'_, '_>> = None;
+        let mut outcome = Ok(());
+        for back in backs {
+            if !rehearsal.untried.is_empty() || !back.runs_in_transaction() {
+                rehearsal.untried.push(back.label());
+                continue;
+            }
+            match self.rehearse_one(back).await {
+                Ok(Some(mut keeping)) => {
+                    let entries = std::mem::take(&mut keeping.entries);
+                    rehearsal.kept.push(Kept { label: back.label(), entries });
+                    first.get_or_insert(keeping);
+                }
+                Ok(None) => rehearsal.untried.push(back.label()),
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
+            }
+        }
+        if outcome.is_ok() && rehearsal.untried.len() < backs.len() {
+            rehearsal.locks = self.locks(&names).await?;
+        }
+        if !self.session().is_closed() {
+            self.clean().await?;
+            if let Some(first) = first {
+                first.restore_positions().await?;
+            }
+        }
+        outcome.map(|()| rehearsal)
+    }
+
+    /// One step of a rehearsal, within its transaction; `None` where it cannot be tried in one.
+    async fn rehearse_one<'k>(&'k self, back: &'k TakeBack) -> Result<Option<Keeping<'k, 'k>>> {
+        let unit = Unit::new(&back.down, String::new(), String::new())?;
+        self.execute("SAVEPOINT dbbuild_step").await?;
+        let mut keeping = Keeping::new(self, back);
+        let mut outcome = keeping.run(&unit, ("SELECT 1", 1)).await;
+        let depended = |stop: &Stop| stop.server_error().is_some_and(|e| e.sqlstate.as_deref() == Some(DEPENDENTS));
+        if outcome.as_ref().is_err_and(depended) && !back.views.is_empty() {
+            self.execute("ROLLBACK TO SAVEPOINT dbbuild_step").await?;
+            keeping = Keeping::new(self, back);
+            outcome = keeping.run(&unit, (&drop_views(back), 1)).await;
+        }
+        match outcome {
+            Ok(()) => {
+                self.reset().await?;
+                Ok(Some(keeping))
+            }
+            Err(stop) if stop.server_error().is_some_and(needs_autocommit) => {
+                self.execute("ROLLBACK TO SAVEPOINT dbbuild_step").await?;
+                Ok(None)
+            }
+            Err(stop) => Err(stop.into_error(self, back, &unit)),
+        }
+    }
+
+    /// The names of the tables that stand, by OID.
+    async fn names(&self) -> Result<BTreeMap<String, String>> {
+        let rows = self.session().query_rows(NAMES).await?;
+        Ok(rows.into_iter().filter_map(|row| row.into_iter().collect::<Option<Vec<_>>>()).filter_map(pair).collect())
+    }
+
+    /// The strongest lock of this transaction on each of these tables; reading alone does not count.
+    async fn locks(&self, names: &BTreeMap<String, String>) -> Result<Vec<HeldLock>> {
+        let rows = self.session().query_rows(HELD).await?;
+        let held = rows.into_iter().filter_map(|row| row.into_iter().collect::<Option<Vec<_>>>()).filter_map(pair);
+        let mut strongest: BTreeMap<&str, String> = BTreeMap::new();
+        let strength = |mode: &str| LOCKS.iter().position(|lock| *lock == mode);
+        for (oid, mode) in held {
+            let (Some(name), Some(strong)) = (names.get(&oid), strength(&mode)) else { continue };
+            let own = strongest.entry(name).or_insert_with(|| mode.clone());
+            if strength(own).is_none_or(|weak| weak < strong) {
+                *own = mode;
+            }
+        }
+        let lock = |(name, mode): (&str, String)| HeldLock { relation: name.to_owned(), mode };
+        Ok(strongest.into_iter().map(lock).collect())
     }
 
     /// Drops what repeatable files made, and their rows.
@@ -72,7 +190,7 @@ impl Worker<'_> {
         })
     }
 
-    async fn take_back_by_statement(&self, back: &TakeBack) -> Result<()> {
+    async fn take_back_by_statement(&self, back: &TakeBack) -> Result<Vec<KeptEntry>> {
         let unit = Unit::plain(&back.down)?;
         for n in 0..unit.body.statements.len() {
             let Err(failure) = self.send_range(&unit, n, n).await else { continue };
@@ -87,26 +205,65 @@ impl Worker<'_> {
             )));
         }
         self.execute(&self.envelope().reset).await?;
-        self.execute_as_self(&history::remove_migration(&back.row)).await
+        self.execute_as_self(&history::remove_migration(&back.row)).await?;
+        Ok(Vec::new())
     }
+}
 
-    fn not_taken_back(&self, back: &TakeBack, unit: &Unit<'_>, failure: UnitFailure) -> Error {
-        if failure.error.gone {
-            return lost(&failure.error);
+impl Stop {
+    /// What the server said.
+    fn server_error(&self) -> Option<&ServerError> {
+        match self {
+            Stop::Script(stumble) => Some(&stumble.failure.error),
+            Stop::Own(failure) => Some(&failure.error),
+            Stop::Refused(_) => None,
         }
-        let place = unit.place(failure.completed, failure.position, self.envelope());
-        let ordinal = unit.ordinal(failure.completed.saturating_sub(BEFORE));
-        self.name_blocker(describe(&failure.error, &title(back), place, ordinal), &failure.error).help(
-            "it was rolled back, and the migration is still applied. Remove what stands in the way, or let `dbbuild reset` \
-             build the database anew.",
-        )
+    }
+
+    /// The error as users see it, of a transaction that was rolled back.
+    fn into_error(self, worker: &Worker<'_>, back: &TakeBack, unit: &Unit<'_>) -> Error {
+        let rolled_back = "it was rolled back, and the migration is still applied.";
+        match self {
+            Stop::Script(Stumble { failure, .. }) | Stop::Own(failure) if failure.error.gone => lost(&failure.error),
+            Stop::Script(Stumble { failure, statement }) => {
+                let n = statement.unwrap_or(0);
+                let place = failure.position.map_or_else(|| unit.place_of_statement(n), |at| unit.place_at(at));
+                let error = describe(&failure.error, &title(back), place, unit.ordinal(n));
+                worker.name_blocker(error, &failure.error).help(format!(
+                    "{rolled_back} Remove what stands in the way, or let `dbbuild reset` build the database anew."
+                ))
+            }
+            Stop::Own(failure) => {
+                let error = failure.error.to_error(format!("what {} takes away cannot be kept", back.label()));
+                worker.name_blocker(error, &failure.error).help(format!("{rolled_back} Nothing was changed."))
+            }
+            Stop::Refused(error) => error,
+        }
     }
 }
 
-/// 2BP01: something else depends on what is to be dropped.
-fn is_depended_upon(error: &ServerError) -> bool {
-    error.sqlstate.as_deref() == Some(DEPENDENTS)
+fn pair(row: Vec<String>) -> Option<(String, String)> {
+    let mut cells = row.into_iter();
+    Some((cells.next()?, cells.next()?))
 }
+
+/// Locks of tables that keep others from work, the weakest first.
+const LOCKS: [&str; 7] = [
+    "RowShareLock",
+    "RowExclusiveLock",
+    "ShareUpdateExclusiveLock",
+    "ShareLock",
+    "ShareRowExclusiveLock",
+    "ExclusiveLock",
+    "AccessExclusiveLock",
+];
+
+const NAMES: &str = "SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c \
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'm') \
+        AND n.nspname NOT IN ('pg_catalog', 'dbbuild', 'dbbuild_attic', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'";
+
+const HELD: &str = "SELECT l.relation, l.mode FROM pg_catalog.pg_locks l \
+    WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation' AND l.granted";
 
 /// Drops the views of the tree's repeatable files, and forgets that these files ran: they make their views again.
 pub fn drop_views(back: &TakeBack) -> String {

@@ -7,7 +7,7 @@ use crate::error::{Error, Location};
 use crate::model::migration::Migration;
 
 /// What a unit failed with.
-pub(super) struct UnitFailure {
+pub(in crate::engine) struct UnitFailure {
     pub error: Box<ServerError>,
     /// CommandCompletes of the unit before the failure.
     pub completed: usize,
@@ -41,7 +41,7 @@ impl Worker<'_> {
     }
 
     /// Adds to an error of contention who held the lock.
-    pub(super) fn name_blocker(&self, error: Error, cause: &ServerError) -> Error {
+    pub(in crate::engine) fn name_blocker(&self, error: Error, cause: &ServerError) -> Error {
         match self.watch.take() {
             Some(blocker) if is_contention(cause) => error.cause(format!("the lock was held by {blocker}")),
             _ => error,
@@ -56,12 +56,12 @@ pub(super) fn title(migration: &Migration) -> String {
 
 /// PostgreSQL refuses the statement in a transaction block: 25001, 2D000 (a CALL or DO that commits) and 55P04 (a new
 /// enum value used at once).
-pub(super) fn needs_autocommit(error: &ServerError) -> bool {
+pub(in crate::engine) fn needs_autocommit(error: &ServerError) -> bool {
     matches!(code(error), "25001" | "2D000" | "55P04")
 }
 
 /// Lock time-out and deadlock: the same again may go well.
-pub(super) fn is_contention(error: &ServerError) -> bool {
+pub(in crate::engine) fn is_contention(error: &ServerError) -> bool {
     matches!(code(error), "55P03" | "40P01")
 }
 
@@ -70,7 +70,7 @@ fn code(error: &ServerError) -> &str {
 }
 
 /// An error of a script, in the form that users see.
-pub(super) fn describe(error: &ServerError, title: &str, place: Location, ordinal: Option<String>) -> Error {
+pub(in crate::engine) fn describe(error: &ServerError, title: &str, place: Location, ordinal: Option<String>) -> Error {
     let mut out = Error::failed(format!("{title} failed")).at(place).cause(error.cause()).sqlstate(code(error));
     if let Some(ordinal) = ordinal {
         out = out.cause(format!("in {ordinal}"));
@@ -99,7 +99,7 @@ pub(super) fn help_for(error: &ServerError) -> &'static str {
     }
 }
 
-pub(super) fn lost(error: &ServerError) -> Error {
+pub(in crate::engine) fn lost(error: &ServerError) -> Error {
     Error::failed("lost the connection to the server")
         .cause(error.cause())
         .help("what was running is rolled back by the server; run the same command again, it goes on where it stood.")

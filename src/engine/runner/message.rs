@@ -179,6 +179,12 @@ impl<'a> Unit<'a> {
         self.place_of_statement(self.statements_done(completed))
     }
 
+    /// Where the n-th character of the script stands, counted from 1.
+    pub fn place_at(&self, position: usize) -> Location {
+        let byte = self.body.text.char_indices().nth(position.saturating_sub(1)).map_or(0, |(byte, _)| byte);
+        self.script.location(byte)
+    }
+
     /// Where statement `n`, from 0, begins; the file's last line where there is none: COMMIT failed.
     pub fn place_of_statement(&self, n: usize) -> Location {
         match self.body.statements.get(n).or_else(|| self.body.statements.last()) {

@@ -24,8 +24,10 @@ mod worker;
 
 pub use back::{DEPENDENTS, drop_all, drop_views};
 pub use check::{CheckFailure, run_check};
+pub(in crate::engine) use failure::UnitFailure;
 pub use load::load_baseline;
 pub use message::Unit;
+pub(in crate::engine) use pieces::Stumble;
 pub use precondition::Unmet;
 pub use ran::Ran;
 pub use worker::{Worker, WorkerOptions};

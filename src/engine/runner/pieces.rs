@@ -5,7 +5,46 @@ use super::message::Unit;
 use super::worker::Worker;
 use tokio_postgres::SimpleQueryMessage;
 
+/// Where a script with text of dbbuild's own around it failed.
+pub(in crate::engine) struct Stumble {
+    /// What the server said.
+    pub failure: UnitFailure,
+    /// The script's statements that were done; `None` where dbbuild's own text before the script failed.
+    pub statement: Option<usize>,
+}
+
 impl Worker<'_> {
+    /// Sends a script with text of dbbuild's own before it, of so many statements, and after it. What came back before a
+    /// failure is given with it.
+    pub(in crate::engine) async fn send_around(
+        &self,
+        unit: &Unit<'_>,
+        (head, statements): (&str, usize),
+        tail: &str,
+    ) -> (Vec<SimpleQueryMessage>, Option<Stumble>) {
+        let own = |failure, statement| Some(Stumble { failure, statement });
+        let total = unit.body.statements.len();
+        if unit.body.copy_blocks {
+            let (mut messages, failure) = self.send_collecting(head).await;
+            if let Some(failure) = failure {
+                return (messages, own(failure, None));
+            }
+            if let Err(failure) = self.run_statements(unit).await {
+                let done = failure.completed;
+                return (messages, own(UnitFailure { position: None, ..failure }, Some(done)));
+            }
+            let (more, failure) = self.send_collecting(tail).await;
+            messages.extend(more);
+            return (messages, failure.and_then(|failure| own(UnitFailure { position: None, ..failure }, Some(total))));
+        }
+        let (messages, failure) = self.send_collecting(&format!("{head};\n{}\n;\n{tail}", unit.body.text)).await;
+        let Some(failure) = failure else { return (messages, None) };
+        let Some(done) = failure.completed.checked_sub(statements) else { return (messages, own(failure, None)) };
+        let position = failure.position.and_then(|at| at.checked_sub(head.chars().count() + 2));
+        let within = position.filter(|at| done < total && *at <= unit.body.text.chars().count());
+        (messages, own(UnitFailure { position: within, ..failure }, Some(done.min(total))))
+    }
+
     /// Sends a script's statements. A failure counts the statements before it.
     pub(super) async fn run_statements(&self, unit: &Unit<'_>) -> Result<(), UnitFailure> {
         match unit.body.statements.len() {

@@ -124,11 +124,11 @@ impl<'a> Worker<'a> {
         self.watch.over(work, pid, self.options.lock, self.options.sink).await
     }
 
-    pub(super) fn author(&self) -> &Author {
+    pub(in crate::engine) fn author(&self) -> &Author {
         &self.options.author
     }
 
-    pub(super) fn envelope(&self) -> &Envelope {
+    pub(in crate::engine) fn envelope(&self) -> &Envelope {
         &self.envelope
     }
 
@@ -141,10 +141,18 @@ impl<'a> Worker<'a> {
     }
 
     /// Sends a message and watches what it waits for.
-    pub(super) async fn send(&self, sql: &str) -> std::result::Result<Vec<SimpleQueryMessage>, UnitFailure> {
+    pub(in crate::engine) async fn send(&self, sql: &str) -> std::result::Result<Vec<SimpleQueryMessage>, UnitFailure> {
         let work = self.session.simple_raw(sql);
         let outcome = self.watch.over(work, self.session.backend_pid(), self.options.lock, self.options.sink).await;
         outcome.map_err(UnitFailure::of)
+    }
+
+    /// The same; what came back before a failure is given with it.
+    pub(super) async fn send_collecting(&self, sql: &str) -> (Vec<SimpleQueryMessage>, Option<UnitFailure>) {
+        let mut messages = Vec::new();
+        let work = self.session.each_message(sql, |message| messages.push(message));
+        let outcome = self.watch.over(work, self.session.backend_pid(), self.options.lock, self.options.sink).await;
+        (messages, outcome.err().map(UnitFailure::of))
     }
 
     /// Sends COPY data.
@@ -323,7 +331,7 @@ impl<'a> Worker<'a> {
 
     /// Whether the same is worth another try: a lock refused it, and it was not tried too often. Says who held the lock,
     /// and waits a while.
-    pub(super) async fn waits_to_retry(&self, attempt: u32, failure: &UnitFailure) -> bool {
+    pub(in crate::engine) async fn waits_to_retry(&self, attempt: u32, failure: &UnitFailure) -> bool {
         if attempt >= TRIES || !is_contention(&failure.error) {
             return false;
         }
@@ -343,7 +351,7 @@ impl<'a> Worker<'a> {
     ///
     /// # Errors
     /// The server said no; nothing was changed.
-    pub(super) async fn execute_as_self(&self, sql: &str) -> Result<()> {
+    pub(in crate::engine) async fn execute_as_self(&self, sql: &str) -> Result<()> {
         let outcome = self.execute(&format!("BEGIN READ WRITE; {AS_SELF}; {sql}; COMMIT")).await;
         if outcome.is_err() && !self.session.is_closed() {
             self.execute("ROLLBACK").await?;
@@ -367,7 +375,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Leaves a failed transaction and whatever the script left in the session.
-    pub(super) async fn clean(&self) -> Result<()> {
+    pub(in crate::engine) async fn clean(&self) -> Result<()> {
         self.execute(&format!("ROLLBACK; {}", self.envelope.reset)).await
     }
 

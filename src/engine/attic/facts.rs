@@ -1,0 +1,108 @@
+//! What is known of single tables and sequences: names, columns, keys, triggers.
+
+use crate::engine::session::Session;
+use crate::error::{OrFailed, Result};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+const FACTS: &str = include_str!("facts.sql");
+
+/// One column.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Column {
+    pub number: i16,
+    pub name: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its type is none of PostgreSQL's own, or names objects: it is kept as text.
+    pub text: bool,
+    /// Its collation is a user's.
+    pub collated: bool,
+    pub default: bool,
+    pub not_null: bool,
+    pub generated: bool,
+}
+
+/// One table or sequence.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Table {
+    pub oid: u32,
+    pub schema: String,
+    pub name: String,
+    pub kind: String,
+    /// Row security holds for the owner too, who could lift it.
+    pub forced: bool,
+    pub columns: Vec<Column>,
+    /// Numbers of the columns of unique keys without nulls, the primary key first.
+    pub keys: Vec<Vec<i16>>,
+    /// Names and enablement of triggers that fire.
+    pub triggers: Vec<(String, String)>,
+    /// The table and column that own a sequence.
+    pub sequence: Option<(u32, String, String, String)>,
+    /// Where a sequence starts.
+    pub start: Option<i64>,
+}
+
+/// A name in double quotes.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+impl Table {
+    /// Its name with its schema.
+    pub fn id(&self) -> String {
+        format!("{}.{}", quoted(&self.schema), quoted(&self.name))
+    }
+
+    /// What to read its own rows from: those of a partitioned table are its partitions'.
+    pub fn rows(&self) -> String {
+        if self.kind == "p" { self.id() } else { format!("ONLY {}", self.id()) }
+    }
+
+    /// The column with a number.
+    pub fn column(&self, number: i16) -> Option<&Column> {
+        self.columns.iter().find(|column| column.number == number)
+    }
+
+    /// The columns that rows consist of.
+    pub fn plain(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(|column| !column.generated)
+    }
+
+    /// Lets its owner see all rows; `true` puts row security back.
+    pub fn force(&self, back: bool) -> Option<String> {
+        let no = if back { "" } else { "NO " };
+        self.forced.then(|| format!("ALTER TABLE ONLY {} {no}FORCE ROW LEVEL SECURITY", self.id()))
+    }
+
+    /// Keeps its triggers from firing, or puts each back to what it was.
+    pub fn silence(&self, back: bool) -> Vec<String> {
+        let one = |(name, enabled): &(String, String)| {
+            let how = match (back, enabled.as_str()) {
+                (false, _) => "DISABLE",
+                (true, "R") => "ENABLE REPLICA",
+                (true, "A") => "ENABLE ALWAYS",
+                (true, _) => "ENABLE",
+            };
+            format!("ALTER TABLE {} {how} TRIGGER {}", self.id(), quoted(name))
+        };
+        self.triggers.iter().map(one).collect()
+    }
+}
+
+/// The facts of some relations, by OID; those that are not there are left out.
+///
+/// # Errors
+/// The server said no.
+pub(super) async fn read(session: &Session, oids: impl IntoIterator<Item = u32>) -> Result<BTreeMap<u32, Table>> {
+    let list: Vec<String> = oids.into_iter().map(|oid| oid.to_string()).collect();
+    if list.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let rows = session.query_rows(&format!("{FACTS} ({})", list.join(", "))).await?;
+    let parse = |text: String| -> Result<(u32, Table)> {
+        let table: Table = serde_json::from_str(&text).or_failed(|| "cannot read the facts of a table")?;
+        Ok((table.oid, table))
+    };
+    rows.into_iter().flatten().flatten().map(parse).collect()
+}

@@ -1,0 +1,29 @@
+SELECT pg_catalog.json_build_object('oid', c.oid::bigint, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind::text,
+    'forced', c.relrowsecurity AND c.relforcerowsecurity AND pg_catalog.row_security_active(c.oid),
+    'columns', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('number', a.attnum, 'name', a.attname,
+            'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
+            'text', a.atttypid >= 16384 OR t.typname ~ '^_?reg',
+            'collated', a.attcollation >= 16384,
+            'default', a.atthasdef OR a.attidentity <> '', 'not_null', a.attnotnull, 'generated', a.attgenerated <> '')
+            ORDER BY a.attnum), '[]')
+        FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+    'keys', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.string_to_array(i.indkey::text, ' ')::int[]
+            ORDER BY i.indisprimary DESC, i.indnatts, i.indexrelid), '[]')
+        FROM pg_catalog.pg_index i
+        WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
+            AND i.indexprs IS NULL AND i.indnatts = i.indnkeyatts
+            AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a
+                WHERE a.attrelid = c.oid AND a.attnum = ANY (i.indkey) AND (NOT a.attnotnull OR a.attgenerated <> ''))),
+    'triggers', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(g.tgname, g.tgenabled::text) ORDER BY g.tgname), '[]')
+        FROM pg_catalog.pg_trigger g
+        WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D' AND g.tgparentid = 0),
+    'sequence', (SELECT pg_catalog.json_build_array(d.refobjid::bigint, o.nspname, r.relname, x.attname)
+        FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class r ON r.oid = d.refobjid
+        JOIN pg_catalog.pg_namespace o ON o.oid = r.relnamespace
+        JOIN pg_catalog.pg_attribute x ON x.attrelid = r.oid AND x.attnum = d.refobjsubid
+        WHERE c.relkind = 'S' AND d.classid = 1259 AND d.objid = c.oid AND d.refclassid = 1259 AND d.deptype IN ('a', 'i') LIMIT 1),
+    'start', (SELECT s.seqstart FROM pg_catalog.pg_sequence s WHERE s.seqrelid = c.oid)
+)::text
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid IN

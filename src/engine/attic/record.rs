@@ -1,0 +1,204 @@
+//! Entries: what was kept as it stood, and the rows that say so.
+
+use super::copy;
+use super::facts::Table;
+use super::keep::{Keeping, Stop, joined};
+use super::plan::{Key, Plan, Wanted};
+use crate::engine::history::literal;
+use crate::model::attic::effect::Look;
+use crate::model::attic::{Kind, KeptEntry, Reason};
+use std::collections::BTreeMap;
+use tokio_postgres::SimpleQueryMessage;
+
+/// An entry that is about to be written.
+pub(super) struct New<'t> {
+    pub id: i64,
+    pub kind: Kind,
+    pub reason: Reason,
+    pub table: &'t Table,
+    pub columns: Vec<i16>,
+    pub key: Key,
+    pub rows: u64,
+    pub details: serde_json::Value,
+}
+
+/// The rows among the messages of a text.
+pub(super) fn rows(messages: &[SimpleQueryMessage]) -> Vec<Vec<Option<String>>> {
+    let row = |message: &SimpleQueryMessage| match message {
+        SimpleQueryMessage::Row(row) => Some((0..row.len()).map(|i| row.get(i).map(str::to_owned)).collect()),
+        _ => None,
+    };
+    messages.iter().filter_map(row).collect()
+}
+
+/// How many rows each statement of a text touched.
+pub(super) fn counts(messages: &[SimpleQueryMessage]) -> Vec<u64> {
+    let count = |message: &SimpleQueryMessage| match message {
+        SimpleQueryMessage::CommandComplete(rows) => Some(*rows),
+        _ => None,
+    };
+    messages.iter().filter_map(count).collect()
+}
+
+fn array(names: &[String]) -> String {
+    format!("ARRAY[{}]::text[]", names.iter().map(|name| literal(name)).collect::<Vec<_>>().join(", "))
+}
+
+impl Keeping<'_, '_> {
+    /// Numbers for new entries.
+    pub(super) async fn ids(&self, count: usize) -> Result<Vec<i64>, Stop> {
+        let sql = format!(
+            "SELECT pg_catalog.nextval(pg_catalog.pg_get_serial_sequence('dbbuild_attic.entry', 'id')) \
+             FROM pg_catalog.generate_series(1, {count})"
+        );
+        Ok(self.ask(&sql).await?.into_iter().flatten().flatten().filter_map(|id| id.parse().ok()).collect())
+    }
+
+    /// Writes entries; those that hold nothing go with their tables.
+    pub(super) async fn record(&mut self, entries: Vec<New<'_>>) -> Result<(), Stop> {
+        let mut statements = Vec::new();
+        for entry in entries {
+            if entry.rows == 0 && entry.kind != Kind::Sequence {
+                statements.push(format!("DROP TABLE {}.kept_{}", copy::SCHEMA, entry.id));
+                continue;
+            }
+            statements.push(self.insert(&entry));
+            self.entries.push(KeptEntry {
+                kind: entry.kind,
+                reason: entry.reason,
+                schema: entry.table.schema.clone(),
+                table: entry.table.name.clone(),
+                columns: copy::names(entry.table, &entry.columns),
+                rows: entry.rows,
+            });
+        }
+        if !statements.is_empty() {
+            self.send(&joined(statements)).await?;
+        }
+        Ok(())
+    }
+
+    fn insert(&self, entry: &New<'_>) -> String {
+        let row = &self.back.row;
+        let holds = match entry.kind {
+            Kind::Sequence => "NULL".to_owned(),
+            _ => format!("'kept_{}'", entry.id),
+        };
+        let commit = self.worker.author().commit.as_deref().map_or_else(|| "NULL".to_owned(), literal);
+        format!(
+            "INSERT INTO dbbuild_attic.entry (id, version, name, checksum, kind, reason, schema_name, table_name, columns, \
+             key_columns, whole_rows, holds, rows, details, git_commit, dbbuild_version) OVERRIDING SYSTEM VALUE VALUES \
+             ({}, {}, {}, {}, '{}', '{}', {}, {}, {}, {}, {}, {holds}, {}, {}::pg_catalog.jsonb, {commit}, {})",
+            entry.id,
+            literal(&row.version.to_string()),
+            literal(&row.name),
+            literal(&row.checksum.to_string()),
+            entry.kind,
+            entry.reason,
+            literal(&entry.table.schema),
+            literal(&entry.table.name),
+            array(&copy::names(entry.table, &entry.columns)),
+            array(&copy::names(entry.table, &entry.key.columns)),
+            entry.key.whole && entry.kind != Kind::Sequence,
+            entry.rows,
+            literal(&entry.details.to_string()),
+            literal(env!("CARGO_PKG_VERSION")),
+        )
+    }
+
+    /// Keeps tables and columns as they stand, and positions of sequences.
+    pub(super) async fn keep_wanted(
+        &mut self,
+        plan: &Plan,
+        facts: &BTreeMap<u32, Table>,
+        sequences: Vec<(u32, serde_json::Value)>,
+    ) -> Result<(), Stop> {
+        let mut wanted: Vec<(&Wanted, &Table)> =
+            plan.wanted.iter().filter_map(|one| Some((one, facts.get(&one.oid)?))).collect();
+        let empty = self.without_values(&wanted).await?;
+        wanted.retain(|(one, _)| one.kind != Kind::Column || !empty.contains(&one.oid));
+        if wanted.is_empty() && sequences.is_empty() {
+            return Ok(());
+        }
+        let ids = self.ids(wanted.len() + sequences.len()).await?;
+        let mut entries = Vec::new();
+        if !wanted.is_empty() {
+            let copies = wanted.iter().zip(&ids).map(|((one, table), id)| copy::keep(one, table, *id)).collect();
+            let kept = counts(&self.send(&joined(copies)).await?);
+            entries.extend(wanted.iter().zip(&ids).zip(kept).map(|(((one, table), id), rows)| New {
+                id: *id,
+                kind: one.kind,
+                reason: one.reason,
+                table,
+                columns: one.columns.clone(),
+                key: one.key.clone(),
+                rows,
+                details: types(table, &one.columns),
+            }));
+        }
+        for ((oid, details), id) in sequences.into_iter().zip(ids.iter().skip(wanted.len())) {
+            let Some(table) = facts.get(&oid) else { continue };
+            let reason = if plan.sequences.get(&oid) == Some(&true) { Reason::Dropped } else { Reason::Changed };
+            let (columns, key) = (Vec::new(), Key { columns: Vec::new(), whole: false });
+            entries.push(New { id: *id, kind: Kind::Sequence, reason, table, columns, key, rows: 0, details });
+        }
+        self.record(entries).await
+    }
+
+    /// Tables whose dropped columns hold no value and get none by a default when they come again.
+    async fn without_values(&self, wanted: &[(&Wanted, &Table)]) -> Result<Vec<u32>, Stop> {
+        let query = |(one, table): &(&Wanted, &Table)| {
+            let columns: Vec<_> = copy::named(table, &one.columns).collect();
+            let asked = one.kind == Kind::Column && columns.iter().all(|column| !column.default);
+            let values: Vec<String> =
+                columns.iter().map(|column| format!("t.{} IS NOT NULL", super::facts::quoted(&column.name))).collect();
+            asked.then(|| {
+                format!("SELECT {} WHERE NOT EXISTS (SELECT FROM {} t WHERE {})", one.oid, table.rows(), values.join(" OR "))
+            })
+        };
+        let queries: Vec<String> = wanted.iter().filter_map(query).collect();
+        if queries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = self.ask(&queries.join(" UNION ALL ")).await?;
+        Ok(rows.into_iter().flatten().flatten().filter_map(|oid| oid.parse().ok()).collect())
+    }
+
+    /// Where sequences stood before the down part ran; those that were never used are left out.
+    pub(super) async fn positions(
+        &self,
+        plan: &Plan,
+        facts: &BTreeMap<u32, Table>,
+        before: &Look,
+    ) -> Result<Vec<(u32, serde_json::Value)>, Stop> {
+        let unknown = |oid: &&u32| before.relations.get(oid).is_none_or(|relation| relation.position.is_none());
+        let asked: Vec<&Table> = plan.sequences.keys().filter(unknown).filter_map(|oid| facts.get(oid)).collect();
+        let query = |table: &&Table| format!("SELECT {}, s.last_value, s.is_called FROM {} s", table.oid, table.id());
+        let queries: Vec<String> = asked.iter().map(query).collect();
+        let mut read: BTreeMap<u32, i64> = BTreeMap::new();
+        if !queries.is_empty() {
+            for row in self.ask(&queries.join(" UNION ALL ")).await? {
+                if let [Some(oid), Some(last), Some(called)] = row.as_slice()
+                    && called == "f"
+                {
+                    read.extend(oid.parse::<u32>().ok().zip(last.parse::<i64>().ok()));
+                }
+            }
+        }
+        let one = |oid: &u32| {
+            let table = facts.get(oid)?;
+            let known = before.relations.get(oid).and_then(|relation| relation.position).map(|(at, _)| (at, true));
+            let unused = read.get(oid).filter(|at| Some(**at) != table.start).map(|at| (*at, false));
+            let (at, called) = known.or(unused)?;
+            let owner = table.sequence.as_ref().map(|(_, schema, table, column)| serde_json::json!([schema, table, column]));
+            Some((*oid, serde_json::json!({ "last_value": at, "is_called": called, "owned_by": owner })))
+        };
+        Ok(plan.sequences.keys().filter_map(one).collect())
+    }
+}
+
+/// The types of columns by name.
+pub(super) fn types(table: &Table, columns: &[i16]) -> serde_json::Value {
+    let types = copy::named(table, columns).map(|column| (column.name.clone(), column.kind.clone().into()));
+    serde_json::json!({ "types": types.collect::<serde_json::Map<_, _>>() })
+}
