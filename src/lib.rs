@@ -67,6 +67,7 @@
 //! - `src/model/sources/`, `src/model/sources.rs`: everything under `db/`, read from a snapshot and checked.
 //! - `src/model/config/`: `dbbuild.toml`: keys, defaults, faults with line and column.
 //! - `src/model/conninfo/`: connection settings as libpq understands them.
+//! - `src/model/glob.rs`: patterns of names.
 //! - `src/model/published.rs`: what upstream has, against which a branch is judged.
 //! - `src/model/guard.rs`: may this action run on this database?
 //! - `src/model/review.rs`: what can be said against scripts before anything runs.

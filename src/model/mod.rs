@@ -11,6 +11,7 @@ pub mod config;
 pub mod conninfo;
 pub mod definitions;
 pub mod directive;
+pub mod glob;
 pub mod guard;
 pub mod import;
 pub mod migration;

@@ -1,6 +1,7 @@
 //! Tables that the baseline leaves out (`baseline.exclude`): nobody expects them, so no comparison tells of them.
 
 use super::{Aspects, Catalog};
+use crate::model::glob;
 use std::collections::BTreeMap;
 
 /// The kinds that a pattern of tables may mean.
@@ -51,24 +52,9 @@ fn plain(identity: &str) -> String {
     identity.replace('"', "")
 }
 
-/// Whether a text matches a pattern with `*` for any text and `?` for one character.
+/// Whether a text matches a pattern.
 fn fits(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (plain(pattern).chars().collect(), text.chars().collect());
-    // Whether the pattern so far matches each beginning of the text.
-    let mut reached = vec![false; text.len() + 1];
-    reached[0] = true;
-    for c in pattern {
-        let before = reached.clone();
-        reached[0] = before[0] && c == '*';
-        for at in 1..reached.len() {
-            reached[at] = match c {
-                '*' => before[at] || reached[at - 1],
-                '?' => before[at - 1],
-                c => before[at - 1] && text[at - 1] == c,
-            };
-        }
-    }
-    reached[text.len()]
+    glob::matches(&plain(pattern), text)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 mod fault;
 mod placeholder;
 mod reference;
+mod targets;
 mod validate;
 mod value;
 
@@ -21,6 +22,7 @@ use crate::error::Result;
 
 pub use placeholder::Placeholder;
 pub use reference::{KeyDoc, reference};
+pub use targets::{Canaries, Targets, is_connection_string};
 pub use value::format_duration;
 pub(crate) use value::parse_duration;
 
@@ -303,6 +305,10 @@ pub struct EnvConfig {
     /// Where the bodies of secure migrations lie, in the order in which they are looked for.
     #[serde(deserialize_with = "value::one_or_more")]
     pub secure_path: Vec<String>,
+    /// Its databases, where it has many.
+    pub targets: Option<Targets>,
+    /// Which of them run before the others.
+    pub canaries: Canaries,
 }
 
 /// `env.NAME.order`

@@ -149,4 +149,15 @@ static KEYS: &[KeyDoc] = &[
          repository, which git must ignore) and s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX. One alone \
          may stand without brackets.",
     ),
+    key(
+        "env.NAME.targets",
+        "",
+        "The databases, where the environment has many: a list of names or addresses, `{ pattern = \"tenant_*\" }`, or \
+         `{ query = \"SELECT …\", database = \"control\" }`.",
+    ),
+    key(
+        "env.NAME.canaries",
+        "0",
+        "Which of them run alone and must succeed before the others begin: so many, or names and patterns.",
+    ),
 ];

@@ -96,6 +96,37 @@ fn faults_have_a_place_and_the_nearest_key() {
         ("[paths]\ninit = \"db\"\n", ["dbbuild.toml:2:8", "`db/migrations` lies inside", "paths.init"]),
         ("[paths]\nbaseline = \"db/init/b.sql\"\n", ["dbbuild.toml:2:12", "lies inside paths.init", "b.sql"]),
         ("[paths]\ninit = \".git/x\"\n", ["dbbuild.toml:2:8", "git's own folder", ".git"]),
+        (
+            "[env.a]\ntargets = []\n[env.development]\n",
+            ["dbbuild.toml:2:11", "names no database", "leave `targets` out"],
+        ),
+        ("[env.development]\ntargets = \"a\"\n", ["dbbuild.toml:2:11", "invalid type", "a list of databases"]),
+        ("[env.development]\ntarget = [\"a\"]\n", ["dbbuild.toml:2:1", "unknown key `target`", "`targets`"]),
+        ("[env.development]\ntargets = [\"a\", \"b\", \"a\"]\n", ["dbbuild.toml:2:11", "names `a` twice", "targets"]),
+        ("[env.development]\ntargets = [\"\"]\n", ["dbbuild.toml:2:11", "cannot name a database", "``"]),
+        (
+            "[env.development]\ntargets = { patern = \"a*\" }\n",
+            ["dbbuild.toml:2:13", "unknown key `patern`", "`pattern`"],
+        ),
+        (
+            "[env.development]\ntargets = { database = \"a\" }\n",
+            ["dbbuild.toml:2:11", "where `query` runs", "there is none"],
+        ),
+        (
+            "[env.development]\ntargets = { pattern = \"a\", query = \"b\" }\n",
+            ["dbbuild.toml:2:11", "contradict", "`query`"],
+        ),
+        ("[env.development]\ntargets = { query = \" \" }\n", ["dbbuild.toml:2:21", "the query is empty", "targets"]),
+        ("[env.development]\ncanaries = 1\n", ["dbbuild.toml:2:12", "canaries but no targets", "`targets`"]),
+        ("[env.development]\ntargets = [\"a\"]\ncanaries = -1\n", ["dbbuild.toml:3:12", "less than no", "wrong"]),
+        (
+            "[env.development]\ntargets = [\"tenant_a\"]\ncanaries = \"tenant_b\"\n",
+            ["dbbuild.toml:3:12", "`tenant_b` is not one of the targets", "did you mean `tenant_a`?"],
+        ),
+        (
+            "[env.development]\ntargets = [\"postgres:///a?password=s3cret\"]\n",
+            ["dbbuild.toml:2:11", "holds a password", ".pgpass"],
+        ),
         ("[env.'a/b']\n[env.development]\n", ["dbbuild.toml:1:6", "`a/b` cannot name", "letters"]),
     ];
     for (text, parts) in cases {
@@ -104,6 +135,25 @@ fn faults_have_a_place_and_the_nearest_key() {
             assert!(message.contains(part), "{text}\n{message}\nlacks {part}");
         }
     }
+}
+
+#[test]
+fn targets_are_a_list_a_pattern_or_a_query() {
+    let read = |text: &str| {
+        let text = format!("[env.development]\n{text}\n");
+        Config::parse(&text, "dbbuild.toml").unwrap().env["development"].clone()
+    };
+    assert_eq!(read("").targets, None);
+    let list = read("targets = [\"b\", \"host=x dbname=a\"]\ncanaries = \"b*\"");
+    assert_eq!(list.targets, Some(Targets::List(vec!["b".into(), "host=x dbname=a".into()])));
+    assert_eq!(list.canaries, Canaries::Named(vec!["b*".into()]));
+    let pattern = read("canaries = 2\ntargets = { pattern = \"t_*\" }");
+    assert_eq!(pattern.targets, Some(Targets::Pattern(vec!["t_*".into()])));
+    assert_eq!(pattern.canaries, Canaries::First(2));
+    let patterns = read("targets = { pattern = [\"a*\", \"b*\"] }").targets;
+    assert_eq!(patterns, Some(Targets::Pattern(vec!["a*".into(), "b*".into()])));
+    let query = read("[env.development.targets]\nquery = \"SELECT 1\"\ndatabase = \"control\"").targets;
+    assert_eq!(query, Some(Targets::Query { query: "SELECT 1".into(), database: Some("control".into()) }));
 }
 
 #[test]

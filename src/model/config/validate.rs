@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::fault::location;
-use super::{Config, EnvConfig, Placeholder, default_envs};
+use super::{Config, EnvConfig, Placeholder, default_envs, targets};
 use crate::error::{Error, Location, Result};
 use crate::model::conninfo;
 use crate::model::placeholder::is_name;
@@ -39,7 +39,7 @@ pub(super) fn validate(config: &mut Config, text: &str, path: &str) -> Result<()
     Error::all(faults.found).map_or(Ok(()), Err)
 }
 
-struct Faults<'a> {
+pub(super) struct Faults<'a> {
     text: &'a str,
     path: &'a str,
     found: Vec<Error>,
@@ -47,14 +47,20 @@ struct Faults<'a> {
 
 impl Faults<'_> {
     /// Notes a fault of the value below these keys.
-    fn add(&mut self, keys: &[&str], message: impl Into<String>) {
+    pub(super) fn add(&mut self, keys: &[&str], message: impl Into<String>) {
         let at = self.locate(keys);
         self.found.push(Error::usage(message).at(at));
     }
 
-    fn add_with_help(&mut self, keys: &[&str], message: impl Into<String>, help: impl Into<String>) {
+    pub(super) fn add_with_help(&mut self, keys: &[&str], message: impl Into<String>, help: impl Into<String>) {
         let at = self.locate(keys);
         self.found.push(Error::usage(message).at(at).help(help));
+    }
+
+    /// Notes a fault that another parser found in the value below these keys.
+    pub(super) fn push(&mut self, keys: &[&str], error: Error) {
+        let at = self.locate(keys);
+        self.found.push(error.at(at));
     }
 
     /// Whether the file itself sets this key.
@@ -161,6 +167,7 @@ fn environment(name: &str, env: &EnvConfig, faults: &mut Faults<'_>) {
             faults.add(&["env", name, "secure_path"], format!("[env.{name}] secure_path: {shown} {why}"));
         }
     }
+    targets::check(name, env, faults);
     if env.protected && !env.testdata.is_empty() {
         faults.add(&["env", name, "testdata"], format!("[env.{name}] is protected, so it cannot get test data"));
     }
@@ -169,10 +176,7 @@ fn environment(name: &str, env: &EnvConfig, faults: &mut Faults<'_>) {
 fn url_without_secret(name: &str, url: &str, faults: &mut Faults<'_>) {
     let keys = ["env", name, "url"];
     match conninfo::Parameters::parse(url) {
-        Err(error) => {
-            let at = faults.locate(&keys);
-            faults.found.push(error.at(at));
-        }
+        Err(error) => faults.push(&keys, error),
         Ok(parameters) if parameters.has_secret() => {
             let help = "put the connection string into an environment variable or `.env` and name it with `url_env`, or \
                         keep the password in `.pgpass`. If the file was committed, change the password.";
@@ -208,8 +212,13 @@ fn postgres(config: &Config, faults: &mut Faults<'_>) {
     }
 }
 
+/// Whether PostgreSQL takes this name whole.
+pub(super) fn is_database_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= NAME_LIMIT && !name.chars().any(char::is_control)
+}
+
 fn object_name(keys: &[&str], what: &str, name: &str, faults: &mut Faults<'_>) {
-    if name.is_empty() || name.len() > NAME_LIMIT || name.chars().any(char::is_control) {
+    if !is_database_name(name) {
         faults.add(keys, format!("`{}` cannot name a {what}: 1 to {NAME_LIMIT} bytes", name.escape_default()));
     }
 }
