@@ -44,6 +44,7 @@ impl Progress {
             state.shown = true;
         }
         match event {
+            Event::Total(total) => self.expect(total),
             Event::Begin(path) => self.bar.set_message(path),
             Event::Migrated(path, how) => {
                 self.bar.inc(1);

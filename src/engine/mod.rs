@@ -5,6 +5,7 @@ pub mod attic;
 pub mod cache;
 pub mod catalog;
 pub mod definitions;
+pub mod deployment;
 pub mod drift;
 pub mod dump;
 pub mod files;

@@ -44,8 +44,8 @@ pub struct Work<'a> {
     pub sources: &'a Sources,
     /// What to do.
     pub job: Job,
-    /// The commit that is written beside the rows; asked for only where something is written.
-    pub commit: &'a dyn Fn() -> Option<String>,
+    /// What is written beside the rows; asked for only where something is written.
+    pub author: &'a dyn Fn() -> Author,
     /// Run the checks before anything else.
     pub check_first: bool,
     /// Receives what happens.
@@ -198,7 +198,7 @@ async fn run_unmasked(work: &Work<'_>, target: &Target, session: Session) -> Res
     (work.begin)(cleared.plan().migrations().count());
     let options = RunOptions {
         lock_timeout: work.project.config.lock.timeout,
-        author: Author { commit: (work.commit)() },
+        author: (work.author)(),
         bin_dir: work.project.config.postgres.bin_dir.as_ref().map(PathBuf::from),
         lock: &lock,
         sink: work.sink,

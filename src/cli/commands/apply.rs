@@ -1,11 +1,12 @@
 //! `dbbuild apply`: what is pending, on a deployed database. Never test data, and nothing is written to the tree.
 
 use super::build::{describe, report_json};
-use crate::cli::output::count;
+use crate::cli::output::{Output, count};
 use crate::cli::{Context, Done};
-use crate::engine::settle;
+use crate::engine::deployment::{self, Applied, ApplyOptions};
+use crate::engine::history::Author;
+use crate::engine::settle::Settlement;
 use crate::engine::target::Start;
-use crate::engine::upgrade::{self, Job, Work};
 use crate::error::Result;
 
 /// Arguments of `apply`.
@@ -19,7 +20,7 @@ pub struct Args {
     commit: Option<String>,
     /// Say what became of an interrupted statement, as the error asked: VERSION:STATEMENT=done or =retry
     #[arg(long, value_name = "WHAT")]
-    settle: Vec<settle::Settlement>,
+    settle: Vec<Settlement>,
 }
 
 /// Applies.
@@ -30,30 +31,36 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let project = context.project()?;
     let sources = project.sources()?;
     let target = context.target(&project, Start::IfNeeded).await?;
-    settle::write(&target, &project.config, &args.settle).await?;
     let progress = context.progress("migrations", sources.migrations.len());
-    let work = Work {
-        project: &project,
-        sources: &sources,
-        job: Job::Apply,
-        commit: &|| args.commit.clone().or_else(|| project.commit()),
+    let options = ApplyOptions {
         check_first: args.check_first,
-        sink: &|event| progress.event(event),
-        begin: &|total| progress.expect(total),
+        settle: &args.settle,
+        author: &|| Author { commit: args.commit.clone().or_else(|| project.commit()) },
     };
-    let session = target.connect_to_write(&project.config).await?;
-    let outcome = upgrade::run(&work, &target, session).await;
+    let applied = deployment::apply(&project, &sources, &target, &options, &|event| progress.event(event)).await;
     progress.end();
-    let outcome = outcome?;
-    describe(&context.output, &outcome.report);
+    let applied = applied?;
+    show(&context.output, &applied);
+    context.output.json(&json(&applied));
+    Ok(Done::Well)
+}
+
+/// Says what was done to one database.
+pub fn show(out: &Output, applied: &Applied) {
+    let outcome = &applied.outcome;
+    describe(out, &outcome.report);
     let text = if outcome.changed { "now has" } else { "is up to date:" };
-    context.output.line(&format!("{} {text} {}", target.describe(), count(outcome.applied, "migration")));
-    context.output.json(&serde_json::json!({
-        "database": target.describe(),
-        "environment": target.selected.name,
+    out.line(&format!("{} {text} {}", applied.database, count(outcome.applied, "migration")));
+}
+
+/// What was done to one database, for JSON.
+pub fn json(applied: &Applied) -> serde_json::Value {
+    let outcome = &applied.outcome;
+    serde_json::json!({
+        "database": applied.database,
+        "environment": applied.environment,
         "changed": outcome.changed,
         "applied": outcome.applied,
         "ran": report_json(&outcome.report),
-    }));
-    Ok(Done::Well)
+    })
 }

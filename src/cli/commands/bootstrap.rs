@@ -3,6 +3,7 @@
 use super::build::{describe, report_json};
 use crate::cli::output::count;
 use crate::cli::{Context, Done};
+use crate::engine::history::Author;
 use crate::engine::target::Start;
 use crate::engine::upgrade::{self, Job, Work};
 use crate::error::Result;
@@ -29,7 +30,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         project: &project,
         sources: &sources,
         job: Job::Bootstrap,
-        commit: &|| args.commit.clone().or_else(|| project.commit()),
+        author: &|| Author { commit: args.commit.clone().or_else(|| project.commit()) },
         check_first: false,
         sink: &|event| progress.event(event),
         begin: &|total| progress.expect(total),

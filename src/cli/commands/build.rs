@@ -4,6 +4,7 @@ use crate::cli::output::count;
 use crate::cli::{Context, Done};
 use crate::engine::cache::Kind;
 use crate::engine::git::Source;
+use crate::engine::history::Author;
 use crate::engine::project::Project;
 use crate::engine::prove::{self, Goal, Request};
 use crate::engine::runner::{Event, Report};
@@ -124,7 +125,7 @@ pub async fn build_local(
         project,
         sources,
         job: Job::Build { take_back },
-        commit: &|| project.commit(),
+        author: &|| Author { commit: project.commit() },
         check_first: false,
         sink: &sink,
         begin: &|_| {},

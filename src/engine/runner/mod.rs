@@ -46,6 +46,8 @@ use std::time::Duration;
 /// Something that happened, for progress and reports.
 #[derive(Debug, Clone)]
 pub enum Event {
+    /// So many migrations are to run.
+    Total(usize),
     /// A migration is about to run.
     Begin(String),
     /// A migration was taken back.

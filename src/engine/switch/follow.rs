@@ -4,6 +4,7 @@
 //! Starts no server and stops nothing: what cannot be done is told.
 
 use super::{Losses, Refs, Survey, branch, judge_edits, rehearse, survey};
+use crate::engine::history::Author;
 use crate::engine::project::Project;
 use crate::engine::runner::Sink;
 use crate::engine::session::Session;
@@ -167,7 +168,7 @@ async fn bring(
         project,
         sources,
         job: Job::Build { take_back },
-        commit: &|| project.commit(),
+        author: &|| Author { commit: project.commit() },
         check_first: false,
         sink,
         begin: &|_| {},

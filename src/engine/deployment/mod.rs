@@ -1,0 +1,12 @@
+//! One run over one deployed database, as a value: what `apply`, `plan`, `status` and `drift` do there. A command prints
+//! it; over many databases each is asked for its own.
+//!
+//! Nothing here finds the database, asks anybody or prints.
+
+mod apply;
+mod plan;
+mod status;
+
+pub use apply::{Applied, ApplyOptions, apply};
+pub use plan::{PlanRequest, Planned, plan};
+pub use status::{MigrationState, Status, status};
