@@ -112,6 +112,13 @@ impl Error {
         Self::new(Status::Difference, message)
     }
 
+    /// Says of what the message is, before it: `ABOUT: MESSAGE`.
+    #[must_use]
+    pub fn about(mut self, about: impl fmt::Display) -> Self {
+        self.0.message = format!("{about}: {}", self.0.message);
+        self
+    }
+
     /// Says where; the message then reads `MESSAGE at PATH:LINE:COLUMN`.
     #[must_use]
     pub fn at(mut self, location: Location) -> Self {

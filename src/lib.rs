@@ -86,12 +86,13 @@
 //!
 //! - `src/engine/git/`: what the index, a commit or the work tree holds; staging one file; running the `git` program.
 //! - `src/engine/files.rs`: reading the tree, replacing files atomically.
+//! - `src/engine/fleet/`: the databases of an environment that has many: found, chosen, so many at once.
 //! - `src/engine/project.rs`: the folder with `dbbuild.toml`, its repository and its sources from any source.
 //! - `src/engine/upstream.rs`: the published state that a judgement is measured against.
 //! - `src/engine/session/`: one connection: TLS, password and service files, poolers, notices, errors as values.
 //! - `src/engine/target.rs`: the database of an environment: found, reached, made, dropped.
 //! - `src/engine/history/`: the version table: its schema, its rows, the mark.
-//! - `src/engine/lock.rs`: one dbbuild at a time.
+//! - `src/engine/lock.rs`: one dbbuild at a time; `src/engine/mark.rs`: a person's word on what a database is.
 //! - `src/engine/runner/`: executes a cleared plan; journal and resumption of what cannot share a transaction; preconditions,
 //!   batches, psql, times of statements.
 //! - `src/engine/settle.rs`: a person's word on an interrupted statement.
@@ -122,6 +123,8 @@
 //! - `src/cli/context.rs`: what every command starts from.
 //! - `src/cli/output.rs`: printing: results, notes, errors, JSON; questions on a terminal.
 //! - `src/cli/progress.rs`: progress on stderr.
+//! - `src/cli/interrupt.rs`: what Ctrl-C does.
+//! - `src/cli/many/`: the commands that work on many databases: bars, lines, errors, JSON.
 //! - `src/cli/commands/`: one file for each command: `Args` and `run`.
 //!
 //! # Tests

@@ -1,8 +1,10 @@
 //! What every command starts from: the options, the project, and where output goes.
 
 use super::Globals;
+use super::interrupt::Interrupt;
 use super::output::Output;
 use super::progress::Progress;
+use crate::engine::fleet::Fleet;
 use crate::engine::project::Project;
 use crate::engine::target::{Start, Target};
 use crate::error::{Error, Result};
@@ -18,6 +20,8 @@ pub struct Context {
     pub output: Output,
     /// The folder to work in.
     pub folder: PathBuf,
+    /// What a signal does.
+    pub interrupt: Arc<Interrupt>,
 }
 
 impl Context {
@@ -31,7 +35,7 @@ impl Context {
             Some(folder) => return Err(Error::usage(format!("there is no folder {}", folder.display()))),
             None => PathBuf::from("."),
         };
-        Ok(Context { globals, output, folder })
+        Ok(Context { globals, output, folder, interrupt: Arc::default() })
     }
 
     /// How a message calls this program: as it was called where that was by a relative path, so that what the message
@@ -59,12 +63,51 @@ impl Context {
         self.named_environment().unwrap_or(&project.config.default_env)
     }
 
-    /// The database that is selected.
+    /// The database that is selected, by `--target` where the environment has many.
     ///
     /// # Errors
-    /// See [`Target::find`].
+    /// See [`Target::find`] and [`Fleet::one`].
     pub async fn target(&self, project: &Project, start: Start) -> Result<Target> {
-        Target::find(project, self.named_environment(), self.globals.url.as_deref(), start).await
+        self.target_of(project, self.named_environment(), start).await
+    }
+
+    /// The same of an environment.
+    ///
+    /// # Errors
+    /// As [`Context::target`].
+    pub async fn target_of(&self, project: &Project, env: Option<&str>, start: Start) -> Result<Target> {
+        match self.all(project, env, start).await? {
+            Some(fleet) => fleet.one(&self.globals.target),
+            None => Target::find(project, env, self.globals.url.as_deref(), start).await,
+        }
+    }
+
+    /// The databases of the environment that is selected, those of `--target` where it is given; none where it has but one.
+    ///
+    /// # Errors
+    /// See [`Fleet::find`] and [`Fleet::choose`].
+    pub async fn fleet(&self, project: &Project, env: Option<&str>, start: Start) -> Result<Option<Fleet>> {
+        let Some(mut fleet) = self.all(project, env, start).await? else { return Ok(None) };
+        fleet.choose(&self.globals.target)?;
+        Ok(Some(fleet))
+    }
+
+    /// All databases of an environment; none where it has but one, or `--url` says which.
+    ///
+    /// # Errors
+    /// See [`Fleet::find`]; or `--target` was given where there is nothing to choose (exit status 2).
+    pub async fn all(&self, project: &Project, env: Option<&str>, start: Start) -> Result<Option<Fleet>> {
+        let output = self.output.clone();
+        let fleet = match self.globals.url {
+            Some(_) => None,
+            None => Fleet::find(project, env, start, Arc::new(move |text| output.note(&text))).await?,
+        };
+        if fleet.is_none() && !self.globals.target.is_empty() {
+            let name = env.unwrap_or(&project.config.default_env);
+            return Err(Error::usage("`--target` chooses among many databases, and there is one")
+                .help(format!("[env.{name}] has no `targets`, or `--url` names the database itself.")));
+        }
+        Ok(fleet)
     }
 
     /// A bar on a terminal, notes anywhere.

@@ -5,6 +5,8 @@
 
 pub mod commands;
 mod context;
+mod interrupt;
+mod many;
 pub mod output;
 mod progress;
 
@@ -13,10 +15,10 @@ pub use context::Context;
 use crate::error::{Error, Result, Status};
 use clap::{Args, CommandFactory, Parser};
 use commands::Command;
+use interrupt::Signals;
 use output::Output;
 use std::path::PathBuf;
 use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Builds a PostgreSQL database from files in git, and proves that they agree
 ///
@@ -47,6 +49,9 @@ pub struct Globals {
     /// The database's address instead of the configured one: a URL or key=value pairs, as libpq takes them
     #[arg(long, global = true, value_name = "URL")]
     pub url: Option<String>,
+    /// Of an environment that has many databases, those that this name or pattern (`*`, `?`) means
+    #[arg(long, global = true, value_name = "NAME")]
+    pub target: Vec<String>,
     /// Run as if started in this folder
     #[arg(short = 'C', global = true, value_name = "DIR")]
     pub directory: Option<PathBuf>,
@@ -119,7 +124,7 @@ fn start(cli: Cli, output: &Output) -> Result<Done> {
         tokio::select! {
             biased;
             done = command.run(&context) => done,
-            () = signals.interrupted() => Err(Error::failed("interrupted").help(
+            () = context.interrupt.asked(&mut signals, &context.output) => Err(Error::failed("interrupted").help(
                 "what was running is rolled back, throwaway servers are gone; run the same command again, it goes on where it stood.",
             )),
         }
@@ -127,26 +132,6 @@ fn start(cli: Cli, output: &Output) -> Result<Done> {
     // A server that is just being started must not hold up the end; it dies with this process.
     runtime.shutdown_timeout(LAST_MOMENT);
     done
-}
-
-/// Ctrl-C, and a polite request to end.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Signals> {
-        let on = |kind| signal(kind).map_err(|e| Error::failed("cannot listen to signals").cause(e));
-        Ok(Signals { interrupt: on(SignalKind::interrupt())?, terminate: on(SignalKind::terminate())? })
-    }
-
-    async fn interrupted(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }
 
 /// The command's definition, for completions and manual pages.

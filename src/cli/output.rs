@@ -144,8 +144,8 @@ fn render(error: &Error) -> String {
     text
 }
 
-/// The stable JSON form.
-fn describe(error: &Error) -> serde_json::Value {
+/// The stable JSON form of an error.
+pub fn describe(error: &Error) -> serde_json::Value {
     let others: Vec<_> = error.others().iter().map(describe).collect();
     serde_json::json!({
         "message": error.message(),

@@ -1,5 +1,6 @@
 //! The database that a command works on: found by configuration, reached, made if missing, and read.
 
+use crate::engine::fleet::Common;
 use crate::engine::history::{self, Found};
 use crate::engine::lock::Lock;
 use crate::engine::project::Project;
@@ -37,6 +38,8 @@ pub struct Target {
     pub repository: String,
     /// What placeholders stand for in this environment.
     pub placeholders: Arc<Values>,
+    /// What it shares with the other databases of its environment in this run, where there are many.
+    pub common: Option<Arc<Common>>,
     /// The private server was never made, so there is nothing to connect to.
     unmade: bool,
 }
@@ -80,12 +83,15 @@ impl Target {
     /// Finds the database of an environment; `url` overrides the configured address.
     ///
     /// # Errors
-    /// The environment is unknown, or its variable is unset (exit status 2); or the embedded server does not start.
+    /// The environment is unknown, its variable is unset, or it has many databases (exit status 2); or the embedded server
+    /// does not start.
     pub async fn find(project: &Project, env: Option<&str>, url: Option<&str>, start: Start) -> Result<Target> {
-        let environ = environ::read(&project.root, Some(env.unwrap_or(&project.config.default_env)))?;
-        let target = Target::find_configured(project, env, url, start, &environ).await?;
-        let values = Values::of_environment(&project.config, &target.selected.name, &environ);
-        let target = Target { placeholders: Arc::new(values), ..target };
+        let name = env.unwrap_or(&project.config.default_env);
+        if url.is_none() && project.config.environment(name)?.targets.is_some() {
+            return Err(Error::usage(format!("the environment {name} has many databases"))
+                .help("name one of them: `--target NAME`."));
+        }
+        let target = Target::find_address(project, env, url, start).await?;
         if url.is_some() || target.selected.is_protected() {
             return Ok(target);
         }
@@ -93,6 +99,17 @@ impl Target {
             Some(branch) => Target { repository: branch::repository(project), ..target.of_branch(Some(branch)) },
             None => Target { repository: branch::repository(project), ..target },
         })
+    }
+
+    /// The database at the address of an environment: where it has many, the one that tells which.
+    ///
+    /// # Errors
+    /// As [`Target::find`].
+    pub async fn find_address(project: &Project, env: Option<&str>, url: Option<&str>, start: Start) -> Result<Target> {
+        let environ = environ::read(&project.root, Some(env.unwrap_or(&project.config.default_env)))?;
+        let target = Target::find_configured(project, env, url, start, &environ).await?;
+        let values = Values::of_environment(&project.config, &target.selected.name, &environ);
+        Ok(Target { placeholders: Arc::new(values), ..target })
     }
 
     async fn find_configured(
@@ -151,6 +168,7 @@ impl Target {
             base,
             repository,
             placeholders,
+            common: None,
             unmade: false,
         }
     }
@@ -162,8 +180,17 @@ impl Target {
         Target { settings: self.settings.with_database(name), branch, ..self.clone() }
     }
 
+    /// Another database of the same server.
+    #[must_use]
+    pub fn beside(&self, database: &str) -> Target {
+        Target { settings: self.settings.with_database(database), base: database.to_owned(), ..self.clone() }
+    }
+
     /// A database by its address; the embedded server keeps its identity, however it is reached.
-    async fn at(project: &Project, selected: Selected, settings: ConnectionSettings) -> Result<Target> {
+    ///
+    /// # Errors
+    /// None today.
+    pub async fn at(project: &Project, selected: Selected, settings: ConnectionSettings) -> Result<Target> {
         let mut target = Target::new(selected, settings);
         if let [server] = target.settings.servers()
             && let Ok(embedded) = embedded(project)
@@ -199,8 +226,11 @@ impl Target {
                 .sqlstate(MISSING_DATABASE)
                 .help("`dbbuild` makes it."));
         }
-        if self.embedded {
-            return session::connect(&self.settings, &ConnectOptions::default()).await;
+        match &self.common {
+            Some(common) if self.embedded => return common.open(&self.settings, ConnectOptions::default()).await,
+            Some(common) => return common.connect(&self.settings).await,
+            None if self.embedded => return session::connect(&self.settings, &ConnectOptions::default()).await,
+            None => {}
         }
         session::connect_directly(&self.settings, &ConnectOptions::default()).await
     }
@@ -300,7 +330,11 @@ impl Target {
     /// # Errors
     /// The server said no.
     pub async fn read(&self, session: &Session) -> Result<Found> {
-        history::find(session, &self.describe(), self.server_id.as_deref()).await
+        let (description, server_id) = (self.describe(), self.server_id.as_deref());
+        match &self.common {
+            Some(common) => history::find_known(session, &description, server_id, &common.histories).await,
+            None => history::find(session, &description, server_id).await,
+        }
     }
 
     /// Takes the lock of this database, on a connection of its own.
@@ -309,7 +343,10 @@ impl Target {
     /// Another dbbuild has it for longer than `lock.wait`.
     pub async fn lock(&self, config: &Config, waiting: &dyn Fn(&str)) -> Result<Lock> {
         let options = ConnectOptions { application_name: "dbbuild lock".to_owned(), ..ConnectOptions::default() };
-        let session = session::connect(&self.settings, &options).await?;
+        let session = match &self.common {
+            Some(common) => common.open(&self.settings, options).await?,
+            None => session::connect(&self.settings, &options).await?,
+        };
         Lock::take(session, config.lock.wait, waiting).await
     }
 }

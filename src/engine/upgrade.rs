@@ -169,7 +169,7 @@ async fn run_unmasked(work: &Work<'_>, target: &Target, session: Session) -> Res
     let found = target.read(&session).await?;
     let texts = texts_for(work, &found, &session).await?;
     let mut plan = plan_for(work, target, &found, &texts)?;
-    let mut bodies = Bodies::of(work.project, &target.selected);
+    let mut bodies = Bodies::of(work.project, target);
     for action in plan.actions() {
         // Before a body is fetched: what may not run here needs none.
         guard::judge(action, &found.facts, &target.selected)?;

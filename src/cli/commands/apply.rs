@@ -1,6 +1,7 @@
 //! `dbbuild apply`: what is pending, on a deployed database. Never test data, and nothing is written to the tree.
 
 use super::build::{describe, report_json};
+use crate::cli::many::{self, ManyArgs};
 use crate::cli::output::{Output, count};
 use crate::cli::{Context, Done};
 use crate::engine::deployment::{self, Applied, ApplyOptions};
@@ -8,6 +9,7 @@ use crate::engine::history::Author;
 use crate::engine::settle::Settlement;
 use crate::engine::target::Start;
 use crate::error::Result;
+use std::cell::OnceCell;
 
 /// Arguments of `apply`.
 #[derive(Debug, clap::Args)]
@@ -21,6 +23,11 @@ pub struct Args {
     /// Say what became of an interrupted statement, as the error asked: VERSION:STATEMENT=done or =retry
     #[arg(long, value_name = "WHAT")]
     settle: Vec<Settlement>,
+    #[command(flatten)]
+    many: ManyArgs,
+    /// Of many databases, begin the others though one has failed
+    #[arg(long)]
+    keep_going: bool,
 }
 
 /// Applies.
@@ -30,13 +37,20 @@ pub struct Args {
 pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let project = context.project()?;
     let sources = project.sources()?;
-    let target = context.target(&project, Start::IfNeeded).await?;
-    let progress = context.progress("migrations", sources.migrations.len());
+    let author = OnceCell::new();
     let options = ApplyOptions {
         check_first: args.check_first,
         settle: &args.settle,
-        author: &|| Author { commit: args.commit.clone().or_else(|| project.commit()) },
+        author: &|| {
+            let asked = || Author { commit: args.commit.clone().or_else(|| project.commit()) };
+            author.get_or_init(asked).clone()
+        },
     };
+    if let Some(fleet) = context.fleet(&project, context.named_environment(), Start::IfNeeded).await? {
+        return many::apply(context, &project, &sources, &fleet, &options, (args.many, args.keep_going)).await;
+    }
+    let target = context.target(&project, Start::IfNeeded).await?;
+    let progress = context.progress("migrations", sources.migrations.len());
     let applied = deployment::apply(&project, &sources, &target, &options, &|event| progress.event(event)).await;
     progress.end();
     let applied = applied?;

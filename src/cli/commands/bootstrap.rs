@@ -23,7 +23,10 @@ pub struct Args {
 pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let project = context.project()?;
     let sources = project.sources()?;
-    let target = context.target(&project, Start::IfNeeded).await?;
+    let target = match context.all(&project, context.named_environment(), Start::IfNeeded).await? {
+        Some(fleet) => fleet.new_one(&project, &context.globals.target)?,
+        None => context.target(&project, Start::IfNeeded).await?,
+    };
     let (session, created) = target.open(&project.config).await?;
     let progress = context.progress("bootstrap", 0);
     let work = Work {

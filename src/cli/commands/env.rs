@@ -1,10 +1,11 @@
 //! `dbbuild env show|mark`: what a database is.
 
+use crate::cli::many::{self, ManyArgs};
 use crate::cli::{Context, Done, output};
-use crate::engine::history;
+use crate::engine::mark::{self, Request};
 use crate::engine::target::{self, Start};
 use crate::error::{Error, Result};
-use crate::model::guard::{self, Mark, Standing};
+use crate::model::guard::Standing;
 
 /// Arguments of `env`.
 #[derive(Debug, clap::Args)]
@@ -30,6 +31,14 @@ enum Action {
         /// The protected environment that the database is marked as, to make it an unprotected one
         #[arg(long, value_name = "NAME")]
         unprotect: Option<String>,
+        /// All databases of an environment that has many; those of `--target` where that is given
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        many: ManyArgs,
+        /// Of many databases, begin the others though one has failed
+        #[arg(long)]
+        keep_going: bool,
     },
 }
 
@@ -41,7 +50,10 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     match args.action {
         Action::Show => show(context).await,
         Action::Url => url(context).await,
-        Action::Mark { name, confirm, unprotect } => mark(context, &name, confirm, unprotect).await,
+        Action::Mark { name, confirm, unprotect, all, many, keep_going } => {
+            let request = Request { name: &name, confirm: confirm.as_deref(), unprotect: unprotect.as_deref() };
+            mark(context, &request, all, (many, keep_going)).await
+        }
     }
 }
 
@@ -87,24 +99,22 @@ async fn show(context: &Context) -> Result<Done> {
     Ok(Done::Well)
 }
 
-async fn mark(context: &Context, name: &str, confirm: Option<String>, unprotect: Option<String>) -> Result<Done> {
+async fn mark(context: &Context, request: &Request<'_>, all: bool, many: (ManyArgs, bool)) -> Result<Done> {
     let project = context.project()?;
     // The address is that of the environment which the database shall be, unless another one is named.
-    let env = context.named_environment().unwrap_or(name);
+    let (name, env) = (request.name, context.named_environment().unwrap_or(request.name));
     project.config.environment(name)?;
+    if let Some(fleet) = context.fleet(&project, Some(env), Start::Never).await? {
+        if !all && context.globals.target.is_empty() {
+            return Err(Error::usage(format!("the environment {env} has many databases"))
+                .help("`--all` marks them all, `--target NAME` those that the name or pattern means."));
+        }
+        return many::mark(context, &project, &fleet, request, many).await;
+    }
     let target = target::Target::find(&project, Some(env), context.globals.url.as_deref(), Start::Never).await?;
-    let session = target.connect_to_write(&project.config).await?;
-    let found = target.read(&session).await?;
-    let to = target::selected(&project.config, name);
-    let confirm = confirmation(&target, found.facts.empty, name, confirm);
-    guard::judge_mark(&found.facts, &to, confirm.as_deref(), unprotect.as_deref())?;
-    let mark =
-        Mark { environment: name.to_owned(), protected: to.is_protected(), binding: found.facts.binding.clone() };
-    let _lock = target.lock(&project.config, &|holder| context.output.note(&format!("waits for {holder}"))).await?;
-    session
-        .simple(&format!("BEGIN; {}; {}; COMMIT", history::SCHEMA, history::write_mark(&mark)))
-        .await
-        .map_err(|e| Error::failed("cannot write the mark").cause(e))?;
+    let ask = |empty: bool| confirmation(&target, empty, name, None);
+    let waiting = |holder: &str| context.output.note(&format!("waits for {holder}"));
+    mark::mark(&project, &target, request, &ask, &waiting).await?;
     context.output.line(&format!("{} is marked {name} now", target.describe()));
     context.output.json(&serde_json::json!({ "database": target.describe(), "marked": name }));
     Ok(Done::Well)

@@ -1,5 +1,6 @@
 //! `dbbuild plan`: exactly what a run would execute. Writes nothing, not even the version table.
 
+use crate::cli::many::{self, ManyArgs};
 use crate::cli::{Context, Done};
 use crate::engine::deployment::{self, PlanRequest, Planned};
 use crate::engine::target::Start;
@@ -15,6 +16,8 @@ pub struct Args {
     /// Show how `dbbuild build --take-back` would take back what the files do not have
     #[arg(long, conflicts_with = "bootstrap")]
     take_back: bool,
+    #[command(flatten)]
+    many: ManyArgs,
 }
 
 /// Plans.
@@ -24,8 +27,14 @@ pub struct Args {
 pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let project = context.project()?;
     let sources = project.sources()?;
+    let request = PlanRequest { bootstrap: args.bootstrap, take_back: args.take_back, apply: false };
+    if !args.bootstrap
+        && !args.take_back
+        && let Some(fleet) = context.fleet(&project, context.named_environment(), Start::Never).await?
+    {
+        return many::plan(context, &project, &sources, &fleet, request, args.many).await;
+    }
     let target = context.target(&project, Start::Never).await?;
-    let request = PlanRequest { bootstrap: args.bootstrap, take_back: args.take_back };
     let planned = deployment::plan(&project, &sources, &target, request).await?;
     show(context, &planned);
     context.output.json(&json(&planned));
@@ -66,7 +75,8 @@ pub fn show(context: &Context, planned: &Planned) {
     }
 }
 
-fn sentence(step: &StepView) -> String {
+/// One step in words.
+pub fn sentence(step: &StepView) -> String {
     let mut words = vec![step.kind.to_owned()];
     words.extend(step.path.clone());
     let mut facts = Vec::new();

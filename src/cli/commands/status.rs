@@ -1,5 +1,6 @@
 //! `dbbuild status`: what is applied, pending, changed or unknown.
 
+use crate::cli::many::{self, ManyArgs};
 use crate::cli::{Context, Done};
 use crate::engine::deployment::{self, MigrationState, Status};
 use crate::engine::project::Project;
@@ -14,6 +15,8 @@ pub struct Args {
     /// Exit with status 3 where something is pending or changed
     #[arg(long)]
     exit_code: bool,
+    #[command(flatten)]
+    many: ManyArgs,
 }
 
 /// Shows the status.
@@ -23,6 +26,9 @@ pub struct Args {
 pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let project = context.project()?;
     let sources = project.sources()?;
+    if let Some(fleet) = context.fleet(&project, context.named_environment(), Start::Never).await? {
+        return many::status(context, &project, &sources, &fleet, args.many, args.exit_code).await;
+    }
     let target = context.target(&project, Start::Never).await?;
     let status = deployment::status(&project, &sources, &target, &Refs::of(&project)).await?;
     show(context, &status);

@@ -25,6 +25,8 @@ pub struct PlanRequest {
     pub bootstrap: bool,
     /// Take back what the files do not have.
     pub take_back: bool,
+    /// A run of `apply`, whatever the environment is.
+    pub apply: bool,
 }
 
 /// What a run would do to one database.
@@ -49,7 +51,7 @@ pub struct Planned {
 pub async fn plan(project: &Project, sources: &Sources, target: &Target, request: PlanRequest) -> Result<Planned> {
     let (session, found) = target.look().await?;
     let protected = target.selected.is_protected();
-    let job = match (request.bootstrap, protected) {
+    let job = match (request.bootstrap, protected || request.apply) {
         (true, _) => Job::Bootstrap,
         (false, true) => Job::Apply,
         (false, false) => {
@@ -65,7 +67,7 @@ pub async fn plan(project: &Project, sources: &Sources, target: &Target, request
         None => Texts::new(),
     };
     let mut plan = plan_for(&work, target, &found, &texts)?;
-    Bodies::of(project, &target.selected).fill(&mut plan).await?;
+    Bodies::of(project, target).fill(&mut plan).await?;
     review::plan(&plan).map_err(|error| target.placeholders.mask_error(error))?;
     let sizes = match &session {
         Some(session) => sizes::read(session, &preview::tables(&plan)?).await?,

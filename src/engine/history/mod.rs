@@ -6,9 +6,11 @@
 mod body;
 mod carried;
 mod content;
+mod known;
 
 pub use body::{ADD_BODY_CHECKSUM, bodies};
 pub use carried::{baseline_section, held_by_baseline, version_rows};
+pub use known::{Histories, find_known};
 
 use crate::engine::session::Session;
 use crate::error::{Error, OrFailed, Result};
@@ -101,9 +103,13 @@ pub async fn find(session: &Session, description: &str, server_id: Option<&str>)
 
 async fn read_mark(session: &Session) -> Result<Option<Mark>> {
     let rows = session.query_rows(MARK).await?;
-    let Some(row) = rows.first() else { return Ok(None) };
+    Ok(rows.first().map(|row| mark_of(row)))
+}
+
+/// A row of [`MARK`].
+fn mark_of(row: &[Option<String>]) -> Mark {
     let text = |i: usize| row.get(i).cloned().flatten();
-    Ok(Some(Mark {
+    Mark {
         environment: text(0).unwrap_or_default(),
         protected: text(1).as_deref() != Some("f"),
         binding: Binding {
@@ -111,7 +117,7 @@ async fn read_mark(session: &Session) -> Result<Option<Mark>> {
             database_oid: text(3).and_then(|oid| oid.parse().ok()).unwrap_or(0),
             server_id: text(4),
         },
-    }))
+    }
 }
 
 /// Reads the version table.
@@ -119,8 +125,13 @@ async fn read_mark(session: &Session) -> Result<Option<Mark>> {
 /// # Errors
 /// The server said no, or a row is not of this dbbuild's making.
 pub async fn read(session: &Session) -> Result<History> {
+    history_of(&session.query_rows(MIGRATIONS).await?, &session.query_rows(FILES).await?)
+}
+
+/// The rows of [`MIGRATIONS`] and [`FILES`].
+fn history_of(migrations: &[Vec<Option<String>>], files: &[Vec<Option<String>>]) -> Result<History> {
     let mut history = History { installed: true, ..History::default() };
-    for row in session.query_rows(MIGRATIONS).await? {
+    for row in migrations {
         let text = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();
         history.applied.push(Applied {
             version: Version::parse(&text(0))?,
@@ -130,7 +141,7 @@ pub async fn read(session: &Session) -> Result<History> {
             has_text: text(4) == "t",
         });
     }
-    for row in session.query_rows(FILES).await? {
+    for row in files {
         let text = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();
         let Some(kind) = FileKind::parse(&text(0)) else { continue };
         history.files.insert((kind, text(1)), Checksum::from_hex(&text(2))?);

@@ -6,6 +6,7 @@ mod object;
 
 use crate::engine::project::Project;
 use crate::engine::session::environ;
+use crate::engine::target::Target;
 use crate::error::{Error, Location, Result};
 use crate::model::guard::Selected;
 use crate::model::migration::Migration;
@@ -13,6 +14,8 @@ use crate::model::plan::{Plan, Step};
 use crate::model::secure::{self, Place};
 use crate::model::version::Version;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::Mutex;
 
 /// Where the bodies of one environment lie, in the order in which they are looked for.
 pub struct Places {
@@ -149,17 +152,21 @@ impl Places {
     }
 }
 
+/// Bodies that were fetched.
+pub type Shelf = Arc<Mutex<BTreeMap<Version, Migration>>>;
+
 /// Puts bodies into plans; each is fetched once.
 pub struct Bodies<'a> {
     project: &'a Project,
     selected: &'a Selected,
-    fetched: BTreeMap<Version, Migration>,
+    fetched: Shelf,
 }
 
 impl<'a> Bodies<'a> {
-    /// Of the environment that is selected.
-    pub fn of(project: &'a Project, selected: &'a Selected) -> Bodies<'a> {
-        Bodies { project, selected, fetched: BTreeMap::new() }
+    /// For a database; those of its environment share what was fetched.
+    pub fn of(project: &'a Project, target: &'a Target) -> Bodies<'a> {
+        let fetched = target.common.as_ref().map_or_else(Shelf::default, |common| common.shelf.clone());
+        Bodies { project, selected: &target.selected, fetched }
     }
 
     /// Puts the bodies of all secure migrations of a plan into the place of their stand-ins. Where the environment has
@@ -177,24 +184,28 @@ impl<'a> Bodies<'a> {
         if pending.is_empty() {
             return Ok(());
         }
-        let places = Places::open(self.project, &self.selected.name)?;
-        if places.is_empty() {
-            return self.stand_ins(plan, &pending);
-        }
-        let mut faults = Vec::new();
-        for migration in &pending {
-            if self.fetched.get(&migration.version).is_some_and(|known| known.checksum == migration.checksum) {
-                continue;
+        let mut fetched = self.fetched.lock().await;
+        let lacks = |migration: &&Migration| {
+            fetched.get(&migration.version).is_none_or(|known| known.checksum != migration.checksum)
+        };
+        let lacking: Vec<&Migration> = pending.iter().filter(lacks).collect();
+        if !lacking.is_empty() {
+            let places = Places::open(self.project, &self.selected.name)?;
+            if places.is_empty() {
+                return self.stand_ins(plan, &pending);
             }
-            match places.whole(migration).await {
-                Ok(whole) => drop(self.fetched.insert(migration.version.clone(), whole)),
-                Err(fault) => faults.push(fault),
+            let mut faults = Vec::new();
+            for migration in lacking {
+                match places.whole(migration).await {
+                    Ok(whole) => drop(fetched.insert(migration.version.clone(), whole)),
+                    Err(fault) => faults.push(fault),
+                }
             }
+            Error::all(faults).map_or(Ok(()), Err)?;
         }
-        Error::all(faults).map_or(Ok(()), Err)?;
         for step in &mut plan.steps {
             if let Step::Migration { migration, .. } = step
-                && let Some(whole) = self.fetched.get(&migration.version)
+                && let Some(whole) = fetched.get(&migration.version)
             {
                 **migration = whole.clone();
             }

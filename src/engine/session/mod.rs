@@ -26,7 +26,7 @@ pub use crate::model::conninfo::{ConnectionSettings, Environ, Secret};
 pub use connect::{ConnectOptions, connect};
 pub use fault::{ServerError, db_error};
 pub use notice::Notice;
-pub use pooler::{connect_directly, detect_pooler};
+pub use pooler::{connect_directly, detect_pooler, is_pooler};
 pub use resolve::resolve;
 
 /// How much of a COPY travels in one message.

@@ -74,10 +74,19 @@ async fn pid(session: &Session) -> Result<Option<String>> {
     Ok(rows.into_iter().flatten().next().flatten())
 }
 
+/// Marks the refusal of a pooler.
+const POOLED: &str = "DBB02";
+
+/// Whether an error is the refusal of a pooler.
+pub fn is_pooler(error: &Error) -> bool {
+    error.code() == Some(POOLED)
+}
+
 fn refusal(settings: &ConnectionSettings) -> Error {
     Error::failed(format!("{settings} is behind a pooler that shares server connections between transactions"))
         .cause(
             "two statements of one connection ran in different server processes, so locks and settings would not hold",
         )
         .help("connect to PostgreSQL directly, or to a pool in session mode.")
+        .sqlstate(POOLED)
 }

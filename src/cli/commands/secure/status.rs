@@ -4,7 +4,7 @@ use crate::cli::{Context, Done};
 use crate::engine::history;
 use crate::engine::project::Project;
 use crate::engine::secure::Places;
-use crate::engine::target::{Start, Target};
+use crate::engine::target::Start;
 use crate::error::{Error, Result};
 use crate::model::checksum::Checksum;
 use crate::model::migration::Migration;
@@ -70,8 +70,7 @@ pub(super) async fn run(
 type Ran = BTreeMap<String, Option<String>>;
 
 async fn applied(context: &Context, project: &Project, environment: &str) -> Result<Ran> {
-    let url = context.globals.url.as_deref();
-    let target = Target::find(project, Some(environment), url, Start::Never).await?;
+    let target = context.target_of(project, Some(environment), Start::Never).await?;
     let (session, _) = target.look().await?;
     match session {
         Some(session) => history::bodies(&session).await,

@@ -1,0 +1,59 @@
+//! Ctrl-C, and a polite request to end: the command is broken off, and what runs is rolled back. One that works through
+//! many databases first stops beginning new ones; a second Ctrl-C breaks it off.
+
+use super::output::Output;
+use crate::engine::fleet::Brake;
+use crate::error::{Error, Result};
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// What a command has to say about being interrupted.
+#[derive(Debug, Default)]
+pub struct Interrupt {
+    /// Keeps further databases from beginning.
+    pub brake: Brake,
+    brakes: AtomicBool,
+}
+
+impl Interrupt {
+    /// From now on the first signal only pulls the brake.
+    pub fn brake_first(&self) {
+        self.brakes.store(true, Ordering::Relaxed);
+    }
+
+    /// Comes back when the command is to be broken off.
+    pub async fn asked(&self, signals: &mut Signals, output: &Output) {
+        loop {
+            signals.interrupted().await;
+            if !self.brakes.load(Ordering::Relaxed) || self.brake.is_pulled() {
+                return;
+            }
+            self.brake.pull();
+            output.note("stopping: what runs comes to its end, nothing else begins; Ctrl-C again breaks it off");
+        }
+    }
+}
+
+/// The two signals.
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// The system does not let it.
+    pub fn listen() -> Result<Signals> {
+        let on = |kind| signal(kind).map_err(|e| Error::failed("cannot listen to signals").cause(e));
+        Ok(Signals { interrupt: on(SignalKind::interrupt())?, terminate: on(SignalKind::terminate())? })
+    }
+
+    async fn interrupted(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

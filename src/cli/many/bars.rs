@@ -1,0 +1,118 @@
+//! The bars of a run over many databases, on a terminal alone: one for all, and one for each that runs.
+
+use crate::cli::many::Teller;
+use crate::cli::output::Output;
+use crate::engine::fleet::Member;
+use crate::engine::runner::Event;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Shorter work shows nothing.
+const DELAY: Duration = Duration::from_millis(250);
+
+/// See the module's page.
+pub struct Bars {
+    output: Output,
+    multi: MultiProgress,
+    total: ProgressBar,
+    start: Instant,
+    running: Arc<Mutex<BTreeMap<usize, ProgressBar>>>,
+    said: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl Bars {
+    /// For so many databases.
+    pub fn new(output: &Output, title: &str, total: usize) -> Bars {
+        let multi = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
+        let bar = multi.add(ProgressBar::new(total as u64));
+        if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len} databases, {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.set_prefix(title.to_owned());
+        let (start, running, said) = (Instant::now(), Arc::default(), Arc::default());
+        Bars { output: output.clone(), multi, total: bar, start, running, said }
+    }
+
+    /// A database begins.
+    pub fn begin(&self, n: usize, members: &[Member]) {
+        if !self.output.draws() {
+            return;
+        }
+        if self.start.elapsed() > DELAY {
+            self.show();
+        }
+        let Some(member) = members.get(n) else { return };
+        let bar = self.multi.insert_before(&self.total, ProgressBar::no_length());
+        if let Ok(style) = ProgressStyle::with_template("  {prefix}: {wide_msg}") {
+            bar.set_style(style);
+        }
+        bar.set_prefix(member.name.clone());
+        lock(&self.running).insert(n, bar);
+    }
+
+    /// It ended.
+    pub fn end(&self, n: usize) {
+        if self.output.draws() && self.start.elapsed() > DELAY {
+            self.show();
+        }
+        if let Some(bar) = lock(&self.running).remove(&n) {
+            bar.finish_and_clear();
+            self.multi.remove(&bar);
+        }
+        self.total.inc(1);
+    }
+
+    fn show(&self) {
+        if self.multi.is_hidden() {
+            self.multi.set_draw_target(self.output.canvas());
+        }
+    }
+
+    /// Takes the bars away while something is printed.
+    pub fn aside(&self, print: impl FnOnce()) {
+        self.multi.suspend(print);
+    }
+
+    /// Takes them away for good.
+    pub fn close(&self) {
+        self.total.finish_and_clear();
+    }
+
+    /// What hears of the events in one database.
+    pub fn teller(&self, n: usize, name: &str) -> Teller {
+        let (output, multi, name) = (self.output.clone(), self.multi.clone(), name.to_owned());
+        let (running, said) = (self.running.clone(), self.said.clone());
+        Box::new(move |event| {
+            let note = |text: &str| {
+                if lock(&said).insert(format!("{name} {text}")) {
+                    multi.suspend(|| output.note(&format!("{name}: {text}")));
+                }
+            };
+            let message = match event {
+                Event::Begin(path) | Event::Ran(_, path) | Event::Checked(path) | Event::TakenBack(path) => path,
+                Event::Migrated(path, how) => {
+                    let how = how.map_or_else(String::new, |how| format!(" ({how})"));
+                    multi.suspend(|| output.detail(&format!("{name}: {path}{how}")));
+                    return;
+                }
+                Event::Waiting(text) => {
+                    if multi.is_hidden() && text.starts_with("waits for") {
+                        note(&text);
+                    }
+                    text
+                }
+                Event::Note(text) => return note(&text),
+                Event::Total(_) | Event::Copied(_) => return,
+            };
+            if let Some(bar) = lock(&running).get(&n) {
+                bar.set_message(message);
+            }
+        })
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,116 @@
+//! `dbbuild plan` over many databases: each plan once, with the databases that it is for.
+
+use super::{Answer, ManyArgs, end, tally, work};
+use crate::cli::commands::plan::{self, sentence};
+use crate::cli::output::count;
+use crate::cli::{Context, Done};
+use crate::engine::deployment::{self, PlanRequest, Planned};
+use crate::engine::fleet::{Fate, Fleet, Member, Pace, names};
+use crate::engine::project::Project;
+use crate::error::{Error, Result};
+use crate::model::sources::Sources;
+
+/// Databases with one plan.
+struct Group<'p> {
+    lines: Vec<String>,
+    first: &'p Planned,
+    names: Vec<&'p str>,
+}
+
+/// Plans a run on each.
+///
+/// # Errors
+/// The sources do not fit one of them, or the guard would refuse it.
+pub async fn plan(
+    context: &Context,
+    project: &Project,
+    sources: &Sources,
+    fleet: &Fleet,
+    request: PlanRequest,
+    many: ManyArgs,
+) -> Result<Done> {
+    let pace = Pace { jobs: many.jobs, keep_going: true, canaries: false };
+    let request = PlanRequest { apply: true, ..request };
+    let task = |member: &Member, _| {
+        let target = member.target.clone();
+        async move { deployment::plan(project, sources, &target, request).await }
+    };
+    let json = context.output.is_json();
+    let answer = |_: &Member, planned: &Planned| Answer {
+        status: match (&planned.refusal, planned.is_empty) {
+            (Some(_), _) => "refused",
+            (None, true) => "up to date",
+            (None, false) => "pending",
+        },
+        line: None,
+        json: if json { plan::json(planned) } else { serde_json::Value::Null },
+    };
+    let (mut outcome, fates) = work(context, fleet, "plan", pace, task, answer).await;
+    for group in groups(fleet, &fates) {
+        let what = what(group.first);
+        context.output.answer(&format!(
+            "{}: {what} ({})",
+            count(group.names.len(), "database"),
+            names(group.names.iter().copied())
+        ));
+        group.lines.iter().for_each(|line| context.output.answer(line));
+    }
+    context.output.answer(&tally(fleet, &outcome, &["pending", "up to date", "refused", "failed", "not begun"]));
+    let refusal = fates.iter().find_map(|fate| match fate {
+        Fate::Done(planned) => planned.refusal.clone(),
+        _ => None,
+    });
+    if outcome.error.is_none()
+        && let Some(refusal) = refusal
+    {
+        let refused = outcome.count("refused");
+        let message =
+            format!("plan: {refused} of {} databases of {} would be refused", fleet.members.len(), fleet.environment);
+        outcome.error = Error::all([Error::failed(message), refusal]);
+    }
+    end(outcome, false)
+}
+
+fn groups<'p>(fleet: &'p Fleet, fates: &'p [Fate<Planned>]) -> Vec<Group<'p>> {
+    let mut groups: Vec<Group<'p>> = Vec::new();
+    for (member, fate) in fleet.members.iter().zip(fates) {
+        let Fate::Done(planned) = fate else { continue };
+        let lines = lines(planned);
+        let same =
+            |group: &&mut Group<'_>| group.lines == lines && group.first.refusal.is_some() == planned.refusal.is_some();
+        match groups.iter_mut().find(same) {
+            Some(group) => group.names.push(&member.name),
+            None => groups.push(Group { lines, first: planned, names: vec![&member.name] }),
+        }
+    }
+    groups.sort_by_key(|group| std::cmp::Reverse(group.names.len()));
+    groups
+}
+
+/// The steps and locks, without sizes, which are each database's own.
+fn lines(planned: &Planned) -> Vec<String> {
+    let mut lines: Vec<String> = planned.preview.notes.iter().map(|note| format!("      note: {note}")).collect();
+    for (n, step) in planned.preview.steps.iter().enumerate() {
+        if planned.is_empty {
+            break;
+        }
+        lines.push(format!("{:>4}  {}", n + 1, sentence(step)));
+        lines.extend(step.locks.iter().map(|lock| format!("        {} on {}", lock.lock, lock.table)));
+    }
+    lines
+}
+
+/// "1 migration, 2 files".
+fn what(planned: &Planned) -> String {
+    if let Some(refusal) = &planned.refusal {
+        return format!("refused: {}", refusal.message());
+    }
+    if planned.is_empty {
+        return "nothing".to_owned();
+    }
+    let of = |kinds: &[&str]| planned.preview.steps.iter().filter(|step| kinds.contains(&step.kind)).count();
+    let (migrations, files) = (of(&["migration"]), of(&["repeatable", "init", "testdata", "baseline"]));
+    let parts = [(migrations, "migration"), (files, "file")];
+    let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, noun)| count(*n, noun)).collect();
+    if parts.is_empty() { "1 step".to_owned() } else { parts.join(", ") }
+}

@@ -1,0 +1,54 @@
+//! `dbbuild status` over many databases.
+
+use super::{Answer, ManyArgs, end, tally, work};
+use crate::cli::commands::status;
+use crate::cli::{Context, Done};
+use crate::engine::deployment::{self, Status};
+use crate::engine::fleet::{Fleet, Member, Pace};
+use crate::engine::project::Project;
+use crate::engine::switch::Refs;
+use crate::error::Result;
+use crate::model::sources::Sources;
+
+/// Shows how each stands, a line for each.
+///
+/// # Errors
+/// One of them cannot be asked; the others are.
+pub async fn status(
+    context: &Context,
+    project: &Project,
+    sources: &Sources,
+    fleet: &Fleet,
+    many: ManyArgs,
+    exit_code: bool,
+) -> Result<Done> {
+    let refs = Refs::of(project);
+    let pace = Pace { jobs: many.jobs, keep_going: true, canaries: false };
+    let task = |member: &Member, _| {
+        let (target, refs) = (member.target.clone(), &refs);
+        async move { deployment::status(project, sources, &target, refs).await }
+    };
+    let json = context.output.is_json();
+    let answer = |_: &Member, status: &Status| Answer {
+        status: if status.differs() { "pending" } else { "up to date" },
+        line: Some(say(status)),
+        json: if json { status::json(status) } else { serde_json::Value::Null },
+    };
+    let (outcome, _) = work(context, fleet, "status", pace, task, answer).await;
+    context.output.answer(&tally(fleet, &outcome, &["pending", "up to date", "failed", "not begun"]));
+    let differs = exit_code && outcome.count("pending") > 0;
+    end(outcome, differs)
+}
+
+/// "marked production, 42 applied, 1 pending".
+fn say(status: &Status) -> String {
+    let mut parts = vec![status.mark.clone(), format!("{} applied", status.count("applied"))];
+    let counts = [
+        ("pending", status.pending()),
+        ("changed", status.count("changed")),
+        ("unknown", status.count("unknown")),
+        ("files pending", status.files.len()),
+    ];
+    parts.extend(counts.iter().filter(|(_, number)| *number > 0).map(|(what, number)| format!("{number} {what}")));
+    parts.join(", ")
+}

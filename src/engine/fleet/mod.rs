@@ -1,0 +1,161 @@
+//! The databases of an environment that has many: found, chosen, and worked through so many at once.
+//!
+//! What is done to one of them is another module's: each has its own lock, mark, guard and record.
+
+mod common;
+mod list;
+mod pool;
+
+pub use common::{Common, Note};
+pub use pool::{Brake, Fate, Happened, Pace, run};
+
+use crate::engine::project::Project;
+use crate::engine::target::{Start, Target};
+use crate::error::{Error, Result};
+use crate::model::config::Targets;
+use crate::model::directive::nearest;
+use crate::model::glob;
+use std::collections::BTreeSet;
+
+/// One of many databases.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// What it is called: the label that a query gave, or the database's name, with its server where that is its own.
+    pub name: String,
+    /// The database.
+    pub target: Target,
+    /// It runs alone, before the others.
+    pub canary: bool,
+}
+
+/// The databases of an environment, in the order in which they are worked through.
+pub struct Fleet {
+    /// The environment.
+    pub environment: String,
+    /// The databases, canaries first.
+    pub members: Vec<Member>,
+    /// The database at the environment's address.
+    address: Target,
+}
+
+impl Fleet {
+    /// Finds the databases of an environment; none where it has but one. `note` hears what is worth saying.
+    ///
+    /// # Errors
+    /// The server cannot be asked, a pattern fits no database, or two databases have one name.
+    pub async fn find(project: &Project, env: Option<&str>, start: Start, note: Note) -> Result<Option<Fleet>> {
+        let environment = env.unwrap_or(&project.config.default_env).to_owned();
+        let configured = project.config.environment(&environment)?;
+        let Some(targets) = &configured.targets else { return Ok(None) };
+        let mut address = Target::find_address(project, env, None, start).await?;
+        address.common = Some(std::sync::Arc::new(Common::new(note.clone())));
+        let mut members = list::members(project, &address, targets, &note).await?;
+        list::choose_canaries(&mut members, &configured.canaries)?;
+        members.sort_by_key(|member| !member.canary);
+        Ok(Some(Fleet { environment, members, address }))
+    }
+
+    /// Leaves the databases that one of these names or patterns means.
+    ///
+    /// # Errors
+    /// One of them means none (exit status 2).
+    pub fn choose(&mut self, wanted: &[String]) -> Result<()> {
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        for one in wanted {
+            if !self.members.iter().any(|member| member.is_meant_by(one)) {
+                return Err(self.unknown(one));
+            }
+        }
+        self.members.retain(|member| wanted.iter().any(|one| member.is_meant_by(one)));
+        Ok(())
+    }
+
+    /// The one database that a name means.
+    ///
+    /// # Errors
+    /// None is named, or not exactly one is meant (exit status 2).
+    pub fn one(mut self, wanted: &[String]) -> Result<Target> {
+        if wanted.is_empty() {
+            return Err(Error::usage(format!("the environment {} has many databases", self.environment)).help(
+                format!(
+                    "this command works on one: name it with `--target NAME`. They are: {}.",
+                    names(self.members.iter().map(|member| member.name.as_str()))
+                ),
+            ));
+        }
+        self.choose(wanted)?;
+        match self.members.as_slice() {
+            [member] => Ok(member.target.clone()),
+            several => {
+                let names = names(several.iter().map(|member| member.name.as_str()));
+                Err(Error::usage("this command works on one database").help(format!("`--target` means {names}.")))
+            }
+        }
+    }
+
+    /// The database that a name means, also one that is still to be made.
+    ///
+    /// # Errors
+    /// The environment would not have it (exit status 2).
+    pub fn new_one(self, project: &Project, wanted: &[String]) -> Result<Target> {
+        let [name] = wanted else { return self.one(wanted) };
+        let may_be = match &project.config.environment(&self.environment)?.targets {
+            Some(Targets::Pattern(patterns)) => patterns.iter().any(|pattern| glob::matches(pattern, name)),
+            Some(Targets::Query { .. }) => true,
+            _ => false,
+        };
+        if self.members.iter().any(|member| member.is_meant_by(name)) || !may_be || name.contains(['*', '?']) {
+            return self.one(wanted);
+        }
+        Ok(self.address.beside(name))
+    }
+
+    fn unknown(&self, wanted: &str) -> Error {
+        let known: BTreeSet<&str> = self.members.iter().map(|member| member.name.as_str()).collect();
+        let error =
+            Error::usage(format!("the environment {} has no database `{}`", self.environment, wanted.escape_debug()));
+        let list = names(known.iter().copied());
+        match nearest(wanted, known.iter().copied()) {
+            Some(near) => error.help(format!("did you mean `{near}`? There are: {list}.")),
+            None => error.help(format!("there are: {list}.")),
+        }
+    }
+}
+
+impl Member {
+    /// Whether a name or pattern of the command line means it.
+    fn is_meant_by(&self, wanted: &str) -> bool {
+        let database = self.target.settings.database();
+        [self.name.as_str(), database].iter().any(|name| *name == wanted || glob::matches(wanted, name))
+    }
+}
+
+/// "`a`, `b`, `c` and 997 more".
+pub fn names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    const SHOWN: usize = 8;
+    let total = names.len();
+    let shown = if total <= SHOWN + 1 { total } else { SHOWN };
+    let list: Vec<String> = names.take(shown).map(|name| format!("`{}`", name.escape_debug())).collect();
+    match total - shown {
+        0 if total == 0 => "none".to_owned(),
+        0 => list.join(", "),
+        more => format!("{} and {more} more", list.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+
+    #[test]
+    fn long_lists_are_cut() {
+        let list: Vec<String> = (1..=12).map(|n| format!("t{n}")).collect();
+        let of = |n: usize| names(list[..n].iter().map(String::as_str));
+        assert_eq!(of(0), "none");
+        assert_eq!(of(2), "`t1`, `t2`");
+        assert_eq!(of(9), "`t1`, `t2`, `t3`, `t4`, `t5`, `t6`, `t7`, `t8`, `t9`");
+        assert_eq!(of(12), "`t1`, `t2`, `t3`, `t4`, `t5`, `t6`, `t7`, `t8` and 4 more");
+    }
+}
