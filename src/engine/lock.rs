@@ -30,12 +30,12 @@ pub struct Blocker {
 }
 
 impl Lock {
-    /// Takes the lock, waiting up to `wait` for another dbbuild; `waiting` is told once who has it.
+    /// Takes the lock on a session that [`crate::engine::session::connect`] gave, which has no time limits, waiting up to
+    /// `wait` for another dbbuild; `waiting` is told once who has it.
     ///
     /// # Errors
     /// It was not free within `wait`; nothing was changed.
     pub async fn take(session: Session, wait: Duration, waiting: &dyn Fn(&str)) -> Result<Lock> {
-        session.simple("SET idle_session_timeout = 0; SET statement_timeout = 0").await?;
         let start = Instant::now();
         let mut pause = Duration::from_millis(20);
         let mut told = false;
@@ -65,8 +65,10 @@ impl Lock {
     /// # Errors
     /// The server said no.
     pub async fn outlast_orphans(&self, work: &Session) -> Result<()> {
-        let sql = "SELECT FROM pg_catalog.pg_stat_activity WHERE pid <> pg_catalog.pg_backend_pid() \
-                   AND datname = pg_catalog.current_database() AND usename = SESSION_USER \
+        // The function, since the view over it costs several times as much in a new session.
+        let sql = "SELECT FROM pg_catalog.pg_stat_get_activity(NULL) WHERE pid <> pg_catalog.pg_backend_pid() \
+                   AND datid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) \
+                   AND pg_catalog.pg_get_userbyid(usesysid) = SESSION_USER \
                    AND application_name = pg_catalog.current_setting('application_name') \
                    AND state IN ('active', 'idle in transaction', 'idle in transaction (aborted)', 'fastpath function call')";
         let start = Instant::now();

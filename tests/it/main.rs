@@ -48,6 +48,7 @@ mod states;
 mod support;
 mod switch;
 mod template_data;
+mod tenants;
 mod tour;
 mod upstream_proof;
 mod verify;

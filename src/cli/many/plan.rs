@@ -7,6 +7,7 @@ use crate::cli::{Context, Done};
 use crate::engine::deployment::{self, PlanRequest, Planned};
 use crate::engine::fleet::{Fate, Fleet, Member, Pace, names};
 use crate::engine::project::Project;
+use crate::engine::target::Target;
 use crate::error::{Error, Result};
 use crate::model::sources::Sources;
 
@@ -33,19 +34,22 @@ pub async fn plan(
     let request = PlanRequest { apply: true, ..request };
     let task = |member: &Member, _| {
         let target = member.target.clone();
-        async move { deployment::plan(project, sources, &target, request).await }
+        async move {
+            let planned = deployment::plan(project, sources, &target, request).await?;
+            match planned.refusal {
+                Some(refusal) => Err(refusal),
+                None if !planned.exists => Err(missing(&target)),
+                None => Ok(planned),
+            }
+        }
     };
     let json = context.output.is_json();
     let answer = |_: &Member, planned: &Planned| Answer {
-        status: match (&planned.refusal, planned.is_empty) {
-            (Some(_), _) => "refused",
-            (None, true) => "up to date",
-            (None, false) => "pending",
-        },
+        status: if planned.is_empty { "up to date" } else { "pending" },
         line: None,
         json: if json { plan::json(planned) } else { serde_json::Value::Null },
     };
-    let (mut outcome, fates) = work(context, fleet, "plan", pace, task, answer).await;
+    let (outcome, fates) = work(context, fleet, "plan", pace, task, answer).await;
     for group in groups(fleet, &fates) {
         let what = what(group.first);
         context.output.answer(&format!(
@@ -55,20 +59,15 @@ pub async fn plan(
         ));
         group.lines.iter().for_each(|line| context.output.answer(line));
     }
-    context.output.answer(&tally(fleet, &outcome, &["pending", "up to date", "refused", "failed", "not begun"]));
-    let refusal = fates.iter().find_map(|fate| match fate {
-        Fate::Done(planned) => planned.refusal.clone(),
-        _ => None,
-    });
-    if outcome.error.is_none()
-        && let Some(refusal) = refusal
-    {
-        let refused = outcome.count("refused");
-        let message =
-            format!("plan: {refused} of {} databases of {} would be refused", fleet.members.len(), fleet.environment);
-        outcome.error = Error::all([Error::failed(message), refusal]);
-    }
+    context.output.answer(&tally(fleet, &outcome, &["pending", "up to date", "failed", "not begun"]));
     end(outcome, false)
+}
+
+/// `apply` makes no database.
+fn missing(target: &Target) -> Error {
+    let (database, env) = (target.settings.database().escape_debug().to_string(), &target.selected.name);
+    Error::failed(format!("there is no {}", target.describe()))
+        .help(format!("`dbbuild bootstrap --env {env} --target {database}` makes it from the baseline."))
 }
 
 fn groups<'p>(fleet: &'p Fleet, fates: &'p [Fate<Planned>]) -> Vec<Group<'p>> {
@@ -102,9 +101,6 @@ fn lines(planned: &Planned) -> Vec<String> {
 
 /// "1 migration, 2 files".
 fn what(planned: &Planned) -> String {
-    if let Some(refusal) = &planned.refusal {
-        return format!("refused: {}", refusal.message());
-    }
     if planned.is_empty {
         return "nothing".to_owned();
     }

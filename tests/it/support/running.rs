@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::server::Db;
+use super::server::{Db, Server};
 use super::{Outcome, outcome};
 
 /// A command that was started and not waited for. Dropping it kills it.
@@ -63,8 +63,16 @@ pub struct Held {
 impl Held {
     /// Opens a session as `alice (holder)` would: the name that dbbuild shows.
     pub fn open(db: &Db<'_>) -> Held {
-        let mut psql = db.command("psql");
-        psql.env("PGAPPNAME", "holder").args(["-XAtq", "-v", "ON_ERROR_STOP=0", "-d", &db.name]);
+        Held::start(db.command("psql"), &db.name)
+    }
+
+    /// The same in any database of a server.
+    pub fn open_in(server: &Server, database: &str) -> Held {
+        Held::start(server.command("psql"), database)
+    }
+
+    fn start(mut psql: Command, database: &str) -> Held {
+        psql.env("PGAPPNAME", "holder").args(["-XAtq", "-v", "ON_ERROR_STOP=0", "-d", database]);
         let mut child = psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
         Held { child, input, output }

@@ -1,0 +1,397 @@
+//! One environment with many databases: which they are, so many at once, where a run stops and how it goes on.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::support::{Held, Outcome, Server, World, server};
+
+/// Databases of a test's own, dropped with the value.
+struct Tenants {
+    server: &'static Server,
+    names: Vec<String>,
+}
+
+impl Tenants {
+    /// So many databases `PREFIX_01`, … on the shared server.
+    fn make(server: &'static Server, prefix: &str, number: usize) -> Tenants {
+        Tenants::named(server, (1..=number).map(|n| format!("{prefix}_{n:02}")).collect())
+    }
+
+    fn named(server: &'static Server, names: Vec<String>) -> Tenants {
+        for name in &names {
+            sql(server, "postgres", &format!("CREATE DATABASE {} TEMPLATE template0", quote(name)));
+        }
+        Tenants { server, names }
+    }
+
+    fn sql(&self, n: usize, text: &str) -> String {
+        sql(self.server, &self.names[n], text)
+    }
+
+    /// The applied versions of each; nothing where no migration ever ran.
+    fn applied(&self) -> Vec<String> {
+        let text = "SELECT string_agg(version, ',' ORDER BY position) FROM dbbuild.migration WHERE state = 'applied'";
+        let of =
+            |name: &String| match sql(self.server, name, "SELECT to_regclass('dbbuild.migration') IS NULL").as_str() {
+                "t" => String::new(),
+                _ => sql(self.server, name, text),
+            };
+        self.names.iter().map(of).collect()
+    }
+}
+
+impl Drop for Tenants {
+    fn drop(&mut self) {
+        for name in &self.names {
+            let text = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote(name));
+            self.server.run("psql", &["-Xqc", &text, "-d", "postgres"]);
+        }
+    }
+}
+
+fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[track_caller]
+fn sql(server: &Server, database: &str, text: &str) -> String {
+    let database = format!("dbname='{}'", database.replace('\\', "\\\\").replace('\'', "\\'"));
+    server.run("psql", &["-XAtqc", text, "-d", &database]).ok().stdout.trim().to_owned()
+}
+
+/// A world whose environment `production` has these targets, with one migration.
+fn world(server: &Server, targets: &str) -> World {
+    let mut world = World::without_git();
+    world.set("PRODUCTION_URL", server.url("postgres"));
+    world.write(
+        "dbbuild.toml",
+        format!(
+            "[postgres]\nversion = 15\n[lock]\nwait = \"300ms\"\n[env.development]\n[env.production]\nurl_env = \"PRODUCTION_URL\"\n\
+             protected = true\n{targets}\n"
+        ),
+    );
+    world.write("db/migrations/1_note.sql", "CREATE TABLE IF NOT EXISTS note (id int PRIMARY KEY, body text);\n");
+    world
+}
+
+fn pattern(prefix: &str) -> String {
+    format!("targets = {{ pattern = \"{prefix}_*\" }}")
+}
+
+fn run(world: &World, command: &[&str]) -> Outcome {
+    world.dbbuild(&[command, &["--env", "production"]].concat())
+}
+
+fn json(world: &World, command: &[&str]) -> Value {
+    let outcome = run(world, &[command, &["--json"]].concat());
+    let last = outcome.stdout.lines().last().unwrap_or_default();
+    serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}\n{}", outcome.show()))
+}
+
+#[test]
+fn all_databases_of_a_pattern_are_brought_up_and_a_second_run_only_looks() {
+    let Some(server) = server(15) else { return };
+    let tenants = Tenants::make(server, "it_ten_pattern", 12);
+    let world = world(server, &pattern("it_ten_pattern"));
+    run(&world, &["status"]).ok().says("it_ten_pattern_01: not marked, 0 applied, 1 pending").says("12 pending");
+    run(&world, &["status", "--exit-code"]).fails(3);
+    run(&world, &["plan"]).ok().says("12 databases: 1 migration (`it_ten_pattern_01`, ").says("and 4 more)");
+    let first = run(&world, &["apply", "--jobs", "3"]);
+    first.ok().says("it_ten_pattern_12: applied 1 migration; it has 1").says("12 databases of production: 12 applied");
+    assert_eq!(tenants.applied(), vec!["1"; 12]);
+    assert_eq!(tenants.sql(4, "SELECT name || protected FROM dbbuild.environment"), "productiontrue");
+    let again = run(&world, &["apply"]);
+    again.ok().says("12 databases of production: 12 up to date").says_not("it_ten_pattern_01");
+    run(&world, &["plan"]).ok().says("12 databases: nothing");
+    run(&world, &["status", "--exit-code"]).ok().says("it_ten_pattern_07: marked production, 1 applied");
+
+    world.write("db/migrations/2_more.sql", "ALTER TABLE note ADD COLUMN more int;\n");
+    run(&world, &["apply", "--target", "it_ten_pattern_0*"]).ok().says("9 databases of production: 9 applied");
+    run(&world, &["plan"]).ok().says("9 databases: nothing").says("3 databases: 1 migration");
+    run(&world, &["apply"]).ok().says("3 applied, 9 up to date");
+    assert_eq!(tenants.applied(), vec!["1,2"; 12]);
+}
+
+#[test]
+fn a_failure_stops_what_was_not_begun_and_the_next_run_goes_on() {
+    let Some(server) = server(15) else { return };
+    let tenants = Tenants::make(server, "it_ten_stop", 6);
+    let world = world(server, &pattern("it_ten_stop"));
+    run(&world, &["apply"]).ok();
+    for n in [1, 3] {
+        tenants.sql(n, "CREATE TABLE second ()");
+    }
+    world.write("db/migrations/2_second.sql", "CREATE TABLE second ();\n");
+    let stopped = run(&world, &["apply", "--jobs", "1"]);
+    stopped.fails(1).says("apply: 1 of 6 databases of production failed");
+    stopped.says("not begun: `it_ten_stop_03`, `it_ten_stop_04`, `it_ten_stop_05`, `it_ten_stop_06`");
+    stopped.says("`it_ten_stop_02`: 2_second failed at db/migrations/2_second.sql:1:1").says("(42P07)");
+    stopped.says("1 applied, 1 failed, 4 not begun");
+    assert_eq!(tenants.applied(), ["1,2", "1", "1", "1", "1", "1"]);
+
+    let going = run(&world, &["apply", "--jobs", "2", "--keep-going"]);
+    going.fails(1).says("apply: 2 of 6 databases of production failed").says_not("not begun");
+    going
+        .says("`it_ten_stop_02`, and the same in 1 more: 2_second failed")
+        .says("in `it_ten_stop_02`, `it_ten_stop_04`");
+    going.says("3 applied, 1 up to date, 2 failed");
+    assert_eq!(tenants.applied(), ["1,2", "1", "1,2", "1", "1,2", "1,2"]);
+
+    let value = json(&world, &["apply", "--keep-going"]);
+    assert_eq!(value["summary"]["failed"], 2);
+    assert_eq!(value["summary"]["up_to_date"], 4);
+    assert_eq!(value["summary"]["databases"], 6);
+    assert_eq!(value["targets"][1]["status"], "failed");
+    assert_eq!(value["targets"][1]["target"], "it_ten_stop_02");
+    assert_eq!(value["targets"][1]["error"]["location"]["line"], 1);
+    assert_eq!(value["targets"][0]["changed"], false);
+
+    for n in [1, 3] {
+        tenants.sql(n, "DROP TABLE second");
+    }
+    run(&world, &["apply"]).ok().says("2 applied, 4 up to date");
+    assert_eq!(tenants.applied(), vec!["1,2"; 6]);
+}
+
+#[test]
+fn canaries_run_alone_and_their_failure_stops_all_others() {
+    let Some(server) = server(15) else { return };
+    let tenants = Tenants::make(server, "it_ten_canary", 4);
+    let targets = pattern("it_ten_canary");
+    let world = world(server, &format!("{targets}\ncanaries = [\"it_ten_canary_03\"]"));
+    run(&world, &["apply"]).ok();
+    tenants.sql(2, "CREATE TABLE second ()");
+    world.write("db/migrations/2_second.sql", "CREATE TABLE second ();\n");
+    let stopped = run(&world, &["apply", "--keep-going", "--jobs", "4"]);
+    stopped.fails(1).says("`it_ten_canary_03`: 2_second failed").says("1 failed, 3 not begun");
+    assert_eq!(tenants.applied(), vec!["1"; 4]);
+    tenants.sql(2, "DROP TABLE second");
+    let order = run(&world, &["apply", "--jobs", "4"]);
+    order.ok();
+    assert!(order.stdout.starts_with("it_ten_canary_03: applied"), "{}", order.show());
+    let began = "SELECT applied_at FROM dbbuild.migration WHERE version = '2'";
+    let ended = "SELECT applied_at + duration FROM dbbuild.migration WHERE version = '2'";
+    for n in [0, 1, 3] {
+        assert!(tenants.sql(n, began) > tenants.sql(2, ended), "another began before the canary ended");
+    }
+}
+
+#[test]
+fn a_list_takes_odd_names_and_addresses_and_counts_each_database_once() {
+    let Some(server) = server(15) else { return };
+    let odd = ["it_ten list \"odd\"", "it_ten_list_B'x", "it_ten_list_%s;--", "it_ten_list_ä"];
+    let tenants = Tenants::named(server, odd.iter().map(|name| (*name).to_owned()).collect());
+    let address = format!("host={} port={} user=postgres dbname=it_ten_list_ä", server.dir.display(), server.port);
+    let list = [odd[0], odd[1], odd[2], odd[3], &address].map(|name| format!("'''{name}'''")).join(", ");
+    let world = world(server, &format!("targets = [{list}]"));
+    let outcome = run(&world, &["apply"]);
+    outcome.ok().says("4 databases of production: 4 applied").says("is named more than once and counts once");
+    assert_eq!(tenants.applied(), vec!["1"; 4]);
+    let psql = ["psql", "--env", "production", "--target", odd[1], "--", "-XAtqc", "SELECT current_database()"];
+    world.dbbuild(&psql).ok().says(odd[1]);
+}
+
+#[test]
+fn a_query_says_which_databases_there_are() {
+    let Some(server) = server(15) else { return };
+    let tenants = Tenants::make(server, "it_ten_query", 4);
+    let control = &tenants.names[0];
+    tenants.sql(
+        0,
+        "CREATE TABLE tenant (db text, customer text, test bool); INSERT INTO tenant VALUES ('it_ten_query_02', 'Ada', false), \
+         ('it_ten_query_03', 'Bob', true)",
+    );
+    let query = "SELECT db AS database, customer AS label, test AS canary FROM tenant ORDER BY db -- all";
+    let world = world(server, &format!("targets = {{ query = \"{query}\", database = \"{control}\" }}"));
+    let outcome = run(&world, &["apply"]);
+    outcome.ok().says("Ada: applied 1 migration").says("2 databases of production: 2 applied");
+    assert!(outcome.stdout.starts_with("Bob: "), "the canary comes first\n{}", outcome.show());
+    assert_eq!(tenants.applied(), ["", "1", "1", ""]);
+    run(&world, &["log", "--target", "Ada"]).ok().says("note  applied");
+
+    // A new tenant that the query does not give yet.
+    world.dbbuild(&["baseline"]).ok();
+    tenants.sql(0, "DROP DATABASE it_ten_query_04");
+    run(&world, &["bootstrap", "--target", "it_ten_query_04"])
+        .ok()
+        .says("created `it_ten_query_04`")
+        .says("marked production");
+    tenants.sql(0, "INSERT INTO tenant VALUES ('it_ten_query_04', 'Cleo', false)");
+    run(&world, &["apply"]).ok().says("3 up to date");
+
+    tenants.sql(0, "UPDATE tenant SET customer = 'Ada'");
+    run(&world, &["status"]).fails(2).says("two databases are called `Ada`");
+    tenants.sql(0, "DELETE FROM tenant");
+    run(&world, &["apply"]).ok().says("the query gives no database").says("0 databases of production");
+    // The query only asks.
+    let writes = world.read("dbbuild.toml").replace("SELECT db AS", "DELETE FROM tenant RETURNING db AS");
+    world.write("dbbuild.toml", writes.replace("ORDER BY db -- all", ""));
+    run(&world, &["status"]).fails(1).says("cannot find the databases of the environment production").says("25006");
+}
+
+#[test]
+fn each_database_is_judged_by_itself() {
+    let Some(server) = server(15) else { return };
+    let tenants = Tenants::make(server, "it_ten_judge", 5);
+    let list: Vec<String> =
+        tenants.names.iter().chain([&"it_ten_judge_99".to_owned()]).map(|n| format!("\"{n}\"")).collect();
+    let world = world(server, &format!("targets = [{}]", list.join(", ")));
+    run(&world, &["apply", "--keep-going"]).fails(1).says("`it_ten_judge_99`: ").says("3D000");
+    // A copy of the third carries its mark, which is not its own; the fourth is another environment's.
+    sql(server, "postgres", "CREATE DATABASE it_ten_judge_06 TEMPLATE it_ten_judge_03");
+    sql(server, "postgres", "DROP DATABASE it_ten_judge_05");
+    sql(server, "postgres", "ALTER DATABASE it_ten_judge_06 RENAME TO it_ten_judge_05");
+    tenants.sql(3, "UPDATE dbbuild.environment SET name = 'development', protected = false");
+    world.write("db/migrations/2_second.sql", "CREATE TABLE second ();\n");
+    // Another dbbuild holds the lock of the second.
+    let holder = held(server, "it_ten_judge_02");
+    let outcome = run(&world, &["apply", "--keep-going", "--jobs", "8"]);
+    drop(holder);
+    outcome.fails(1).says("2 applied, 4 failed");
+    outcome.says("`it_ten_judge_02`: another dbbuild works on this database").says("(lock.wait)");
+    outcome.says("`it_ten_judge_04`: refused to migrate").says("it is marked development");
+    outcome.says("`it_ten_judge_05`: refused to migrate").says("does not belong to it");
+    assert_eq!(tenants.applied(), ["1,2", "1", "1,2", "1", "1"]);
+    let plan = run(&world, &["plan"]);
+    plan.fails(1).says("2 databases: nothing").says("1 database: 1 migration").says("plan: 3 of 6 databases");
+    plan.says("does not belong to it").says("`it_ten_judge_99`: there is no ").says("--target it_ten_judge_99");
+    // Marked again, it is taken.
+    run(&world, &["env", "mark", "production"]).fails(2).says("`--all`");
+    run(&world, &["env", "mark", "production", "--target", "it_ten_judge_05"]).fails(1).says("was not confirmed");
+    run(&world, &["env", "mark", "production", "--target", "it_ten_judge_05", "--confirm", "production"])
+        .ok()
+        .says("1 marked");
+    run(&world, &["env", "mark", "production", "--all", "--confirm", "production", "--keep-going"])
+        .fails(1)
+        .says("1 marked, 4 marked before, 1 failed");
+    run(&world, &["apply", "--keep-going"]).fails(1).says("3 applied, 2 up to date, 1 failed");
+}
+
+/// A session with dbbuild's lock.
+fn held(server: &'static Server, database: &str) -> Held {
+    let mut held = Held::open_in(server, database);
+    held.run("SELECT pg_advisory_lock(1684169333, 1)");
+    held
+}
+
+#[test]
+fn what_works_on_one_database_wants_its_name() {
+    let Some(server) = server(15) else { return };
+    let _tenants = Tenants::make(server, "it_ten_one", 2);
+    let world = world(server, &pattern("it_ten_one"));
+    for command in
+        [&["psql"][..], &["log"], &["reset"], &["drop"], &["seed"], &["env", "show"], &["build"], &["bootstrap"]]
+    {
+        let outcome = run(&world, command);
+        outcome.fails(2).says("the environment production has many databases").says("`--target NAME`");
+    }
+    run(&world, &["env", "show", "--target", "it_ten_one_*"]).fails(2).says("works on one database");
+    run(&world, &["env", "show", "--target", "it_ten_one_02"]).ok().says("`it_ten_one_02` on");
+    let unknown = run(&world, &["apply", "--target", "it_ten_one_3"]);
+    unknown.fails(2).says("has no database `it_ten_one_3`").says("did you mean `it_ten_one_");
+    world.dbbuild(&["status", "--target", "x"]).fails(2).says("`--target` chooses among many databases");
+    run(&world, &["status", "--url", &server.url("it_ten_one_01")]).ok().says("`it_ten_one_01` on").says("1 pending");
+    run(&world, &["bootstrap", "--target", "other_1"]).fails(2).says("has no database `other_1`");
+    run(&world, &["apply", "--settle", "1:1=done"]).fails(2).says("`--settle` is about one database");
+    run(&world, &["apply", "--jobs", "0"]).fails(2);
+    world.write("dbbuild.toml", world.read("dbbuild.toml").replace("it_ten_one_*", "it_ten_none_*"));
+    run(&world, &["apply"]).fails(1).says("no database of ").says("matches `it_ten_none_*`");
+}
+
+#[test]
+fn the_server_having_no_connection_left_is_waited_for() {
+    let Some(server) = Server::private(15, &["max_connections=9", "superuser_reserved_connections=0"]) else { return };
+    // Not dropped with a value: the server goes whole.
+    for n in 1..=6 {
+        server.run("psql", &["-Xqc", &format!("CREATE DATABASE t_{n} TEMPLATE template0"), "-d", "postgres"]).ok();
+    }
+    let world = world(&server, "targets = { pattern = \"t_*\" }");
+    let mut holders: Vec<_> = (0..8).map(|_| Held::open_in(&server, "postgres")).collect();
+    for held in &mut holders {
+        held.run("SELECT 1");
+    }
+    let apply = world.start(&["apply", "--env", "production", "--jobs", "6"]);
+    std::thread::sleep(Duration::from_millis(900));
+    drop(holders);
+    apply.wait().ok().says("the server has no connection left").says("6 databases of production: 6 applied");
+}
+
+#[test]
+fn ctrl_c_lets_what_runs_end_and_begins_nothing_else() {
+    let Some(server) = server(15) else { return };
+    let tenants = Tenants::make(server, "it_ten_ctrl", 8);
+    let world = world(server, &pattern("it_ten_ctrl"));
+    world.write("db/migrations/2_slow.sql", "CREATE TABLE slow (); SELECT pg_sleep(1.5);\n");
+    let mut apply = world.start(&["apply", "--env", "production", "--jobs", "2"]);
+    let slow = "SELECT count(*) = 2 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname LIKE 'it_ten_ctrl%'";
+    while sql(server, "postgres", slow) != "t" {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    apply.signal(Signal::SIGINT);
+    let outcome = apply.wait();
+    outcome.fails(1).says("stopping: what runs comes to its end").says("2 applied, 6 not begun").says("interrupted");
+    assert_eq!(tenants.applied().iter().filter(|applied| *applied == "1,2").count(), 2);
+    assert_eq!(tenants.applied().iter().filter(|applied| applied.is_empty()).count(), 6);
+    // Killed, each is at a migration boundary all the same.
+    let mut apply = world.start(&["apply", "--env", "production", "--jobs", "3"]);
+    while sql(server, "postgres", &slow.replace("= 2", "= 3")) != "t" {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    apply.signal(Signal::SIGKILL);
+    apply.wait();
+    let states = tenants.applied();
+    assert!(states.iter().all(|state| ["", "1", "1,2"].contains(&state.as_str())), "{states:?}");
+    world.write("db/migrations/2_slow.sql", "CREATE TABLE slow (); SELECT pg_sleep(1.5);\n");
+    run(&world, &["apply", "--jobs", "8"]).ok();
+    assert_eq!(tenants.applied(), vec!["1,2"; 8]);
+}
+
+#[test]
+fn files_and_bodies_are_read_once_and_each_database_has_its_record() {
+    let Some(server) = server(15) else { return };
+    let tenants = Tenants::make(server, "it_ten_record", 3);
+    let mut world = world(server, &pattern("it_ten_record"));
+    let toml = world.read("dbbuild.toml");
+    world.write(
+        "dbbuild.toml",
+        format!("{toml}secure_path = \"{}\"\nplaceholders = {{ who = \"tenant\" }}\n", world.home().display()),
+    );
+    world.set("PGAPPNAME", "deploy");
+    world.write("db/migrations/2_keys.sql", "-- dbbuild:secure\nINSERT INTO note VALUES (2, 'stand-in');\n");
+    world.write("db/repeatable/v.sql", "CREATE OR REPLACE VIEW v AS SELECT '${who}'::text AS who FROM note;\n");
+    world.write("db/init/rows.sql", "INSERT INTO note VALUES (1, 'init') ON CONFLICT DO NOTHING;\n");
+    world.write("db/checks/rows.sql", "SELECT 1 WHERE NOT EXISTS (SELECT FROM note);\n");
+    run(&world, &["apply"]).fails(1).says("the body of 2_keys for production is missing").says("nothing was run");
+    std::fs::write(world.home().join("2_keys.sql"), "INSERT INTO note VALUES (2, 'real');\n").unwrap();
+    let outcome = run(&world, &["apply", "--commit", "abc", "--jobs", "1"]);
+    outcome.ok().says("applied 2 migrations, ran 2 files; it has 2");
+    for n in 0..3 {
+        assert_eq!(tenants.sql(n, "SELECT string_agg(body, ',' ORDER BY id) FROM note"), "init,real");
+        assert_eq!(tenants.sql(n, "SELECT DISTINCT who FROM v"), "tenant");
+        assert_eq!(tenants.sql(n, "SELECT count(*) FROM dbbuild.migration WHERE git_commit = 'abc'"), "2");
+    }
+    let value = json(&world, &["status"]);
+    assert_eq!(value["summary"]["up_to_date"], 3);
+    assert_eq!(value["targets"][2]["migrations"][0]["state"], "applied");
+    let value = json(&world, &["plan"]);
+    assert_eq!(value["targets"][0]["status"], "up to date");
+    assert_eq!(value["targets"][0]["plan"]["environment"], "production");
+}
+
+/// Every database of a server, as many as an ordinary run of the tests can bear; the bench has a thousand.
+#[test]
+fn a_hundred_databases_with_few_connections() {
+    let Some(server) = Server::private(15, &["max_connections=24"]) else { return };
+    let make: String =
+        (1..=100).map(|n| format!("CREATE DATABASE t_{n:03} TEMPLATE template0 STRATEGY file_copy;\n")).collect();
+    let world = world(&server, "targets = { pattern = \"t_*\" }");
+    world.write("make.sql", make);
+    server.run("psql", &["-Xqf", world.path("make.sql").to_str().unwrap(), "-d", "postgres"]).ok();
+    run(&world, &["apply", "--jobs", "8"])
+        .ok()
+        .says("100 databases of production: 100 applied")
+        .says_not("no connection left");
+    run(&world, &["apply", "--jobs", "8"]).ok().says("100 databases of production: 100 up to date");
+}
