@@ -61,6 +61,7 @@
 //! - `src/model/psql/`, `src/model/psql.rs`: psql's commands in a file that it runs, and what such a file takes in.
 //! - `src/model/migration.rs`: a migration as its file tells it; `src/model/apart.rs`: what keeps one out of the baseline.
 //! - `src/model/secure.rs`: where bodies of secure migrations may lie, and what a body must be.
+//! - `src/model/provenance.rs`: which run of a pipeline this is, and who started it.
 //! - `src/model/squash.rs`: a migration that stands for many, and how a database stands to it.
 //! - `src/model/definitions.rs`: what each object is, one file each: which files there should be, how they load.
 //! - `src/model/snapshot.rs`: path → bytes, from whichever source.
@@ -92,6 +93,7 @@
 //! - `src/engine/session/`: one connection: TLS, password and service files, poolers, notices, errors as values.
 //! - `src/engine/target.rs`: the database of an environment: found, reached, made, dropped.
 //! - `src/engine/history/`: the version table: its schema, its rows, the mark.
+//! - `src/engine/provenance.rs`: who runs, for the version table.
 //! - `src/engine/lock.rs`: one dbbuild at a time; `src/engine/mark.rs`: a person's word on what a database is.
 //! - `src/engine/runner/`: executes a cleared plan; journal and resumption of what cannot share a transaction; preconditions,
 //!   batches, psql, times of statements.

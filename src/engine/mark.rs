@@ -55,7 +55,7 @@ pub async fn mark(
     let mark = Mark { environment: request.name.to_owned(), protected: to.is_protected(), binding };
     let _lock = target.lock(&project.config, waiting).await?;
     session
-        .simple(&format!("BEGIN; {}; {}; COMMIT", history::SCHEMA, history::write_mark(&mark)))
+        .simple(&format!("BEGIN; {}; {}; {}; COMMIT", history::RENEW, history::SCHEMA, history::write_mark(&mark)))
         .await
         .map_err(|e| Error::failed("cannot write the mark").cause(e))?;
     Ok(Marked::Now)

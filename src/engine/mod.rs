@@ -20,6 +20,7 @@ pub mod merge;
 pub mod past;
 pub mod project;
 pub mod prove;
+pub mod provenance;
 pub mod rewrite;
 pub mod runner;
 pub mod secure;

@@ -201,7 +201,7 @@ async fn run_unmasked(work: &Work<'_>, target: &Target, session: Session) -> Res
         author: (work.author)(),
         bin_dir: work.project.config.postgres.bin_dir.as_ref().map(PathBuf::from),
         lock: &lock,
-        fresh: true,
+        found: Some(&found),
         sink: work.sink,
     };
     let (report, session) = runner::run(&cleared, session, &options).await?;

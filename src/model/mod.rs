@@ -18,6 +18,7 @@ pub mod migration;
 pub mod placeholder;
 pub mod plan;
 pub mod preview;
+pub mod provenance;
 pub mod psql;
 pub mod published;
 pub mod reconcile;

@@ -5,9 +5,10 @@ use super::new::version;
 use crate::cli::output::count;
 use crate::cli::{Context, Done};
 use crate::engine::adopt::{self, Captured, DatabaseFacts, Wish};
-use crate::engine::history::{Author, Found};
+use crate::engine::history::Found;
 use crate::engine::project::Project;
 use crate::engine::prove;
+use crate::engine::provenance::{self, Given};
 use crate::engine::session::Session;
 use crate::engine::target::{Start, Target, check_version};
 use crate::error::{Error, OrFailed, Result};
@@ -87,7 +88,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let written = Written::write(&project.root, files.into_iter().chain([baseline]))?;
     let mark =
         Mark { environment: to.name.clone(), protected: to.is_protected(), binding: found.facts.binding.clone() };
-    let author = Author { commit: project.commit() };
+    let author = provenance::author(&project, &Given::default());
     if let Err(e) = adopt::record(&session, &captured, &mark, migration, &author).await {
         return Err(written.undo(e));
     }

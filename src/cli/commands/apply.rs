@@ -5,7 +5,7 @@ use crate::cli::many::{self, ManyArgs};
 use crate::cli::output::{Output, count};
 use crate::cli::{Context, Done};
 use crate::engine::deployment::{self, Applied, ApplyOptions};
-use crate::engine::history::Author;
+use crate::engine::provenance::{self, Given};
 use crate::engine::settle::Settlement;
 use crate::engine::target::Start;
 use crate::error::Result;
@@ -17,9 +17,8 @@ pub struct Args {
     /// Run the integrity checks before, too
     #[arg(long)]
     check_first: bool,
-    /// The commit to record, where there is no repository
-    #[arg(long, value_name = "COMMIT")]
-    commit: Option<String>,
+    #[command(flatten)]
+    origin: Origin,
     /// Say what became of an interrupted statement, as the error asked: VERSION:STATEMENT=done or =retry
     #[arg(long, value_name = "WHAT")]
     settle: Vec<Settlement>,
@@ -30,6 +29,27 @@ pub struct Args {
     keep_going: bool,
 }
 
+/// What the version table is to say of the run; otherwise the repository, the pipeline and the operating system tell.
+#[derive(Debug, clap::Args)]
+pub struct Origin {
+    /// The commit to record, where there is no repository
+    #[arg(long, value_name = "COMMIT", env = "DBBUILD_COMMIT")]
+    commit: Option<String>,
+    /// The run of a pipeline to record, where dbbuild does not know it by its variables
+    #[arg(long, value_name = "TEXT", env = "DBBUILD_PIPELINE")]
+    pipeline: Option<String>,
+    /// Who started it
+    #[arg(long, value_name = "NAME", env = "DBBUILD_BY")]
+    by: Option<String>,
+}
+
+impl Origin {
+    /// The same for the engine.
+    pub fn given(&self) -> Given {
+        Given { commit: self.commit.clone(), pipeline: self.pipeline.clone(), by: self.by.clone() }
+    }
+}
+
 /// Applies.
 ///
 /// # Errors
@@ -37,14 +57,11 @@ pub struct Args {
 pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let project = context.project()?;
     let sources = project.sources()?;
-    let author = OnceCell::new();
+    let (given, author) = (args.origin.given(), OnceCell::new());
     let options = ApplyOptions {
         check_first: args.check_first,
         settle: &args.settle,
-        author: &|| {
-            let asked = || Author { commit: args.commit.clone().or_else(|| project.commit()) };
-            author.get_or_init(asked).clone()
-        },
+        author: &|| author.get_or_init(|| provenance::author(&project, &given)).clone(),
     };
     if let Some(fleet) = context.fleet(&project, context.named_environment(), Start::IfNeeded).await? {
         return many::apply(context, &project, &sources, &fleet, &options, (args.many, args.keep_going)).await;

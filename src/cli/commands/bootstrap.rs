@@ -1,9 +1,10 @@
 //! `dbbuild bootstrap`: a new database from the baseline. Never test data.
 
+use super::apply::Origin;
 use super::build::{describe, report_json};
 use crate::cli::output::count;
 use crate::cli::{Context, Done};
-use crate::engine::history::Author;
+use crate::engine::provenance;
 use crate::engine::target::Start;
 use crate::engine::upgrade::{self, Job, Work};
 use crate::error::Result;
@@ -11,9 +12,8 @@ use crate::error::Result;
 /// Arguments of `bootstrap`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The commit to record, where there is no repository
-    #[arg(long, value_name = "COMMIT")]
-    commit: Option<String>,
+    #[command(flatten)]
+    origin: Origin,
 }
 
 /// Makes the database if it is missing, loads the baseline, then runs what the baseline does not hold.
@@ -28,12 +28,13 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         None => context.target(&project, Start::IfNeeded).await?,
     };
     let (session, created) = target.open(&project.config).await?;
+    let given = args.origin.given();
     let progress = context.progress("bootstrap", 0);
     let work = Work {
         project: &project,
         sources: &sources,
         job: Job::Bootstrap,
-        author: &|| Author { commit: args.commit.clone().or_else(|| project.commit()) },
+        author: &|| provenance::author(&project, &given),
         check_first: false,
         sink: &|event| progress.event(event),
         begin: &|total| progress.expect(total),

@@ -4,9 +4,9 @@ use crate::cli::output::count;
 use crate::cli::{Context, Done};
 use crate::engine::cache::Kind;
 use crate::engine::git::Source;
-use crate::engine::history::Author;
 use crate::engine::project::Project;
 use crate::engine::prove::{self, Goal, Request};
+use crate::engine::provenance::{self, Given};
 use crate::engine::runner::{Event, Report};
 use crate::engine::session::Session;
 use crate::engine::switch::branch;
@@ -125,7 +125,7 @@ pub async fn build_local(
         project,
         sources,
         job: Job::Build { take_back },
-        author: &|| Author { commit: project.commit() },
+        author: &|| provenance::author(project, &Given::default()),
         check_first: false,
         sink: &sink,
         begin: &|_| {},

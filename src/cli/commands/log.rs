@@ -16,11 +16,13 @@ pub struct Args {
     slowest: Option<usize>,
 }
 
-const COLUMNS: [&str; 8] = ["version", "name", "state", "applied_at", "seconds", "by", "commit", "dbbuild"];
+const COLUMNS: [&str; 10] =
+    ["version", "name", "state", "applied_at", "seconds", "by", "commit", "dbbuild", "run_by", "pipeline"];
 
 const QUERY: &str = "SELECT version, name, CASE WHEN origin <> 'run' THEN origin ELSE state END, \
      pg_catalog.to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), \
-     pg_catalog.round(EXTRACT(epoch FROM duration)::numeric, 3)::text, applied_by, git_commit, dbbuild_version \
+     pg_catalog.round(EXTRACT(epoch FROM duration)::numeric, 3)::text, applied_by, git_commit, dbbuild_version, \
+     run_by, pipeline \
      FROM dbbuild.migration ORDER BY position DESC";
 
 const SLOWEST_COLUMNS: [&str; 6] = ["version", "name", "statement", "line", "seconds", "rows"];
@@ -38,12 +40,19 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let project = context.project()?;
     let target = context.target(&project, Start::Never).await?;
     let session = target.connect().await?;
-    let installed =
-        session.query_rows("SELECT 1 WHERE pg_catalog.to_regclass('dbbuild.migration') IS NOT NULL").await?;
+    // A version table from before pipelines were recorded says nothing of them.
+    let installed = session
+        .query_rows(
+            "SELECT pg_catalog.bool_or(attname = 'run_by') FROM pg_catalog.pg_attribute \
+             WHERE attrelid = pg_catalog.to_regclass('dbbuild.migration') HAVING pg_catalog.count(*) > 0",
+        )
+        .await?;
+    let outdated = installed.iter().flatten().flatten().any(|is| is == "f");
     let (query, columns, key) = match args.slowest {
         Some(_) => (SLOWEST, &SLOWEST_COLUMNS[..], "slowest"),
         None => (QUERY, &COLUMNS[..], "log"),
     };
+    let query = if outdated { query.replace(" run_by, pipeline ", " NULL, NULL ") } else { query.to_owned() };
     let limit = args.slowest.or(args.max_count).map_or_else(String::new, |n| format!(" LIMIT {n}"));
     let rows = if installed.is_empty() { Vec::new() } else { session.query_rows(&format!("{query}{limit}")).await? };
     if rows.is_empty() && args.slowest.is_some() {
@@ -52,10 +61,13 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         context.output.answer(&format!("nothing was applied to {}", target.describe()));
     } else {
         let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_header(columns);
+        // Who started it is told where that is more than the role: of pipelines, or when asked.
+        let told = context.globals.verbose || rows.iter().any(|row| row.get(9).is_some_and(Option::is_some));
+        let shown = if told { columns.len() } else { columns.len().min(8) };
+        table.load_style(presets::NOTHING).set_header(&columns[..shown]);
         for row in &rows {
             let commit = |i: usize, cell: &str| if i == 6 { cell.chars().take(10).collect() } else { cell.to_owned() };
-            table.add_row(row.iter().enumerate().map(|(i, cell)| commit(i, cell.as_deref().unwrap_or(""))));
+            table.add_row(row.iter().take(shown).enumerate().map(|(i, cell)| commit(i, cell.as_deref().unwrap_or(""))));
         }
         context.output.answer(&table.trim_fmt());
     }

@@ -2,7 +2,7 @@
 
 use super::build::{describe, report_json};
 use crate::cli::{Context, Done};
-use crate::engine::history::Author;
+use crate::engine::provenance::{self, Given};
 use crate::engine::switch::branch;
 use crate::engine::target::Start;
 use crate::engine::upgrade::{self, Job, Work};
@@ -32,7 +32,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         project: &project,
         sources: &sources,
         job: Job::Seed(sets.clone()),
-        author: &|| Author { commit: project.commit() },
+        author: &|| provenance::author(&project, &Given::default()),
         check_first: false,
         sink: &|event| {
             if let crate::engine::runner::Event::Note(text) = event {

@@ -4,11 +4,6 @@ use crate::engine::session::Session;
 use crate::error::Result;
 use std::collections::BTreeMap;
 
-/// Brings a version table from before secure migrations to the form that [`super::SCHEMA`] gives it.
-pub const ADD_BODY_CHECKSUM: &str = "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute \
-    WHERE attrelid = 'dbbuild.migration'::pg_catalog.regclass AND attname = 'body_checksum') \
-    THEN ALTER TABLE dbbuild.migration ADD COLUMN body_checksum text; END IF; END $$";
-
 /// The applied versions, as their files write them, with the checksum of the body that ran; a version table from before
 /// secure migrations has none.
 ///

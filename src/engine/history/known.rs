@@ -14,13 +14,15 @@ use tokio_postgres::SimpleQueryMessage;
 #[derive(Debug, Default)]
 pub struct Histories(Mutex<HashMap<String, Arc<History>>>);
 
-/// One row: what the server says of the database, its mark, the digest of its history.
+/// One row: what the server says of the database, its mark, the digest of its history; the youngest column last, to be
+/// sure that it is there.
 const LOOK: &str = "SELECT c.system_identifier::text, d.oid::text, d.datname, e.name, e.protected, e.system_identifier, \
     e.database_oid::text, e.server_id, pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.concat(\
     (SELECT pg_catalog.string_agg(ROW(m.version, m.name, m.checksum, m.state = 'applied', \
     m.up_sql IS NOT NULL OR m.origin <> 'baseline')::text, E'\\n' ORDER BY m.position) FROM dbbuild.migration m), E'\\n\\n', \
     (SELECT pg_catalog.string_agg(ROW(f.kind, f.name, f.checksum)::text, E'\\n' ORDER BY f.kind, f.name) \
-    FROM dbbuild.file f)), 'UTF8')), 'hex') \
+    FROM dbbuild.file f)), 'UTF8')), 'hex'), \
+    (SELECT f.run_by FROM dbbuild.file f LIMIT 0) \
     FROM pg_catalog.pg_control_system() c, pg_catalog.pg_database d LEFT JOIN dbbuild.environment e ON true \
     WHERE d.datname = pg_catalog.current_database()";
 
@@ -35,7 +37,7 @@ pub async fn find_known(
     server_id: Option<&str>,
     histories: &Histories,
 ) -> Result<Found> {
-    // Without a version table the question itself is wrong.
+    // Without a version table, or with one of an older dbbuild, the question itself is wrong.
     let Ok(rows) = session.query_rows(LOOK).await else { return find(session, description, server_id).await };
     let row = rows.first().ok_or_else(|| Error::failed(format!("cannot read what {description} is")))?;
     let text = |i: usize| row.get(i).cloned().flatten();
@@ -62,7 +64,7 @@ pub async fn find_known(
         None => histories.read(session).await?,
     };
     facts.has_history = !history.applied.is_empty();
-    Ok(Found { facts, history: (*history).clone() })
+    Ok(Found { facts, history: (*history).clone(), outdated: false })
 }
 
 impl Histories {

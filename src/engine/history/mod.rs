@@ -8,7 +8,7 @@ mod carried;
 mod content;
 mod known;
 
-pub use body::{ADD_BODY_CHECKSUM, bodies};
+pub use body::bodies;
 pub use carried::{baseline_section, held_by_baseline, version_rows};
 pub use known::{Histories, find_known};
 
@@ -27,6 +27,15 @@ use std::sync::Arc;
 /// The DDL of the schema `dbbuild`; the same text stands in every baseline.
 pub const SCHEMA: &str = include_str!("schema.sql");
 
+/// Gives the version table of an older dbbuild the columns that it lacks; [`SCHEMA`] then does the rest.
+pub const RENEW: &str = "DO $$ BEGIN IF pg_catalog.to_regclass('dbbuild.migration') IS NOT NULL THEN \
+    ALTER TABLE dbbuild.migration ADD COLUMN IF NOT EXISTS body_checksum text, \
+    ADD COLUMN IF NOT EXISTS pipeline text, ADD COLUMN IF NOT EXISTS run_by text; \
+    ALTER TABLE dbbuild.file ADD COLUMN IF NOT EXISTS pipeline text, ADD COLUMN IF NOT EXISTS run_by text; END IF; END $$";
+
+/// The columns that tell who wrote a row; see [`Author`].
+const AUTHOR: &str = "git_commit, dbbuild_version, pipeline, run_by";
+
 /// Texts longer than this stay out of the version table.
 const LONGEST_TEXT: usize = 64 * 1024 * 1024;
 
@@ -35,6 +44,24 @@ const LONGEST_TEXT: usize = 64 * 1024 * 1024;
 pub struct Author {
     /// The commit that is checked out, with a `+` where the work tree differs.
     pub commit: Option<String>,
+    /// The run of a pipeline that this is.
+    pub pipeline: Option<String>,
+    /// Who started it.
+    pub run_by: Option<String>,
+}
+
+impl Author {
+    /// The values of the columns `git_commit, dbbuild_version, pipeline, run_by`.
+    fn values(&self) -> String {
+        let [commit, pipeline, run_by] =
+            [&self.commit, &self.pipeline, &self.run_by].map(|one| optional(one.as_deref()));
+        format!("{commit}, '{}', {pipeline}, {run_by}", env!("CARGO_PKG_VERSION"))
+    }
+
+    /// The same as assignments.
+    fn assignments(&self) -> String {
+        format!("(git_commit, dbbuild_version, pipeline, run_by) = ({})", self.values())
+    }
 }
 
 /// A database as it is found: what the guard judges and the plan starts from.
@@ -44,6 +71,8 @@ pub struct Found {
     pub facts: TargetFacts,
     /// For the plan.
     pub history: History,
+    /// The version table is of an older dbbuild: it lacks columns; see [`RENEW`].
+    pub outdated: bool,
 }
 
 impl Found {
@@ -52,7 +81,7 @@ impl Found {
         let binding = Binding { system_identifier: String::new(), database_oid: 0, server_id: None };
         let database = database.to_owned();
         let facts = TargetFacts { description, database, binding, mark: None, empty: true, has_history: false };
-        Found { facts, history: History::default() }
+        Found { facts, history: History::default(), outdated: false }
     }
 }
 
@@ -61,7 +90,9 @@ fn facts_query() -> String {
     format!(
         "SELECT (SELECT system_identifier::text FROM pg_catalog.pg_control_system()), d.oid::text, d.datname, \
          pg_catalog.to_regclass('dbbuild.migration') IS NOT NULL, \
-         pg_catalog.to_regclass('dbbuild.environment') IS NOT NULL, {} \
+         pg_catalog.to_regclass('dbbuild.environment') IS NOT NULL, {}, \
+         EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attname = 'run_by' \
+                 AND attrelid = pg_catalog.to_regclass('dbbuild.file')) \
          FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()",
         content::made_here_and_brought()
     )
@@ -98,7 +129,7 @@ pub async fn find(session: &Session, description: &str, server_id: Option<&str>)
         empty,
         has_history: !history.applied.is_empty(),
     };
-    Ok(Found { facts, history })
+    Ok(Found { facts, outdated: truth(3) && !truth(7), history })
 }
 
 async fn read_mark(session: &Session) -> Result<Option<Mark>> {
@@ -225,44 +256,42 @@ pub fn insert_migration(migration: &Migration, transactional: bool, author: &Aut
     };
     format!(
         "INSERT INTO dbbuild.migration (version, name, checksum, state, origin, transactional, up_sql, down_sql, \
-         git_commit, dbbuild_version{column}) VALUES ('{}', {}, '{}', '{}', 'run', {transactional}, {}, {}, {}, '{}'{body})",
+         {AUTHOR}{column}) VALUES ('{}', {}, '{}', '{}', 'run', {transactional}, {}, {}, {}{body})",
         migration.version,
         literal(&migration.name),
         migration.checksum,
         if transactional { "applied" } else { "started" },
         optional(Some(migration.up.source()).filter(|_| migration.body.is_none()).map(|text| &**text)),
         optional(migration.down.as_ref().map(|down| &**down.source())),
-        optional(author.commit.as_deref()),
-        env!("CARGO_PKG_VERSION"),
+        author.values(),
     )
 }
 
 /// The row of a migration that did not run here, with where it comes from: `adopted` or `marked`.
 pub fn record_migration(migration: &Migration, origin: &str, author: &Author) -> String {
     format!(
-        "INSERT INTO dbbuild.migration (version, name, checksum, state, origin, up_sql, down_sql, git_commit, \
-         dbbuild_version) VALUES ('{}', {}, '{}', 'applied', {}, {}, {}, {}, '{}')",
+        "INSERT INTO dbbuild.migration (version, name, checksum, state, origin, up_sql, down_sql, {AUTHOR}) \
+         VALUES ('{}', {}, '{}', 'applied', {}, {}, {}, {})",
         migration.version,
         literal(&migration.name),
         migration.checksum,
         literal(origin),
         optional(Some(&migration.up.text)),
         optional(migration.down.as_ref().map(|down| &*down.text)),
-        optional(author.commit.as_deref()),
-        env!("CARGO_PKG_VERSION"),
+        author.values(),
     )
 }
 
 /// A squash writes the rows of all that it stands for, without texts, as a baseline does.
 fn insert_squashed(squash: &Migration, author: &Author) -> String {
-    let commit = optional(author.commit.as_deref());
+    let written = author.values();
     let row = |row: &Replaced| {
         let (version, name, checksum) = (&row.version, literal(&row.name), &row.checksum);
-        format!("('{version}', {name}, '{checksum}', 'applied', 'baseline', {commit}, '{}')", env!("CARGO_PKG_VERSION"))
+        format!("('{version}', {name}, '{checksum}', 'applied', 'baseline', {written})")
     };
     let rows: Vec<String> = squash::rows(squash).iter().map(row).collect();
     format!(
-        "INSERT INTO dbbuild.migration (version, name, checksum, state, origin, git_commit, dbbuild_version) VALUES {}",
+        "INSERT INTO dbbuild.migration (version, name, checksum, state, origin, {AUTHOR}) VALUES {}",
         rows.join(", ")
     )
 }
@@ -270,14 +299,12 @@ fn insert_squashed(squash: &Migration, author: &Author) -> String {
 /// An interrupted migration goes on: its row tells of the file as it is now.
 pub fn resume_migration(migration: &Migration, author: &Author) -> String {
     format!(
-        "UPDATE dbbuild.migration SET name = {}, checksum = '{}', up_sql = {}, down_sql = {}, git_commit = {}, \
-         dbbuild_version = '{}' WHERE version = '{}'",
+        "UPDATE dbbuild.migration SET name = {}, checksum = '{}', up_sql = {}, down_sql = {}, {} WHERE version = '{}'",
         literal(&migration.name),
         migration.checksum,
         optional(Some(migration.up.source())),
         optional(migration.down.as_ref().map(|down| &**down.source())),
-        optional(author.commit.as_deref()),
-        env!("CARGO_PKG_VERSION"),
+        author.assignments(),
         migration.version,
     )
 }
@@ -323,30 +350,28 @@ pub fn has_run(kind: FileKind, file: &ScriptFile) -> String {
 pub fn mark_migration(migration: &Migration, author: &Author) -> String {
     let down = migration.down.as_ref().map(|_| "SELECT 'it was marked as applied without running';");
     format!(
-        "INSERT INTO dbbuild.migration (version, name, checksum, state, origin, up_sql, down_sql, duration, git_commit, \
-         dbbuild_version) VALUES ('{}', {}, '{}', 'applied', 'marked', {}, {}, '0', {}, '{}')",
+        "INSERT INTO dbbuild.migration (version, name, checksum, state, origin, up_sql, down_sql, duration, {AUTHOR}) \
+         VALUES ('{}', {}, '{}', 'applied', 'marked', {}, {}, '0', {})",
         migration.version,
         literal(&migration.name),
         migration.checksum,
         optional(Some(migration.up.source())),
         optional(down),
-        optional(author.commit.as_deref()),
-        env!("CARGO_PKG_VERSION"),
+        author.values(),
     )
 }
 
 /// Records the run of a repeatable, init or test-data file.
 pub fn upsert_file(kind: FileKind, file: &ScriptFile, author: &Author) -> String {
     format!(
-        "INSERT INTO dbbuild.file (kind, name, checksum, git_commit, dbbuild_version) VALUES ('{}', {}, '{}', {}, '{}') \
+        "INSERT INTO dbbuild.file (kind, name, checksum, {AUTHOR}) VALUES ('{}', {}, '{}', {}) \
          ON CONFLICT (kind, name) DO UPDATE SET checksum = EXCLUDED.checksum, applied_at = EXCLUDED.applied_at, \
-         applied_by = EXCLUDED.applied_by, git_commit = EXCLUDED.git_commit, \
-         dbbuild_version = EXCLUDED.dbbuild_version, duration = NULL",
+         applied_by = EXCLUDED.applied_by, duration = NULL, {}",
         kind.as_str(),
         literal(&file.name),
         file.checksum,
-        optional(author.commit.as_deref()),
-        env!("CARGO_PKG_VERSION"),
+        author.values(),
+        author.assignments(),
     )
 }
 

@@ -15,7 +15,9 @@ CREATE TABLE IF NOT EXISTS dbbuild.migration (
     applied_by text NOT NULL DEFAULT SESSION_USER,
     git_commit text,
     dbbuild_version text,
-    body_checksum text
+    body_checksum text,
+    pipeline text,
+    run_by text
 );
 COMMENT ON TABLE dbbuild.migration IS 'One row for each applied migration.';
 COMMENT ON COLUMN dbbuild.migration.version IS 'Version, as the file name has it.';
@@ -33,6 +35,8 @@ COMMENT ON COLUMN dbbuild.migration.applied_by IS 'The role that was connected.'
 COMMENT ON COLUMN dbbuild.migration.git_commit IS 'The commit that was checked out; with a + where the file differed from it.';
 COMMENT ON COLUMN dbbuild.migration.dbbuild_version IS 'The dbbuild that ran it.';
 COMMENT ON COLUMN dbbuild.migration.body_checksum IS 'Of a secure migration: SHA-256 of the body that ran; null where the stand-in ran.';
+COMMENT ON COLUMN dbbuild.migration.pipeline IS 'The run of the pipeline that started dbbuild: its address or name.';
+COMMENT ON COLUMN dbbuild.migration.run_by IS 'Who started it: the account that the pipeline names, else the user of the operating system.';
 CREATE TABLE IF NOT EXISTS dbbuild.file (
     kind text NOT NULL CHECK (kind IN ('repeatable', 'init', 'testdata')),
     name text NOT NULL,
@@ -42,6 +46,8 @@ CREATE TABLE IF NOT EXISTS dbbuild.file (
     applied_by text NOT NULL DEFAULT SESSION_USER,
     git_commit text,
     dbbuild_version text,
+    pipeline text,
+    run_by text,
     PRIMARY KEY (kind, name)
 );
 COMMENT ON TABLE dbbuild.file IS 'The last run of each repeatable, init and test-data file.';
@@ -53,6 +59,8 @@ COMMENT ON COLUMN dbbuild.file.duration IS 'How long it took.';
 COMMENT ON COLUMN dbbuild.file.applied_by IS 'The role that was connected.';
 COMMENT ON COLUMN dbbuild.file.git_commit IS 'The commit that was checked out.';
 COMMENT ON COLUMN dbbuild.file.dbbuild_version IS 'The dbbuild that ran it.';
+COMMENT ON COLUMN dbbuild.file.pipeline IS 'The run of the pipeline that started dbbuild: its address or name.';
+COMMENT ON COLUMN dbbuild.file.run_by IS 'Who started it: the account that the pipeline names, else the user of the operating system.';
 CREATE TABLE IF NOT EXISTS dbbuild.statement (
     version text NOT NULL,
     ordinal integer NOT NULL,

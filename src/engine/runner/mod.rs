@@ -32,7 +32,7 @@ pub use precondition::Unmet;
 pub use ran::Ran;
 pub use worker::{Worker, WorkerOptions};
 
-use crate::engine::history::{self, Author};
+use crate::engine::history::{self, Author, Found};
 use crate::engine::lock::{self, Lock};
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
@@ -115,8 +115,8 @@ pub struct RunOptions<'a> {
     pub bin_dir: Option<PathBuf>,
     /// The lock that the caller holds on this database.
     pub lock: &'a Lock,
-    /// The plan was made from what was read under this lock.
-    pub fresh: bool,
+    /// What was read under this lock and the plan was made from; without it, the database is read again.
+    pub found: Option<&'a Found>,
     /// Receives what happens.
     pub sink: Sink<'a>,
 }
@@ -127,10 +127,13 @@ pub struct RunOptions<'a> {
 /// The first step that failed; the message says what state was left.
 pub async fn run(cleared: &Cleared, session: Session, options: &RunOptions<'_>) -> Result<(Report, Session)> {
     let plan = cleared.plan();
-    if !options.fresh {
-        options.lock.check().await?;
-        unchanged_since(cleared, &session).await?;
-    }
+    let outdated = match options.found {
+        Some(found) => found.outdated,
+        None => {
+            options.lock.check().await?;
+            unchanged_since(cleared, &session).await?
+        }
+    };
     let mut worker = Worker::new(
         session,
         WorkerOptions {
@@ -148,8 +151,11 @@ pub async fn run(cleared: &Cleared, session: Session, options: &RunOptions<'_>) 
             .await
             .map_err(|e| e.help("the version table could not be made; nothing was run."))?;
     }
-    if !plan.install && plan.migrations().any(|migration| migration.body.is_some()) {
-        worker.execute(history::ADD_BODY_CHECKSUM).await?;
+    if outdated {
+        let renew = format!("{}; {}", history::RENEW, history::SCHEMA);
+        worker.execute(&renew).await.map_err(|e| {
+            e.help("the version table is of an older dbbuild and could not be given its new columns; nothing was run.")
+        })?;
     }
     let mut report = Report { notes: plan.notes.clone(), ..Report::default() };
     let total = plan.migrations().count();
@@ -258,8 +264,9 @@ async fn run_step(
     }
 }
 
-/// The plan was made without the lock; under it, the database must still be the one that was planned for.
-async fn unchanged_since(cleared: &Cleared, session: &Session) -> Result<()> {
+/// The plan was made without the lock; under it, the database must still be the one that was planned for. Tells whether its
+/// version table is of an older dbbuild.
+async fn unchanged_since(cleared: &Cleared, session: &Session) -> Result<bool> {
     let found = history::find(session, "the database", cleared.binding().server_id.as_deref()).await?;
     if found.facts.binding != *cleared.binding() {
         return Err(Error::failed("the database was replaced while dbbuild was planning")
@@ -270,7 +277,7 @@ async fn unchanged_since(cleared: &Cleared, session: &Session) -> Result<()> {
             .sqlstate(REPLAN)
             .help("run the command again; nothing was changed by this one."));
     }
-    Ok(())
+    Ok(found.outdated)
 }
 
 /// Marks the error after which a caller plans again under the lock.

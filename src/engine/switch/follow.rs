@@ -4,8 +4,8 @@
 //! Starts no server and stops nothing: what cannot be done is told.
 
 use super::{Losses, Refs, Survey, branch, judge_edits, rehearse, survey};
-use crate::engine::history::Author;
 use crate::engine::project::Project;
+use crate::engine::provenance::{self, Given};
 use crate::engine::runner::Sink;
 use crate::engine::session::Session;
 use crate::engine::target::{Start, Target};
@@ -168,7 +168,7 @@ async fn bring(
         project,
         sources,
         job: Job::Build { take_back },
-        author: &|| Author { commit: project.commit() },
+        author: &|| provenance::author(project, &Given::default()),
         check_first: false,
         sink,
         begin: &|_| {},

@@ -4,9 +4,9 @@ use super::{Args, cleared};
 use crate::cli::output::count;
 use crate::cli::{Context, Done};
 use crate::engine::adopt;
-use crate::engine::history::Author;
 use crate::engine::import::takeover::{TakeOver, TakenOver, take_over};
 use crate::engine::import::{read_record, record_path};
+use crate::engine::provenance::{self, Given};
 use crate::engine::target::Start;
 use crate::error::{Error, Location, Result};
 use crate::model::guard::{self, Mark};
@@ -51,7 +51,7 @@ pub async fn run(context: &Context, name: &str, args: &Args) -> Result<Done> {
         sources: &sources,
         description: &description,
     };
-    let taken = take_over(&session, &wanted, &mark, &Author { commit: project.commit() }).await?;
+    let taken = take_over(&session, &wanted, &mark, &provenance::author(&project, &Given::default())).await?;
     tell(context, name, &description, &to.name, &taken);
     Ok(Done::Well)
 }
