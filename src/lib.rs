@@ -99,7 +99,7 @@
 //!   batches, psql, times of statements.
 //! - `src/engine/settle.rs`: a person's word on an interrupted statement.
 //! - `src/engine/upgrade.rs`: read, plan, clear, lock, run: the way of every command that writes to a database.
-//! - `src/engine/deployment/`: apply, plan and status of one database, as values that a command prints.
+//! - `src/engine/deployment/`: apply, plan, status and drift of one database, as values that a command prints.
 //! - `src/engine/secure/`: bodies of secure migrations in folders and object stores; put into plans.
 //! - `src/engine/server/`: embedded and throwaway servers, of local programs or Docker; kept states; their removal.
 //! - `src/engine/dump.rs`: running `pg_dump`.

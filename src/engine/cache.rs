@@ -20,6 +20,8 @@ pub enum Kind {
     Rehearsal,
     /// The last baseline that was seen to be settled.
     Settled,
+    /// The catalog that a database made from a baseline shows.
+    Loaded,
     /// A state of a database's catalogs in which no drift was found.
     Clean,
 }
@@ -31,6 +33,7 @@ impl Kind {
             Kind::Catalog => "catalog",
             Kind::Rehearsal => "rehearsal",
             Kind::Settled => "settled",
+            Kind::Loaded => "loaded",
             Kind::Clean => "clean",
         }
     }
@@ -38,7 +41,7 @@ impl Kind {
     fn keep(self) -> usize {
         match self {
             Kind::Verdict => 2_000,
-            Kind::Catalog => 16,
+            Kind::Catalog | Kind::Loaded => 16,
             Kind::Rehearsal => 2_000,
             Kind::Settled => 4,
             Kind::Clean => 100,

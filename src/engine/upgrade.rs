@@ -206,7 +206,8 @@ async fn run_unmasked(work: &Work<'_>, target: &Target, session: Session) -> Res
     };
     let (report, session) = runner::run(&cleared, session, &options).await?;
     if cleared.plan().purpose == Purpose::Bootstrap || missing_texts {
-        fill_texts(work, &session).await?;
+        let author = (cleared.plan().purpose == Purpose::Bootstrap).then_some(&options.author);
+        fill_texts(work, &session, author).await?;
     }
     let applied = history::count(&session).await?;
     Ok(Outcome { report, changed: true, applied, session })
@@ -220,8 +221,8 @@ fn lacks_texts(history: &History, sources: &Sources) -> bool {
 }
 
 /// A baseline's version rows have no texts; files with the same checksum do.
-async fn fill_texts(work: &Work<'_>, session: &Session) -> Result<()> {
-    for statement in history::fill_texts(&work.sources.migrations) {
+async fn fill_texts(work: &Work<'_>, session: &Session, author: Option<&Author>) -> Result<()> {
+    for statement in history::fill_texts(&work.sources.migrations, author) {
         session.simple(&statement).await?;
     }
     Ok(())

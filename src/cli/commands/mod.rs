@@ -9,6 +9,7 @@ pub mod changelog;
 pub mod completions;
 pub mod definitions;
 pub mod doctor;
+pub mod drift;
 pub mod drop;
 pub mod env;
 pub mod history;
@@ -143,6 +144,10 @@ commands! {
     Env(env),
     /// Start, stop or show the private PostgreSQL of this repository
     Server(server),
+    /// Compare a live database with the baseline of the commit that it claims
+    ///
+    /// Object by object; with --verbose both sides of each definition. Exit status 3 where something differs. Reads only.
+    Drift(drift),
     /// Open psql on the database
     ///
     /// What stands after -- goes to psql: `dbbuild psql -- -c 'SELECT 1'`.

@@ -4,9 +4,11 @@
 //! Nothing here finds the database, asks anybody or prints.
 
 mod apply;
+mod drift;
 mod plan;
 mod status;
 
 pub use apply::{Applied, ApplyOptions, apply};
+pub use drift::{DriftRequest, Drifted, drift, short};
 pub use plan::{PlanRequest, Planned, plan};
 pub use status::{MigrationState, Status, status};

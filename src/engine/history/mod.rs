@@ -406,8 +406,9 @@ pub fn keeps_text(migration: &Migration) -> bool {
 }
 
 /// After a bootstrap: the texts of what the baseline's version rows only name, from files with the same checksum. Each
-/// statement fills as many rows as make a message of a few megabytes.
-pub fn fill_texts(migrations: &[Migration]) -> Vec<String> {
+/// statement fills as many rows as make a message of a few megabytes. With an author the rows are that one's too: dbbuild
+/// itself loaded the baseline.
+pub fn fill_texts(migrations: &[Migration], author: Option<&Author>) -> Vec<String> {
     const MESSAGE: usize = 4 * 1024 * 1024;
     let mut statements = Vec::new();
     let mut values = String::new();
@@ -421,20 +422,21 @@ pub fn fill_texts(migrations: &[Migration]) -> Vec<String> {
             optional(migration.down.as_ref().map(|down| &**down.source())),
         ));
         if values.len() > MESSAGE {
-            statements.push(fill(&std::mem::take(&mut values)));
+            statements.push(fill(&std::mem::take(&mut values), author));
         }
     }
     if !values.is_empty() {
-        statements.push(fill(&values));
+        statements.push(fill(&values, author));
     }
     statements
 }
 
-fn fill(values: &str) -> String {
+fn fill(values: &str, author: Option<&Author>) -> String {
+    let written = author
+        .map_or_else(|| format!("dbbuild_version = '{}'", env!("CARGO_PKG_VERSION")), |author| author.assignments());
     format!(
-        "UPDATE dbbuild.migration AS m SET up_sql = file.up, down_sql = file.down, dbbuild_version = '{}' \
+        "UPDATE dbbuild.migration AS m SET up_sql = file.up, down_sql = file.down, {written} \
          FROM (VALUES {values}) AS file (version, checksum, up, down) \
-         WHERE m.version = file.version AND m.checksum = file.checksum AND m.up_sql IS NULL",
-        env!("CARGO_PKG_VERSION"),
+         WHERE m.version = file.version AND m.checksum = file.checksum AND m.up_sql IS NULL"
     )
 }

@@ -9,11 +9,12 @@ use super::states::States;
 use super::unseen::{self, Unseen};
 use crate::engine::cache::Kind;
 use crate::engine::catalog;
-use crate::engine::runner::load_baseline;
+use crate::engine::runner::{Sink, load_baseline};
 use crate::error::Result;
 use crate::model::baseline::{Baseline, Dump, part};
 use crate::model::catalog::Catalog;
 use crate::model::checksum::Checksum;
+use crate::model::config::Config;
 use std::sync::Arc;
 
 /// A baseline of fewer entries is loaded whole.
@@ -61,6 +62,23 @@ pub(super) async fn load(plan: &ThrowawayPlan, request: &Request<'_>, text: Arc<
     let loaded = Loaded { dump: dump?, unseen, extent: Extent::Whole(catalog) };
     side.end().await;
     Ok(loaded)
+}
+
+/// The catalog of a database that is made from a baseline in a throwaway, and the throwaway's major version.
+///
+/// # Errors
+/// There is no server, or the baseline does not load.
+pub async fn made_by_baseline(config: &Config, text: Arc<str>, sink: Sink<'_>) -> Result<(Catalog, u32)> {
+    let plan = ThrowawayPlan::from_config(config)?.choose(true).await?;
+    let side = plan.start(sink).await?;
+    let read = async {
+        load_baseline(&side.worker, &config.paths.baseline, &text).await?;
+        catalog::read(side.session().client(), &side.own_roles()).await
+    };
+    let read = read.await;
+    let major = side.major;
+    side.end().await;
+    Ok((read?, major))
 }
 
 /// Loads what changed since the baseline that is known to be settled; `None` where only the whole tells.

@@ -19,6 +19,7 @@ mod unseen;
 mod upgrade;
 
 pub use apart::try_environment;
+pub use load::made_by_baseline;
 pub use restore::restored;
 pub use server::{ThrowawayPlan, database_name};
 use states::States;

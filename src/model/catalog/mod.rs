@@ -7,8 +7,10 @@
 mod acl;
 mod compare;
 mod excluded;
+mod grouped;
 
 pub use compare::{CatalogDifference, CatalogDifferences, DifferenceKind, drift};
+pub use grouped::{Differing, Side};
 
 use crate::model::checksum::Checksum;
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,326 @@
+//! A live database beside the baseline of the commit that it claims, object by object. Rows are not compared.
+//!
+//! Only reads: one snapshot, no lock beyond ACCESS SHARE, no statement without an end.
+
+use crate::engine::cache::{Cache, Kind};
+use crate::engine::catalog;
+use crate::engine::git::Source;
+use crate::engine::history;
+use crate::engine::project::{Project, Tree};
+use crate::engine::prove::{self, Goal, Request};
+use crate::engine::runner::{Event, Sink};
+use crate::engine::session::Session;
+use crate::engine::target::{Target, check_version};
+use crate::error::{Error, Result};
+use crate::model::baseline::Baseline;
+use crate::model::catalog::{Catalog, CatalogDifference, drift as differences};
+use crate::model::checksum::Checksum;
+use crate::model::config::{Config, Severity};
+use crate::model::plan::History;
+use crate::model::sources::Sources;
+use crate::model::version::Version;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// No look at the catalogs takes longer than this.
+const STATEMENT_TIMEOUT: &str = "2min";
+
+/// What to compare with.
+#[derive(Debug, Clone, Default)]
+pub struct DriftRequest {
+    /// The commit instead of the one that the database claims.
+    pub rev: Option<String>,
+}
+
+/// How a database stands to its baseline.
+#[derive(Debug)]
+pub struct Drifted {
+    /// The database, as messages name it.
+    pub database: String,
+    /// The environment that was selected.
+    pub environment: String,
+    /// The commit whose baseline it was compared with; `None` for the files beside.
+    pub commit: Option<String>,
+    /// Where that baseline lies.
+    pub baseline: String,
+    /// What differs.
+    pub differences: Vec<CatalogDifference>,
+    /// What the database has.
+    pub found: Catalog,
+    /// What it should have.
+    pub expected: Catalog,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+/// What a database says of itself, and its objects: read under one snapshot.
+struct Live {
+    claim: Option<String>,
+    history: History,
+    own: Vec<String>,
+}
+
+/// What a commit says that a database is.
+struct Wanted {
+    commit: Option<String>,
+    config: Config,
+    sources: Sources,
+    text: Arc<str>,
+}
+
+/// Compares a database with the baseline of the commit that it claims.
+///
+/// # Errors
+/// It cannot be reached, the commit is not here, or what it says cannot be made in a throwaway.
+pub async fn drift(project: &Project, target: &Target, request: &DriftRequest, sink: Sink<'_>) -> Result<Drifted> {
+    let session = target.connect().await?;
+    let live = read_history(&session, project.config.postgres.role.as_deref()).await?;
+    let mut notes = Vec::new();
+    let wanted = wanted(project, target, request, &live, &mut notes)?;
+    check_version(&session, &wanted.config, &target.describe())?;
+    let path = wanted.config.paths.baseline.clone();
+    let mut accepted = accepted(project, &session, &wanted, &live, &mut notes, sink).await?;
+    let exclude = &wanted.config.baseline.exclude;
+    accepted.iter_mut().for_each(|catalog| catalog.forget_tables(exclude));
+    let mut found = read_catalog(project, &session, &live, &accepted).await?;
+    found.forget_tables(exclude);
+    let mut told = compare(&found, &accepted);
+    if !told.is_empty()
+        && let Some(mut replayed) = replayed(project, &wanted, &live, sink).await
+    {
+        // An upgraded database writes some expressions otherwise than one that was loaded.
+        replayed.iter_mut().for_each(|catalog| catalog.forget_tables(exclude));
+        accepted.extend(replayed);
+        told = compare(&found, &accepted);
+    }
+    let expected = accepted.into_iter().next().unwrap_or_default();
+    Ok(Drifted {
+        database: target.describe(),
+        environment: target.selected.name.clone(),
+        commit: wanted.commit,
+        baseline: path,
+        differences: told,
+        found,
+        expected,
+        notes,
+    })
+}
+
+fn compare(found: &Catalog, accepted: &[Catalog]) -> Vec<CatalogDifference> {
+    let accepted: Vec<&Catalog> = accepted.iter().collect();
+    differences(found, &accepted).into_iter().filter(|one| !one.is_inherited_column_order()).collect()
+}
+
+async fn read_history(session: &Session, role: Option<&str>) -> Result<Live> {
+    const CLAIM: &str = "SELECT git_commit FROM (SELECT git_commit, applied_at FROM dbbuild.migration UNION ALL \
+        SELECT git_commit, applied_at FROM dbbuild.file) w WHERE git_commit IS NOT NULL ORDER BY applied_at DESC LIMIT 1";
+    let installed =
+        session.query_rows("SELECT 1 WHERE pg_catalog.to_regclass('dbbuild.migration') IS NOT NULL").await?;
+    let first = |rows: Vec<Vec<Option<String>>>| rows.into_iter().flatten().next().flatten();
+    let (claim, history) = match installed.is_empty() {
+        true => (None, History::default()),
+        false => (first(session.query_rows(CLAIM).await?), history::read(session).await?),
+    };
+    // Who runs migrations owns the version table; who only looks owns nothing.
+    let sql = "SELECT COALESCE((SELECT pg_catalog.pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace \
+               WHERE nspname = 'dbbuild'), CURRENT_USER) UNION SELECT pg_catalog.pg_get_userbyid(datdba) \
+               FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()";
+    let mut own: Vec<String> = session.query_rows(sql).await?.into_iter().flatten().flatten().collect();
+    own.extend(role.map(str::to_owned));
+    Ok(Live { claim, history, own })
+}
+
+/// Reads the objects under one snapshot, waiting for locks no longer than a migration would.
+async fn read_catalog(project: &Project, session: &Session, live: &Live, accepted: &[Catalog]) -> Result<Catalog> {
+    // An adopted baseline may name the database's owner.
+    let own: Vec<String> =
+        live.own.iter().filter(|role| !accepted.iter().any(|one| one.has_owner(role))).cloned().collect();
+    session
+        .simple(&format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = {}; \
+             SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'",
+            project.config.lock.timeout.as_millis()
+        ))
+        .await?;
+    let found = catalog::read_exactly(session.client(), &own).await;
+    let now = if live.history.installed { history::read(session).await } else { Ok(History::default()) };
+    session.simple("ROLLBACK").await?;
+    if now? != live.history {
+        return Err(
+            Error::failed("another dbbuild changed the database while it was compared").help("run the command again.")
+        );
+    }
+    found
+}
+
+/// Finds the commit, and reads what stands there.
+fn wanted(
+    project: &Project,
+    target: &Target,
+    request: &DriftRequest,
+    live: &Live,
+    notes: &mut Vec<String>,
+) -> Result<Wanted> {
+    let claim = live.claim.as_deref().map(|text| text.trim_end_matches('+'));
+    if request.rev.is_none() && live.claim.as_deref().is_some_and(|text| text.ends_with('+')) {
+        notes.push(format!(
+            "the files differed from {} when they ran; what stood in them only is told as a difference",
+            short(claim.unwrap_or_default())
+        ));
+    }
+    let name = request.rev.as_deref().or(claim);
+    let (commit, tree) = match (&project.git, name) {
+        (Some(git), Some(name)) => {
+            let commit = git.commit(name)?.ok_or_else(|| unknown_commit(target, request, name))?;
+            let tree = project.tree(&Source::Rev(commit.clone()))?;
+            (Some(commit), tree)
+        }
+        (None, _) if request.rev.is_some() => {
+            project.git()?;
+            (None, project.tree(&Source::WorkTree)?)
+        }
+        (git, name) => {
+            if name.is_none() && git.is_some() {
+                notes.push(format!(
+                    "{} claims no commit; it is compared with the files that lie here (`--rev` says another)",
+                    target.describe()
+                ));
+            }
+            (None, project.tree(&Source::WorkTree)?)
+        }
+    };
+    read_wanted(project, commit, &tree)
+}
+
+fn unknown_commit(target: &Target, request: &DriftRequest, name: &str) -> Error {
+    match request.rev {
+        Some(_) => Error::usage(format!("there is no commit {name}")),
+        None => Error::failed(format!("{} claims commit {name}, which is not in this repository", target.describe()))
+            .help("fetch it (`git fetch --all --tags`), or name another with `--rev`."),
+    }
+}
+
+fn read_wanted(project: &Project, commit: Option<String>, tree: &Tree) -> Result<Wanted> {
+    let sources = tree.sources(project)?;
+    let path = &tree.config.paths.baseline;
+    let place = commit.as_deref().map_or_else(String::new, |commit| format!(" in {}", short(commit)));
+    let bytes = sources.baseline.clone().ok_or_else(|| {
+        Error::failed(format!("there is no baseline {path}{place}"))
+            .help("commit the baseline with the migrations; `--rev` names a commit that has one.")
+    })?;
+    let text =
+        std::str::from_utf8(&bytes).map_err(|e| Error::failed(format!("{path}{place} is not UTF-8")).cause(e))?;
+    Ok(Wanted { commit, config: tree.config.clone(), text: Arc::from(text), sources })
+}
+
+/// The first digits of a commit.
+pub fn short(commit: &str) -> &str {
+    commit.get(..10).unwrap_or(commit)
+}
+
+/// What the database may be, the baseline's form first.
+async fn accepted(
+    project: &Project,
+    session: &Session,
+    wanted: &Wanted,
+    live: &Live,
+    notes: &mut Vec<String>,
+    sink: Sink<'_>,
+) -> Result<Vec<Catalog>> {
+    let baseline = Baseline::parse(&wanted.text, &wanted.config.paths.baseline)?;
+    let held: BTreeSet<Version> =
+        history::held_by_baseline(&baseline)?.applied.into_iter().map(|row| row.version).collect();
+    let (pending, unknown) = beside(&held, wanted, live);
+    if !unknown.is_empty() {
+        notes.push(format!("applied here, and not in that baseline: {}", unknown.join(", ")));
+    }
+    if !pending.is_empty() && live.history.installed {
+        notes.push(format!("of that commit still pending here: {}", pending.join(", ")));
+        return partial(project, wanted, live, sink).await;
+    }
+    let cached = loaded(&project.cache, wanted, session.server_version(), sink).await?;
+    Ok(vec![cached])
+}
+
+/// Versions that the baseline holds and the database lacks, and the other way round; those that stand apart change rows only.
+fn beside(held: &BTreeSet<Version>, wanted: &Wanted, live: &Live) -> (Vec<String>, Vec<String>) {
+    let applied: BTreeSet<Version> =
+        live.history.applied.iter().filter(|row| row.complete).map(|row| row.version.clone()).collect();
+    let apart = |version: &&Version| wanted.sources.apart.iter().all(|one| one.version != **version);
+    let names = |set: &BTreeSet<Version>, other: &BTreeSet<Version>| {
+        set.difference(other).filter(apart).map(ToString::to_string).collect::<Vec<_>>()
+    };
+    (names(held, &applied), names(&applied, held))
+}
+
+/// What a database shows that was made from the baseline; kept for the next time.
+async fn loaded(cache: &Cache, wanted: &Wanted, major: u32, sink: Sink<'_>) -> Result<Catalog> {
+    let key = Checksum::of_text(&format!(
+        "loaded 1 {major} {} {}",
+        prove::config_part(&wanted.config),
+        Checksum::of_text(&wanted.text)
+    ));
+    if let Some(catalog) = cache.get(Kind::Loaded, &key).and_then(|body| serde_json::from_str(&body).ok()) {
+        return Ok(catalog);
+    }
+    sink(Event::Begin(wanted.config.paths.baseline.clone()));
+    let (catalog, found) = prove::made_by_baseline(&wanted.config, Arc::clone(&wanted.text), sink).await?;
+    if found != major {
+        return Err(Error::failed(format!("the database runs PostgreSQL {major}, the throwaway server {found}"))
+            .help("set `postgres.version` in dbbuild.toml, and install that version."));
+    }
+    if let Ok(body) = serde_json::to_string(&catalog) {
+        cache.put(Kind::Loaded, &key, &body);
+    }
+    Ok(catalog)
+}
+
+/// What the migrations that are applied make, where some of the commit are still pending.
+async fn partial(project: &Project, wanted: &Wanted, live: &Live, sink: Sink<'_>) -> Result<Vec<Catalog>> {
+    let mut sources = wanted.sources.clone();
+    sources.migrations.retain(|one| live.history.applied.iter().any(|row| row.complete && row.version == one.version));
+    sources.baseline = None;
+    proof(&project.cache, &sources, &wanted.config, Goal::Generate, sink).await.map_err(|e| {
+        e.help(
+            "the state between two commits cannot be made by itself: finish `dbbuild apply`, or name with `--rev` \
+             the commit that the database was at.",
+        )
+    })
+}
+
+/// The forms of a database that ran the migrations; `None` where they do not run.
+async fn replayed(project: &Project, wanted: &Wanted, live: &Live, sink: Sink<'_>) -> Option<Vec<Catalog>> {
+    let inputs = prove::inputs(&wanted.config, &wanted.sources);
+    match prove::remembered(&project.cache, &inputs) {
+        Some(known) => Some(known),
+        None if !live.history.installed => None,
+        None => proof(&project.cache, &wanted.sources, &wanted.config, Goal::Compare, sink).await.ok(),
+    }
+}
+
+/// The catalogs that a proof finds right. What it says of the migrations' manners is no matter here, so it counts as no
+/// proof for others.
+async fn proof(cache: &Cache, sources: &Sources, config: &Config, goal: Goal, sink: Sink<'_>) -> Result<Vec<Catalog>> {
+    let key = Checksum::of_text(&format!("replayed 1 {}", prove::inputs(config, sources)));
+    if let Some(known) = cache.get(Kind::Loaded, &key).and_then(|body| serde_json::from_str(&body).ok()) {
+        return Ok(known);
+    }
+    let mut lenient = config.clone();
+    lenient.migrations.idempotent = Severity::Warn;
+    lenient.migrations.volatile = Severity::Warn;
+    let request = Request {
+        config: &lenient,
+        sources,
+        base: None,
+        baseline_path: &config.paths.baseline,
+        goal,
+        cache: &Cache::below(None),
+        reuse: true,
+        sink,
+    };
+    let catalogs = prove::prove(&request).await?.catalogs;
+    if let Ok(body) = serde_json::to_string(&catalogs) {
+        cache.put(Kind::Loaded, &key, &body);
+    }
+    Ok(catalogs)
+}
