@@ -226,8 +226,8 @@ fn a_query_says_which_databases_there_are() {
     tenants.sql(0, "DELETE FROM tenant");
     run(&world, &["apply"]).ok().says("the query gives no database").says("0 databases of production");
     // The query only asks.
-    let writes = world.read("dbbuild.toml").replace("SELECT db AS", "DELETE FROM tenant RETURNING db AS");
-    world.write("dbbuild.toml", writes.replace("ORDER BY db -- all", ""));
+    let writes = world.read("dbbuild.toml").replace(query, "DELETE FROM tenant RETURNING db");
+    world.write("dbbuild.toml", writes);
     run(&world, &["status"]).fails(1).says("cannot find the databases of the environment production").says("25006");
 }
 
@@ -376,8 +376,36 @@ fn files_and_bodies_are_read_once_and_each_database_has_its_record() {
     assert_eq!(value["summary"]["up_to_date"], 3);
     assert_eq!(value["targets"][2]["migrations"][0]["state"], "applied");
     let value = json(&world, &["plan"]);
-    assert_eq!(value["targets"][0]["status"], "up to date");
+    assert_eq!(value["targets"][0]["status"], "up_to_date");
     assert_eq!(value["targets"][0]["plan"]["environment"], "production");
+}
+
+#[test]
+fn drift_is_told_once_for_all_that_have_the_same() {
+    let Some(server) = server(15) else { return };
+    let tenants = Tenants::make(server, "it_ten_drift", 4);
+    let world = world(server, &pattern("it_ten_drift"));
+    world.dbbuild(&["baseline"]).ok();
+    run(&world, &["apply"]).ok();
+    run(&world, &["drift"])
+        .ok()
+        .says("4 databases as db/baseline.sql of the files here says")
+        .says("4 as its baseline");
+    for n in [1, 2] {
+        tenants.sql(n, "ALTER TABLE note ADD COLUMN patched int");
+    }
+    tenants.sql(3, "CREATE INDEX patch ON note (body)");
+    let outcome = run(&world, &["drift"]);
+    outcome.fails(3).says("2 databases drifted from db/baseline.sql of the files here: 1 difference");
+    outcome.says("(`it_ten_drift_02`, `it_ten_drift_03`)").says("patched").says("1 database drifted");
+    outcome.says("4 databases of production: 3 drifted, 1 as its baseline");
+    let value = json(&world, &["drift"]);
+    assert_eq!(value["summary"]["drifted"], 3);
+    assert_eq!(value["targets"][1]["differences"].as_array().unwrap().len(), 1);
+    sql(server, "postgres", "ALTER DATABASE it_ten_drift_01 ALLOW_CONNECTIONS false");
+    // One that lets nobody in is not of the pattern.
+    run(&world, &["drift"]).fails(3).says("3 databases of production: 3 drifted");
+    sql(server, "postgres", "ALTER DATABASE it_ten_drift_01 ALLOW_CONNECTIONS true");
 }
 
 /// Every database of a server, as many as an ordinary run of the tests can bear; the bench has a thousand.

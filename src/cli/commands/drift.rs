@@ -1,5 +1,6 @@
 //! `dbbuild drift`: a live database beside the baseline of the commit that it claims.
 
+use crate::cli::many::{self, ManyArgs};
 use crate::cli::output::{Output, count};
 use crate::cli::{Context, Done};
 use crate::engine::deployment::{self, DriftRequest, Drifted, short};
@@ -14,6 +15,8 @@ pub struct Args {
     /// The commit to compare with instead of the one that the database claims
     #[arg(long, value_name = "REV")]
     rev: Option<String>,
+    #[command(flatten)]
+    many: ManyArgs,
 }
 
 /// Compares; status 3 where something differs.
@@ -22,9 +25,12 @@ pub struct Args {
 /// The database cannot be reached, or the commit is not here.
 pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let project = context.project()?;
+    let request = DriftRequest { rev: args.rev };
+    if let Some(fleet) = context.fleet(&project, context.named_environment(), Start::Never).await? {
+        return many::drift(context, &project, &fleet, &request, args.many).await;
+    }
     let target = context.target(&project, Start::Never).await?;
     let progress = context.progress("drift", 0);
-    let request = DriftRequest { rev: args.rev };
     // What a throwaway runs meanwhile is nobody's concern here.
     let sink = |event: Event| match event {
         Event::Note(_) | Event::Waiting(_) | Event::Begin(_) => progress.event(event),

@@ -3,12 +3,14 @@
 
 mod apply;
 mod bars;
+mod drift;
 mod failures;
 mod mark;
 mod plan;
 mod status;
 
 pub use apply::apply;
+pub use drift::drift;
 pub use mark::mark;
 pub use plan::plan;
 pub use status::status;
@@ -55,8 +57,7 @@ impl Outcome {
     }
 }
 
-/// Works through the databases, prints a line for each and JSON for all, and says what failed. `finish` prints what comes
-/// after the lines, and gets the databases with their answers.
+/// Works through the databases, prints a line for each and JSON for all, and says what failed.
 pub async fn work<'m, T, F>(
     context: &Context,
     fleet: &'m Fleet,
@@ -123,17 +124,22 @@ fn conclude<T>(
         if context.output.is_json() {
             value["target"] = json!(member.name);
             value["database"] = json!(member.target.describe());
-            value["status"] = json!(status);
+            value["status"] = json!(word(status));
             list.push(value);
         }
     }
     let mut summary = json!({ "environment": fleet.environment, "databases": fleet.members.len() });
     for (status, number) in &counts {
-        summary[status.replace(' ', "_")] = json!(number);
+        summary[word(status)] = json!(number);
     }
     context.output.json(&json!({ "targets": list, "summary": summary }));
     let error = failures::error(fleet, verb, fates, context.interrupt.brake.is_pulled());
     Outcome { counts, error }
+}
+
+/// As JSON has it.
+fn word(status: &str) -> String {
+    status.replace(' ', "_")
 }
 
 /// "998 applied, 2 up to date, 1 failed", in the order given, then what else there is.

@@ -1,0 +1,106 @@
+//! `dbbuild drift` over many databases: the same differences once, with the databases that have them.
+
+use super::{Answer, ManyArgs, Teller, end, tally, work};
+use crate::cli::commands::drift;
+use crate::cli::output::count;
+use crate::cli::{Context, Done};
+use crate::engine::deployment::{self, DriftRequest, short};
+use crate::engine::fleet::{Fate, Fleet, Member, Pace, names};
+use crate::engine::project::Project;
+use crate::engine::runner::Event;
+use crate::error::Result;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use tokio::sync::Mutex;
+
+/// What is kept of one database; its catalogs are not.
+struct Kept {
+    against: String,
+    differences: Vec<String>,
+    notes: Vec<String>,
+    json: Value,
+}
+
+/// Compares each with its baseline; status 3 where one differs.
+///
+/// # Errors
+/// One of them cannot be compared; the others are.
+pub async fn drift(
+    context: &Context,
+    project: &Project,
+    fleet: &Fleet,
+    request: &DriftRequest,
+    many: ManyArgs,
+) -> Result<Done> {
+    let pace = Pace { jobs: many.jobs, keep_going: true, canaries: false };
+    // The first makes in a throwaway what the others then find in the cache.
+    let first = Mutex::new(false);
+    let json = context.output.is_json();
+    let task = |member: &Member, tell: Teller| {
+        let (target, first) = (member.target.clone(), &first);
+        async move {
+            let sink = |event: Event| match event {
+                Event::Note(_) | Event::Waiting(_) | Event::Begin(_) => tell(event),
+                _ => {}
+            };
+            let mut made = first.lock().await;
+            let drifted = match *made {
+                true => {
+                    drop(made);
+                    deployment::drift(project, &target, request, &sink).await?
+                }
+                false => {
+                    let drifted = deployment::drift(project, &target, request, &sink).await?;
+                    *made = true;
+                    drifted
+                }
+            };
+            let commit =
+                drifted.commit.as_deref().map_or_else(|| "the files here".to_owned(), |rev| short(rev).to_owned());
+            Ok(Kept {
+                against: format!("{} of {commit}", drifted.baseline),
+                differences: drifted.differences.iter().map(ToString::to_string).collect(),
+                json: if json { drift::json(&drifted) } else { Value::Null },
+                notes: drifted.notes,
+            })
+        }
+    };
+    let answer = |_: &Member, kept: &Kept| Answer {
+        status: if kept.differences.is_empty() { "as its baseline" } else { "drifted" },
+        line: None,
+        json: kept.json.clone(),
+    };
+    let (outcome, fates) = work(context, fleet, "drift", pace, task, answer).await;
+    show(context, fleet, &fates);
+    context.output.answer(&tally(fleet, &outcome, &["drifted", "as its baseline", "failed", "not begun"]));
+    let differs = outcome.count("drifted") > 0;
+    end(outcome, differs)
+}
+
+fn show(context: &Context, fleet: &Fleet, fates: &[Fate<Kept>]) {
+    let mut groups: Vec<(&Kept, Vec<&str>)> = Vec::new();
+    let mut notes = BTreeSet::new();
+    for (member, fate) in fleet.members.iter().zip(fates) {
+        let Fate::Done(kept) = fate else { continue };
+        notes.extend(kept.notes.iter());
+        let same = |(other, _): &&mut (&Kept, Vec<&str>)| {
+            other.differences == kept.differences && other.against == kept.against
+        };
+        match groups.iter_mut().find(same) {
+            Some((_, names)) => names.push(&member.name),
+            None => groups.push((kept, vec![&member.name])),
+        }
+    }
+    notes.iter().for_each(|note| context.output.note(note));
+    for (kept, members) in groups {
+        let (number, named) = (count(members.len(), "database"), names(members.iter().copied()));
+        match kept.differences.len() {
+            0 => context.output.answer(&format!("{number} as {} says ({named})", kept.against)),
+            n => {
+                let what = count(n, "difference");
+                context.output.answer(&format!("{number} drifted from {}: {what} ({named})", kept.against));
+                kept.differences.iter().for_each(|one| context.output.answer(&format!("  {one}")));
+            }
+        }
+    }
+}
