@@ -54,7 +54,7 @@
 //! The rules, in [`model`] (`src/model/mod.rs`):
 //!
 //! - `src/model/version.rs`, `src/model/checksum.rs`: the number of a migration; SHA-256 over normalised text.
-//! - `src/model/sql/`: the lexer: statements, their kinds, locks and objects, passwords.
+//! - `src/model/sql/`: the lexer: statements, their kinds, locks and objects, what takes them back, passwords.
 //! - `src/model/script/`, `src/model/script.rs`: one text that is run, with its place in a file.
 //! - `src/model/directive/`, `src/model/directive.rs`: `-- migrate:` and `-- dbbuild:` lines.
 //! - `src/model/placeholder.rs`: what `${name}` in a file stands for, and how it is kept from being shown.
@@ -70,6 +70,7 @@
 //! - `src/model/conninfo/`: connection settings as libpq understands them.
 //! - `src/model/glob.rs`: patterns of names.
 //! - `src/model/published.rs`: what upstream has, against which a branch is judged.
+//! - `src/model/draft.rs`: a first down part, made from a simple up part.
 //! - `src/model/guard.rs`: may this action run on this database?
 //! - `src/model/review.rs`: what can be said against scripts before anything runs.
 //! - `src/model/reconcile.rs`: what a database has that the tree has not, and the way back.

@@ -12,6 +12,7 @@ pub mod conninfo;
 pub mod definitions;
 pub mod directive;
 pub mod glob;
+pub mod draft;
 pub mod guard;
 pub mod import;
 pub mod migration;

@@ -46,6 +46,21 @@ fn body(literal: &str) -> Option<&str> {
     rest.strip_suffix('$')?.strip_suffix(tag)?.strip_suffix('$')
 }
 
+/// The last part of a qualified name, as the catalogs have it.
+pub fn last_name(name: &str) -> String {
+    last(name).unwrap_or_default()
+}
+
+/// Whether two names may be of one object, of which one may be qualified and the other not.
+pub fn same_name(one: &str, other: &str) -> bool {
+    let parts = |name: &str| {
+        let words = Words::new(name).filter(|word| matches!(word.kind, WordKind::Bare | WordKind::Quoted));
+        words.map(|word| plain(word.text)).collect::<Vec<_>>()
+    };
+    let (one, other) = (parts(one), parts(other));
+    one.ends_with(&other) || other.ends_with(&one)
+}
+
 fn last(name: &str) -> Option<String> {
     let mut words = Words::new(name).filter(|word| matches!(word.kind, WordKind::Bare | WordKind::Quoted));
     let mut found = words.next()?;

@@ -4,6 +4,7 @@
 //! statement. No statement is parsed whole and none is refused: whether it is good SQL, the server says.
 
 mod classify;
+mod inverse;
 mod lock;
 mod long;
 mod mention;
@@ -18,9 +19,10 @@ mod words;
 use std::ops::Range;
 
 pub use classify::{NonTransactional, StatementKind, adds_enum_value, classify};
+pub use inverse::{Inverse, inverse};
 pub use lock::lock_mode;
 pub use long::may_take_long;
-pub use mention::{Mention, mention};
+pub use mention::{Mention, last_name, mention, same_name};
 pub use object::{ObjectRef, main_object};
 pub use parameter::{parameter, with_parameter};
 pub use password::literal_password;

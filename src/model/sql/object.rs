@@ -176,7 +176,7 @@ fn comment(words: &mut Words) -> Option<ObjectRef> {
 }
 
 /// `public."a.b".c` without its last part; a dot within quotes is none.
-fn before_last_dot(name: &str) -> Option<String> {
+pub(super) fn before_last_dot(name: &str) -> Option<String> {
     let mut quoted = false;
     let dot = name.char_indices().filter(|(_, c)| {
         quoted ^= *c == '"';
