@@ -9,6 +9,7 @@ use crate::engine::rewrite;
 use crate::engine::runner::Sink;
 use crate::engine::upstream::{self, Upstream};
 use crate::error::{Error, Result};
+use crate::model::checksum::Checksum;
 use crate::model::published::Base;
 use crate::model::sources::Sources;
 use crate::model::version::Version;
@@ -21,6 +22,8 @@ pub struct Judgement<'a> {
     upstream: Option<Upstream>,
     /// Published versions that may differ this once.
     allow: Vec<Version>,
+    /// New migrations go there and back, too.
+    round_trip: bool,
 }
 
 /// How a judgement ended well.
@@ -40,7 +43,7 @@ impl<'a> Judgement<'a> {
     pub fn open(project: &'a Project, source: &Source, since: Option<&str>) -> Result<Judgement<'a>> {
         let tree = project.tree(source)?;
         let upstream = upstream::find(project, &tree.config, source, since)?;
-        Ok(Judgement { project, tree, upstream, allow: Vec::new() })
+        Ok(Judgement { project, tree, upstream, allow: Vec::new(), round_trip: false })
     }
 
     /// Lets published migrations differ. What is proved so is not remembered.
@@ -50,10 +53,21 @@ impl<'a> Judgement<'a> {
         self
     }
 
+    /// Asks for round trips of the new migrations as well.
+    #[must_use]
+    pub fn with_round_trip(mut self, round_trip: bool) -> Self {
+        self.round_trip = round_trip;
+        self
+    }
+
     /// Whether exactly these files were proved before against the same published state. Reads none of them.
     pub fn is_known(&self) -> bool {
-        self.allow.is_empty()
-            && self.project.cache.get(Kind::Verdict, &self.tree.key(&Upstream::key(self.upstream.as_ref()))).is_some()
+        let key = self.tree.key(&Upstream::key(self.upstream.as_ref()));
+        self.allow.is_empty() && self.is_kept(key) && (!self.round_trip || self.is_kept(there_and_back(&key)))
+    }
+
+    fn is_kept(&self, key: Checksum) -> bool {
+        self.project.cache.get(Kind::Verdict, &key).is_some()
     }
 
     /// The sources.
@@ -93,7 +107,8 @@ impl<'a> Judgement<'a> {
         let judged = rewrite::judge(self.project, base.as_ref(), sources, &self.allow)?;
         Error::all(judged.taken).map_or(Ok(()), Err)?;
         let key = prove::verdict_key(&self.tree.config, sources, base.as_ref());
-        if !full && self.project.cache.get(Kind::Verdict, &key).is_some() {
+        let known = !full && self.is_kept(key);
+        if known && !(self.round_trip && !self.is_kept(there_and_back(&key))) {
             self.remember(sources, base.as_ref());
             return Ok(Verdict::Known);
         }
@@ -107,11 +122,17 @@ impl<'a> Judgement<'a> {
             reuse: !full,
             sink,
         };
-        let proof = prove::prove(&request).await?;
+        let mut notes = Vec::new();
+        if !known {
+            notes.extend(prove::prove(&request).await?.notes);
+        }
+        if self.round_trip {
+            notes.extend(prove::round_trips(&request).await?);
+        }
         if self.allow.is_empty() {
             self.remember(sources, base.as_ref());
         }
-        Ok(Verdict::Proved(proof.notes))
+        Ok(Verdict::Proved(notes))
     }
 
     /// Keeps the verdict that these files are proved, unless something else than a proof stands against them.
@@ -127,8 +148,20 @@ impl<'a> Judgement<'a> {
     }
 
     fn remember(&self, sources: &Sources, base: Option<&Base>) {
-        let cache = &self.project.cache;
-        cache.put(Kind::Verdict, &prove::verdict_key(&self.tree.config, sources, base), "proved");
-        cache.put(Kind::Verdict, &self.tree.key(&Upstream::key(self.upstream.as_ref())), "proved");
+        let keys = [
+            prove::verdict_key(&self.tree.config, sources, base),
+            self.tree.key(&Upstream::key(self.upstream.as_ref())),
+        ];
+        for key in keys {
+            self.project.cache.put(Kind::Verdict, &key, "proved");
+            if self.round_trip {
+                self.project.cache.put(Kind::Verdict, &there_and_back(&key), "proved");
+            }
+        }
     }
+}
+
+/// The key of the verdict that holds for round trips as well.
+fn there_and_back(key: &Checksum) -> Checksum {
+    Checksum::of_text(&format!("round trip {key}"))
 }

@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Location, Result};
 use crate::model::migration::Migration;
+use crate::model::plan::Plan;
 use crate::model::script::Script;
 use crate::model::sql::{self, StatementKind};
 
@@ -18,6 +19,9 @@ pub struct Draft {
     pub alone: bool,
 }
 
+/// Migrations that a note names.
+const NAMED: usize = 5;
+
 /// The comment that stands above a draft.
 const REVIEW: &str =
     "-- A draft that dbbuild made from the up part. It brings the schema back; what becomes of rows, review.";
@@ -25,6 +29,22 @@ const REVIEW: &str =
 /// Whether nothing takes the migration back: it has no down part, or an empty one, as `dbbuild new` writes it.
 pub fn lacks_down(migration: &Migration) -> bool {
     migration.down.as_ref().is_none_or(|down| down.split().is_ok_and(|statements| statements.is_empty()))
+}
+
+/// What a plan says of the migrations that it would run and that nothing takes back.
+pub fn note(plan: &Plan) -> Option<String> {
+    let lacking: Vec<&Migration> =
+        plan.migrations().filter(|one| one.settings.apart.is_none() && !one.is_squash() && lacks_down(one)).collect();
+    let named: Vec<&str> = lacking.iter().take(NAMED).map(|one| one.version.as_str()).collect();
+    let (first, rest) = (lacking.first()?, lacking.len() - named.len());
+    let more = if rest == 0 { String::new() } else { format!(" and {rest} more") };
+    let (what, has) = if lacking.len() == 1 { ("migration", "has") } else { ("migrations", "have") };
+    Some(format!(
+        "{} {what} {has} no down part ({}{more}); `dbbuild new --down {}` drafts one",
+        lacking.len(),
+        named.join(", "),
+        first.version
+    ))
 }
 
 /// Drafts the down part of a migration.

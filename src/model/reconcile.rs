@@ -6,7 +6,7 @@
 
 mod files;
 
-pub use files::{Absent, Made, Remove, absent, removals};
+pub use files::{Absent, Made, Remove, absent, removals, views};
 
 use crate::model::checksum::Checksum;
 use crate::model::plan::{Applied, FileKind, History, Reason, may_differ};

@@ -65,7 +65,9 @@ commands! {
     /// Write a new migration from a template
     ///
     /// The file is named after the UTC time and NAME, and its path is printed. A pattern that needs several steps to go
-    /// without downtime gives several files. Every template can run twice without a change.
+    /// without downtime gives several files. Every template can run twice without a change. With --down a first draft of the
+    /// down part of a migration that has none is written into its file, once it was proved to take the schema back; of a
+    /// published one it is printed.
     New(new),
     /// Take over an existing database
     ///

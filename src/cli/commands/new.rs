@@ -1,11 +1,14 @@
 //! `dbbuild new NAME`: a migration from a template, named by the UTC time.
 
+mod down;
+
 use crate::cli::{Context, Done};
 use crate::engine::files;
 use crate::engine::project::Project;
 use crate::error::{Error, OrFailed, Result};
 use crate::model::migration::{self, Migration};
 use crate::model::template::{self, Params, Table, TemplateFile, Text};
+use crate::model::version::Version;
 use jiff::{Timestamp, tz::TimeZone};
 use std::path::{Path, PathBuf};
 
@@ -13,7 +16,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// What the migration does: "add email to users"
-    #[arg(required_unless_present = "list")]
+    #[arg(required_unless_present_any = ["list", "down"])]
     name: Option<String>,
     /// The pattern to start from, which --list shows; with --data a file of your own
     #[arg(long, value_name = "TEMPLATE", default_value = template::BLANK)]
@@ -24,6 +27,9 @@ pub struct Args {
     /// Show the templates
     #[arg(long)]
     list: bool,
+    /// Draft the down part of this migration, which has none; can be given again
+    #[arg(long, value_name = "VERSION", value_parser = super::baseline::version, conflicts_with_all = ["name", "data", "list"])]
+    down: Vec<Version>,
     /// The table it is about
     #[arg(long)]
     table: Option<String>,
@@ -69,6 +75,9 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         return Ok(Done::Well);
     }
     let project = context.project()?;
+    if !args.down.is_empty() {
+        return down::run(context, &project, &args.down).await;
+    }
     let slug = template::slug(args.name.as_deref().unwrap_or_default())?;
     let made = match &args.data {
         Some(data) => vec![TemplateFile { text: from_rows(&args.template, data, &slug)?, name: slug }],

@@ -27,6 +27,9 @@ pub struct Args {
     /// Prove everything again, whatever was proved before
     #[arg(long)]
     full: bool,
+    /// Apply each new migration, take it back and apply it again, with the test data loaded: schema and rows must come back
+    #[arg(long, conflicts_with = "fix")]
+    round_trip: bool,
     /// Write the right baseline into what was judged: the index or the work tree
     #[arg(long, conflicts_with = "rev")]
     fix: bool,
@@ -43,8 +46,13 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         None if args.worktree => Source::WorkTree,
         None => Source::Index,
     };
-    let judgement = Judgement::open(&project, &source, args.since.as_deref())?.allowing(args.allow_rewrite);
-    let what = source.describe();
+    let judgement = Judgement::open(&project, &source, args.since.as_deref())?
+        .allowing(args.allow_rewrite)
+        .with_round_trip(args.round_trip);
+    let what = match args.round_trip {
+        true => format!("{}, there and back,", source.describe()),
+        false => source.describe(),
+    };
     if !args.full && judgement.is_known() {
         return Ok(proved(context, &what, &Verdict::Known));
     }

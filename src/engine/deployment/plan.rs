@@ -10,6 +10,7 @@ use crate::engine::switch;
 use crate::engine::target::Target;
 use crate::engine::upgrade::{Job, Work, plan_for, texts_for};
 use crate::error::{Error, Result};
+use crate::model::draft;
 use crate::model::guard::{self, Action};
 use crate::model::migration::Migration;
 use crate::model::preview::{self, Preview};
@@ -80,6 +81,7 @@ pub async fn plan(project: &Project, sources: &Sources, target: &Target, request
         step.locks.iter_mut().for_each(|lock| lock.table = target.placeholders.mask(&lock.table));
         step.note = step.note.take().map(|note| target.placeholders.mask(&note));
     }
+    preview.notes.extend(draft::note(&plan));
     let is_empty = plan.is_empty();
     let refusal = guard::clear(plan, &found.facts, &target.selected).err();
     Ok(Planned { database: target.describe(), exists: session.is_some(), preview, is_empty, refusal })

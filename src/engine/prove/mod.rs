@@ -5,11 +5,13 @@
 
 mod apart;
 mod compare;
+mod contents;
 mod definitions;
 mod load;
 mod probe;
 mod replay;
 mod restore;
+mod round_trip;
 mod rows;
 mod server;
 mod stale;
@@ -21,6 +23,7 @@ mod upgrade;
 pub use apart::try_environment;
 pub use load::made_by_baseline;
 pub use restore::restored;
+pub use round_trip::{round_trips, takes_back};
 pub use server::{ThrowawayPlan, database_name};
 use states::States;
 

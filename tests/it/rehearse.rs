@@ -1,0 +1,1 @@
+//! `dbbuild rehearse`: what is pending, run on a copy of the real data.
