@@ -21,6 +21,7 @@ pub mod past;
 pub mod project;
 pub mod prove;
 pub mod provenance;
+pub mod rehearse;
 pub mod rewrite;
 pub mod runner;
 pub mod secure;

@@ -173,6 +173,12 @@ impl Target {
         }
     }
 
+    /// A copy of it at another address, for the same environment; no mark of dbbuild's own server is valid there.
+    #[must_use]
+    pub fn copied_to(&self, settings: ConnectionSettings) -> Target {
+        Target { settings, server_id: None, embedded: false, branch: None, unmade: false, ..self.clone() }
+    }
+
     /// The database of a branch beside this one, on the same server; the configured one without a branch.
     #[must_use]
     pub fn of_branch(&self, branch: Option<String>) -> Target {

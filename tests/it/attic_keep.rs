@@ -71,7 +71,10 @@ const LOSSES: &[Loss] = &[
         data: "INSERT INTO t VALUES ('x', 1), ('x', 1), (NULL, 2)",
         down: "TRUNCATE t",
         entries: "table emptied t {a,b} {} 3",
-        holds: ("SELECT string_agg(coalesce(v1, '-') || v2 || ordinal, ' ' ORDER BY v2, ordinal) FROM dbbuild_attic.kept_1", "x11 x12 -21"),
+        holds: (
+            "SELECT string_agg(coalesce(v1, '-') || v2 || ordinal, ' ' ORDER BY v2, ordinal) FROM dbbuild_attic.kept_1",
+            "x11 x12 -21",
+        ),
     },
     Loss {
         name: "a table that is emptied and filled again",
@@ -89,7 +92,10 @@ const LOSSES: &[Loss] = &[
         data: "INSERT INTO t VALUES (1, 1.50, 5), (2, 2.00, 6), (3, 3, 7)",
         down: "ALTER TABLE t ALTER n TYPE int USING trunc(n)::int, ALTER big TYPE int",
         entries: "value narrowed t {n} {id} 3",
-        holds: ("SELECT string_agg(t::text, ' ' ORDER BY k1) FROM dbbuild_attic.kept_1 t", "(1,1.50,1) (2,2.00,2) (3,3.00,3)"),
+        holds: (
+            "SELECT string_agg(t::text, ' ' ORDER BY k1) FROM dbbuild_attic.kept_1 t",
+            "(1,1.50,1) (2,2.00,2) (3,3.00,3)",
+        ),
     },
     Loss {
         name: "a type that holds less, without a key",
@@ -179,7 +185,10 @@ const LOSSES: &[Loss] = &[
         data: "SELECT setval('s', 41); SELECT setval('r', 17)",
         down: "SELECT setval('s', 3); ALTER SEQUENCE r RESTART; DROP SEQUENCE unused",
         entries: "sequence changed s {} {} 0\nsequence changed r {} {} 0",
-        holds: ("SELECT string_agg(details->>'last_value', ' ' ORDER BY id) FROM dbbuild_attic.entry; SELECT last_value FROM s", "41 17\n3"),
+        holds: (
+            "SELECT string_agg(details->>'last_value', ' ' ORDER BY id) FROM dbbuild_attic.entry; SELECT last_value FROM s",
+            "41 17\n3",
+        ),
     },
     Loss {
         name: "rows that a function removes, updates of updates, large values",
@@ -260,7 +269,10 @@ fn a_plain_owner_keeps_as_much() {
     let mut all = String::new();
     for loss in LOSSES {
         let db = server.fresh_database();
-        db.psql(&format!("GRANT CREATE ON DATABASE {} TO plain; GRANT CREATE, USAGE ON SCHEMA public TO plain", db.name));
+        db.psql(&format!(
+            "GRANT CREATE ON DATABASE {} TO plain; GRANT CREATE, USAGE ON SCHEMA public TO plain",
+            db.name
+        ));
         let url = db.url.replace("postgres@", "plain@");
         let outcome = go_back(&url, &db, Some("plain"), loss.base, loss.up, loss.data, loss.down);
         all.push_str(&faults(loss, &db, &outcome));

@@ -1,1 +1,222 @@
 //! `dbbuild rehearse`: what is pending, run on a copy of the real data.
+
+use std::fs;
+
+use crate::support::{Db, Server, World, server};
+
+const CONFIG: &str = "default_env = \"production\"\n[postgres]\nversion = 15\nthrowaway = \"local\"\ndatabase = \"app\"\n\
+                      [env.production]\nurl_env = \"PRODUCTION_URL\"\nprotected = true\n";
+
+const FIRST: &str = "CREATE TABLE IF NOT EXISTS item (id int PRIMARY KEY, code text NOT NULL, price int);
+CREATE TABLE IF NOT EXISTS other (id int PRIMARY KEY);
+CREATE OR REPLACE VIEW codes AS SELECT id, code FROM item;";
+
+/// A production database with rows that no test data has, and a world that knows it.
+fn production(server: &'static Server) -> (World, Db<'static>) {
+    let db = server.fresh_database();
+    let mut world = World::new();
+    world.set("PRODUCTION_URL", db.url.clone());
+    world.write("dbbuild.toml", CONFIG);
+    world.write("db/migrations/0010_first.sql", FIRST);
+    world.write("db/testdata/default/items.sql", "INSERT INTO item VALUES (-1, 'never here', 1);");
+    world.dbbuild(&["apply"]).ok();
+    db.psql("INSERT INTO item SELECT n, 'code ' || n % 4999, n FROM generate_series(1, 5000) n");
+    (world, db)
+}
+
+/// What a rehearsal must leave alone: rows, definitions, the version table, the size of the write-ahead log's reason.
+fn fingerprint(db: &Db<'_>) -> String {
+    let rows = db.psql(
+        "SELECT md5(string_agg(i::text, ',' ORDER BY id)) FROM item i \
+         UNION ALL SELECT md5(string_agg(m::text, ',' ORDER BY version)) FROM dbbuild.migration m \
+         UNION ALL SELECT md5(string_agg(f::text, ',' ORDER BY kind, name)) FROM dbbuild.file f \
+         UNION ALL SELECT md5(e::text) FROM dbbuild.environment e",
+    );
+    format!("{rows}\n{}", db.pg_dump())
+}
+
+fn throwaways_left(world: &World) -> usize {
+    let folders = ["/dev/shm".into(), world.home().parent().unwrap().join("tmp")];
+    let mine = |folder: &std::path::PathBuf| {
+        let base = folder.join(format!("dbbuild-{}", nix::unistd::geteuid()));
+        let names = fs::read_dir(base).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        names.filter(|name| name.to_string_lossy().starts_with("t-")).count()
+    };
+    mine(&folders[1])
+}
+
+#[test]
+fn each_step_tells_what_it_did_to_the_real_data() {
+    let Some(server) = server(15) else { return };
+    let (world, db) = production(server);
+    world.write("db/migrations/0020_rewrite.sql", "ALTER TABLE item ALTER COLUMN price TYPE bigint;");
+    world.write("db/migrations/0030_add.sql", "ALTER TABLE item ADD COLUMN IF NOT EXISTS note text;");
+    world.write(
+        "db/migrations/0040_fill.sql",
+        "UPDATE item SET note = code WHERE note IS NULL AND id <= 1000;\n\
+         CREATE TABLE IF NOT EXISTS fresh AS SELECT id FROM item WHERE id <= 10;\nDROP TABLE IF EXISTS other;",
+    );
+    world.write(
+        "db/migrations/0050_index.sql",
+        "-- migrate:up transaction:false\nCREATE INDEX CONCURRENTLY IF NOT EXISTS item_code ON item (code);",
+    );
+    world.write("db/repeatable/codes.sql", "CREATE OR REPLACE VIEW codes AS SELECT id, code FROM item WHERE id > 0;");
+    world.write("db/checks/few.sql", "SELECT id FROM item WHERE id > 6000;");
+    let before = fingerprint(&db);
+    for how in ["dump", "physical"] {
+        let outcome = world.dbbuild(&["rehearse", "--copy", how]);
+        outcome.ok().says("migration db/migrations/0020_rewrite.sql").says("rewritten: public.item");
+        outcome.says("ACCESS EXCLUSIVE on public.item").says("blocks reads and writes");
+        outcome.says("rows of public.item: 1000 updated").says("public.fresh is new").says("public.other goes");
+        outcome.says("repeatable db/repeatable/codes.sql").says("check db/checks/few.sql: passes").says("fsync is off");
+        assert_eq!(fingerprint(&db), before, "{how}");
+        assert_eq!(throwaways_left(&world), 0);
+    }
+    let json = world.dbbuild(&["rehearse", "--json"]);
+    json.ok();
+    let value: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    let steps = value["rehearsal"]["steps"].as_array().unwrap();
+    let paths: Vec<&str> =
+        steps.iter().map(|step| step["path"].as_str().unwrap().rsplit('/').next().unwrap()).collect();
+    assert_eq!(paths, ["0020_rewrite.sql", "0030_add.sql", "0040_fill.sql", "0050_index.sql", "codes.sql"]);
+    let rewrite = &steps[0];
+    assert_eq!(rewrite["rewritten"][0]["table"], "public.item");
+    assert!(rewrite["wal_bytes"].as_u64().unwrap() > 100_000, "{rewrite}");
+    assert_eq!(rewrite["locks"][0]["mode"], "ACCESS EXCLUSIVE");
+    // A column without a default rewrites nothing.
+    assert_eq!(steps[1]["rewritten"].as_array().unwrap().len(), 0);
+    assert_eq!(steps[1]["locks"][0]["blocks"], "reads and writes");
+    let fill = &steps[2];
+    assert_eq!(fill["rows"][0]["inserted"], 10);
+    let modes: Vec<(&str, &str)> = fill["locks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|lock| (lock["table"].as_str().unwrap(), lock["mode"].as_str().unwrap()))
+        .collect();
+    assert_eq!(modes, [("public.other", "ACCESS EXCLUSIVE"), ("public.item", "ROW EXCLUSIVE")]);
+    let grown = fill["growth"].as_array().unwrap().iter().find(|one| one["table"] == "public.item").unwrap();
+    assert!(grown["after"].as_u64() > grown["before"].as_u64(), "{fill}");
+    let index = &steps[3];
+    assert_eq!(index["how"], "ran as transaction:false");
+    let grown = index["growth"].as_array().unwrap().iter().find(|one| one["table"] == "public.item").unwrap();
+    assert!(grown["after"].as_u64() > grown["before"].as_u64(), "{index}");
+    let blocking = index["locks"].as_array().unwrap().iter().filter(|lock| !lock["blocks"].is_null()).count();
+    assert_eq!(blocking, 0, "{index}");
+    assert_eq!(value["rehearsal"]["copy"]["kind"], "dump");
+    // What was rehearsed then runs.
+    world.dbbuild(&["apply"]).ok();
+    world.dbbuild(&["rehearse"]).ok().says("nothing is pending");
+}
+
+#[test]
+fn what_only_the_real_data_refuses_is_found() {
+    let Some(server) = server(15) else { return };
+    let (world, db) = production(server);
+    world.write("db/migrations/0020_add.sql", "ALTER TABLE item ADD COLUMN IF NOT EXISTS note text;");
+    world.write(
+        "db/migrations/0030_unique.sql",
+        "LOCK TABLE other IN SHARE MODE;\nSELECT pg_sleep(0.2);\nCREATE UNIQUE INDEX IF NOT EXISTS item_code ON item (code);",
+    );
+    world.write("db/migrations/0040_later.sql", "CREATE TABLE IF NOT EXISTS later (id int);");
+    let before = fingerprint(&db);
+    let outcome = world.dbbuild(&["rehearse"]);
+    outcome.fails(1).says("0030_unique failed").says("0030_unique.sql:3").says("is duplicated");
+    outcome.says("migration db/migrations/0020_add.sql").says("migration db/migrations/0030_unique.sql: FAILS");
+    outcome.says("SHARE on public.other").says("blocks writes").says("nothing was changed in the database itself");
+    assert_eq!(fingerprint(&db), before);
+    let json = world.dbbuild(&["rehearse", "--json"]);
+    json.fails(1);
+    let value: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(value["rehearsal"]["steps"][1]["failed"], true);
+    assert_eq!(value["rehearsal"]["failures"].as_array().unwrap().len(), 1);
+    // Every check that fails is told, and the migrations that ran before them.
+    fs::remove_file(world.path("db/migrations/0030_unique.sql")).unwrap();
+    world.write("db/checks/a.sql", "SELECT id FROM item WHERE id = 7;");
+    world.write("db/checks/b.sql", "SELECT id FROM item WHERE price > 4990;");
+    world.write("db/checks/c.sql", "SELECT id FROM later;");
+    let outcome = world.dbbuild(&["rehearse"]);
+    outcome.fails(1).says("the check a.sql would find 1 row(s)").says("the check b.sql would find 10 row(s)");
+    outcome.says("check db/checks/c.sql: passes").says("migration db/migrations/0040_later.sql");
+    assert_eq!(fingerprint(&db), before);
+    assert_eq!(throwaways_left(&world), 0);
+}
+
+#[test]
+fn another_copy_can_be_the_source() {
+    let Some(server) = server(15) else { return };
+    let (mut world, db) = production(server);
+    world.write("db/migrations/0020_add.sql", "ALTER TABLE item ADD COLUMN IF NOT EXISTS note text;");
+    let copy = server.fresh_database();
+    let dump = world.path("dump.sql");
+    fs::write(&dump, db.pg_dump()).unwrap();
+    copy.psql_file(&dump).ok();
+    fs::remove_file(&dump).unwrap();
+    // The environment's own address is not needed then, and the mark is that of the original.
+    world.set("PRODUCTION_URL", "postgres://nowhere.invalid/app");
+    let outcome = world.dbbuild(&["rehearse", "--from", &copy.url]);
+    outcome.ok().says("rehearsed for production on a copy of").says("0020_add.sql");
+    world.dbbuild(&["rehearse", "--url", &copy.url]).fails(1).says("mark");
+    // A standby is read as it is.
+    let standby = server_with_standby();
+    let Some((primary, standby)) = standby else { return };
+    let db = primary.fresh_database();
+    world.set("PRODUCTION_URL", db.url.clone());
+    fs::rename(world.path("db/migrations/0020_add.sql"), world.path("later")).unwrap();
+    world.dbbuild(&["apply"]).ok();
+    db.psql("INSERT INTO item SELECT n, 'x', n FROM generate_series(1, 100) n");
+    fs::rename(world.path("later"), world.path("db/migrations/0020_add.sql")).unwrap();
+    let lsn = db.psql("SELECT pg_current_wal_lsn()");
+    let name = db.psql("SELECT current_database()");
+    let replica = standby.existing(name.trim());
+    crate::support::until(&replica, &format!("SELECT pg_last_wal_replay_lsn() >= '{}'", lsn.trim()));
+    for how in ["dump", "physical"] {
+        world.dbbuild(&["rehearse", "--from", &replica.url, "--copy", how]).ok().says("0020_add.sql");
+    }
+}
+
+fn server_with_standby() -> Option<(Server, Server)> {
+    let primary = Server::private(15, &[])?;
+    let standby = primary.standby();
+    Some((primary, standby))
+}
+
+#[test]
+fn a_copy_that_does_not_fit_is_refused() {
+    let Some(server) = server(15) else { return };
+    let (world, db) = production(server);
+    world.write("db/migrations/0020_add.sql", "ALTER TABLE item ADD COLUMN IF NOT EXISTS note text;");
+    let before = fingerprint(&db);
+    for how in ["dump", "physical"] {
+        let outcome = world.dbbuild(&["rehearse", "--keep-free", "90000TB", "--copy", how]);
+        outcome.fails(1).says("too little room for a copy").says("GB are free").says("TMPDIR");
+    }
+    assert_eq!(fingerprint(&db), before);
+    assert_eq!(throwaways_left(&world), 0);
+    world.dbbuild(&["rehearse", "--keep-free", "much"]).fails(2);
+}
+
+#[test]
+fn the_role_that_runs_migrations_is_the_same() {
+    let Some(server) = server(15) else { return };
+    let db = server.fresh_database();
+    let role = format!("runner_{}", std::process::id());
+    db.psql(&format!(
+        "CREATE ROLE {role} LOGIN; ALTER ROLE {role} SET search_path = shop, public; CREATE SCHEMA shop AUTHORIZATION {role}; \
+         GRANT CREATE ON DATABASE \"{}\" TO {role}; CREATE TABLE public.hers (id int)",
+        db.psql("SELECT current_database()").trim()
+    ));
+    let mut world = World::new();
+    world.write("dbbuild.toml", CONFIG);
+    world.write("db/migrations/0010_first.sql", "CREATE TABLE IF NOT EXISTS item (id int);");
+    let url = if db.url.contains('?') { format!("{}&user={role}", db.url) } else { format!("{}?user={role}", db.url) };
+    world.set("PRODUCTION_URL", url);
+    world.dbbuild(&["env", "mark", "production", "--confirm", db.psql("SELECT current_database()").trim()]).ok();
+    world.dbbuild(&["apply"]).ok();
+    assert_eq!(db.psql("SELECT count(*) FROM pg_tables WHERE schemaname = 'shop' AND tablename = 'item'").trim(), "1");
+    world.write("db/migrations/0020_more.sql", "CREATE TABLE IF NOT EXISTS more (id int);");
+    world.write("db/migrations/0030_hers.sql", "ALTER TABLE public.hers ADD COLUMN IF NOT EXISTS a int;");
+    let outcome = world.dbbuild(&["rehearse"]);
+    outcome.fails(1).says("must be owner of table hers");
+    db.psql(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+}

@@ -21,6 +21,7 @@ pub mod man;
 pub mod new;
 pub mod plan;
 pub mod psql;
+pub mod rehearse;
 pub mod reset;
 pub mod secure;
 pub mod seed;
@@ -96,6 +97,12 @@ commands! {
     /// Runs pending migrations, repeatable files, init data and the checks. Needs no git repository, and writes nothing
     /// to the tree.
     Apply(apply),
+    /// Run what is pending on a throwaway copy of the real data, and tell what it did there
+    ///
+    /// Copies the database under one snapshot, runs there what `apply` would run, and tells for each step its time, the locks
+    /// that it took, what was rewritten, what grew and which rows it touched; then the checks. The database itself is read
+    /// only. Exit status 1: something fails.
+    Rehearse(rehearse),
     /// Write, read and try the bodies of secure migrations, which are not in git
     ///
     /// A migration with `-- dbbuild:secure` is a stand-in; its body lies under `secure_path` of each environment.

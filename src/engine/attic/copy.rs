@@ -84,9 +84,8 @@ pub(super) fn since(column: &str, xid: u64) -> String {
 /// Copies what is compared after the second run. The first run left its mark on the rows that it touched, from the
 /// transaction `xid` on.
 pub(super) fn scratch(watched: &Watched, table: &Table, xid: u64) -> String {
-    let mut list: Vec<String> = named(table, &watched.columns)
-        .map(|column| format!("{} AS c{}", stored(column, "t"), column.number))
-        .collect();
+    let mut list: Vec<String> =
+        named(table, &watched.columns).map(|column| format!("{} AS c{}", stored(column, "t"), column.number)).collect();
     let mut condition = String::new();
     match watched.mode {
         Mode::Marked => condition = format!(" WHERE {}", since("t.xmax", xid)),
@@ -148,7 +147,8 @@ pub(super) fn gone(watched: &Watched, table: &Table, now: &Table, id: i64, fresh
             now.rows()
         );
     }
-    let shared: Vec<&Column> = columns.iter().filter_map(|number| now.column(*number)).filter(|c| !c.generated).collect();
+    let shared: Vec<&Column> =
+        columns.iter().filter_map(|number| now.column(*number)).filter(|c| !c.generated).collect();
     let old: Vec<String> = shared.iter().map(|column| format!("o.c{}", column.number)).collect();
     let new: Vec<String> = shared.iter().map(|column| stored(column, "n")).collect();
     let condition = fresh.map_or_else(String::new, |xid| format!(" WHERE {}", since("n.xmin", xid)));
@@ -170,8 +170,7 @@ pub(super) fn gone(watched: &Watched, table: &Table, now: &Table, id: i64, fresh
 /// Keeps the values of columns that changed, with what they are now.
 pub(super) fn values(watched: &Watched, table: &Table, now: &Table, changed: &[i16], id: i64) -> (Key, String) {
     let scratch = scratch_name(watched.oid);
-    let any: Vec<String> =
-        changed.iter().filter_map(|number| Some(differs(*number, now.column(*number)?))).collect();
+    let any: Vec<String> = changed.iter().filter_map(|number| Some(differs(*number, now.column(*number)?))).collect();
     let key = match watched.key.whole {
         false => watched.key.clone(),
         true => Key {
@@ -189,7 +188,10 @@ pub(super) fn values(watched: &Watched, table: &Table, now: &Table, changed: &[i
         true => {
             let same: Vec<String> = key.columns.iter().map(old).chain(changed.iter().filter_map(new)).collect();
             list.push(ordinal(&same));
-            (format!("(SELECT t.*, {PHYSICAL} AS \"dbbuild ordinal\" FROM {} t)", now.rows()), "o.ordinal = n.\"dbbuild ordinal\"".to_owned())
+            (
+                format!("(SELECT t.*, {PHYSICAL} AS \"dbbuild ordinal\" FROM {} t)", now.rows()),
+                "o.ordinal = n.\"dbbuild ordinal\"".to_owned(),
+            )
         }
     };
     let statement = format!(
@@ -211,9 +213,9 @@ pub(super) fn count(watched: &Watched, table: &Table, now: &Table, fresh: u64) -
         format!("pg_catalog.count(*) FILTER (WHERE {})", since("n.xmin", fresh)),
     ];
     let differing = compared.iter().filter_map(|number| Some(differs(*number, now.column(*number)?)));
-    list.extend(differing.map(|differs| {
-        format!("pg_catalog.count(*) FILTER (WHERE n.tableoid IS NOT NULL AND {differs})")
-    }));
+    list.extend(
+        differing.map(|differs| format!("pg_catalog.count(*) FILTER (WHERE n.tableoid IS NOT NULL AND {differs})")),
+    );
     let (from, join) = match watched.key.whole {
         false => (now.rows(), together(watched, table, now)),
         true => (

@@ -123,7 +123,9 @@ impl<'k, 'w> Keeping<'k, 'w> {
             let kept = self.entries.len();
             let digests = self.copy(&plan, &effects, &facts, &before).await?;
             let mark = match self.installed {
-                true => "UPDATE dbbuild_attic.format SET version = version; SELECT f.xmin FROM dbbuild_attic.format f; ",
+                true => {
+                    "UPDATE dbbuild_attic.format SET version = version; SELECT f.xmin FROM dbbuild_attic.format f; "
+                }
                 false => "",
             };
             let head = format!("SAVEPOINT dbbuild_again; {mark}{}", look::LOOK);
@@ -141,7 +143,10 @@ impl<'k, 'w> Keeping<'k, 'w> {
             self.refuse_what_cannot_be_kept(&done).await?;
             let fresh = first_number(&messages);
             let wrong = match effects.covers(&done) {
-                true => self.settle(&split::Second { plan: &plan, facts: &facts, done: &done, digests: &digests, fresh }).await?,
+                true => {
+                    self.settle(&split::Second { plan: &plan, facts: &facts, done: &done, digests: &digests, fresh })
+                        .await?
+                }
                 false => Vec::new(),
             };
             if wrong.is_empty() && effects.covers(&done) {
@@ -192,7 +197,8 @@ impl<'k, 'w> Keeping<'k, 'w> {
             statements.push(copy::scratch(watched, table, xid));
             if watched.mode == Mode::Converted {
                 let gone = effects.tables.get(&watched.oid).map(|change| &change.dropped);
-                let left_out = |number: &i16| watched.converted.contains(number) || gone.is_some_and(|gone| gone.contains(number));
+                let left_out =
+                    |number: &i16| watched.converted.contains(number) || gone.is_some_and(|gone| gone.contains(number));
                 let numbers: Vec<i16> =
                     table.plain().map(|column| column.number).filter(|number| !left_out(number)).collect();
                 let rows = self.ask(&copy::digest(table, &numbers)).await?;
@@ -261,7 +267,8 @@ impl<'k, 'w> Keeping<'k, 'w> {
         );
         for row in self.ask(&sql).await? {
             let cell = |i: usize| row.get(i).and_then(Option::as_deref);
-            let Some((oid, number)) = cell(0).and_then(|o| o.parse().ok()).zip(cell(1).and_then(|n| n.parse().ok())) else {
+            let Some((oid, number)) = cell(0).and_then(|o| o.parse().ok()).zip(cell(1).and_then(|n| n.parse().ok()))
+            else {
                 continue;
             };
             found.entry(oid).or_default().insert(number);
@@ -293,7 +300,9 @@ impl<'k, 'w> Keeping<'k, 'w> {
     /// # Errors
     /// The server said no.
     pub(in crate::engine) async fn restore_positions(&self) -> Result<()> {
-        let used = |(oid, relation): (&u32, &effect::Relation)| relation.position.map(|(at, up)| format!("({oid}, {at}, {up})"));
+        let used = |(oid, relation): (&u32, &effect::Relation)| {
+            relation.position.map(|(at, up)| format!("({oid}, {at}, {up})"))
+        };
         let positions: Vec<String> = self.first.iter().flat_map(|look| &look.relations).filter_map(used).collect();
         if positions.is_empty() {
             return Ok(());

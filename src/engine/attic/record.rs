@@ -6,7 +6,7 @@ use super::keep::{Keeping, Stop, joined};
 use super::plan::{Key, Plan, Wanted};
 use crate::engine::history::literal;
 use crate::model::attic::effect::Look;
-use crate::model::attic::{Kind, KeptEntry, Reason};
+use crate::model::attic::{KeptEntry, Kind, Reason};
 use std::collections::BTreeMap;
 use tokio_postgres::SimpleQueryMessage;
 
@@ -153,7 +153,12 @@ impl Keeping<'_, '_> {
             let values: Vec<String> =
                 columns.iter().map(|column| format!("t.{} IS NOT NULL", super::facts::quoted(&column.name))).collect();
             asked.then(|| {
-                format!("SELECT {} WHERE NOT EXISTS (SELECT FROM {} t WHERE {})", one.oid, table.rows(), values.join(" OR "))
+                format!(
+                    "SELECT {} WHERE NOT EXISTS (SELECT FROM {} t WHERE {})",
+                    one.oid,
+                    table.rows(),
+                    values.join(" OR ")
+                )
             })
         };
         let queries: Vec<String> = wanted.iter().filter_map(query).collect();
@@ -190,7 +195,8 @@ impl Keeping<'_, '_> {
             let known = before.relations.get(oid).and_then(|relation| relation.position).map(|(at, _)| (at, true));
             let unused = read.get(oid).filter(|at| Some(**at) != table.start).map(|at| (*at, false));
             let (at, called) = known.or(unused)?;
-            let owner = table.sequence.as_ref().map(|(_, schema, table, column)| serde_json::json!([schema, table, column]));
+            let owner =
+                table.sequence.as_ref().map(|(_, schema, table, column)| serde_json::json!([schema, table, column]));
             Some((*oid, serde_json::json!({ "last_value": at, "is_called": called, "owned_by": owner })))
         };
         Ok(plan.sequences.keys().filter_map(one).collect())

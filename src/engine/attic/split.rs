@@ -95,18 +95,13 @@ impl Keeping<'_, '_> {
             self.record(entries).await?;
         }
         let back: Vec<String> = now.values().filter_map(|table| table.force(true)).collect();
-        let drop: Vec<String> = watched.iter().map(|one| format!("DROP TABLE {}", copy::scratch_name(one.oid))).collect();
+        let drop: Vec<String> =
+            watched.iter().map(|one| format!("DROP TABLE {}", copy::scratch_name(one.oid))).collect();
         self.send(&joined([back, drop, vec![copy::NORMAL.to_owned()]].concat())).await?;
         Ok(wrong)
     }
 
-    async fn compare(
-        &self,
-        second: &Second<'_>,
-        one: &Watched,
-        table: &Table,
-        is: &Table,
-    ) -> Result<Compared, Stop> {
+    async fn compare(&self, second: &Second<'_>, one: &Watched, table: &Table, is: &Table) -> Result<Compared, Stop> {
         let sum = |n: usize| -> u64 {
             one.members.iter().filter_map(|oid| second.done.tables.get(oid)).map(|change| change.counts[n]).sum()
         };
@@ -119,7 +114,8 @@ impl Keeping<'_, '_> {
         }
         if let (Mode::Converted, Some(digest)) = (one.mode, second.digests.get(&one.oid)) {
             let gone = second.done.tables.get(&one.oid).map(|change| &change.dropped);
-            let left_out = |number: &i16| one.converted.contains(number) || gone.is_some_and(|gone| gone.contains(number));
+            let left_out =
+                |number: &i16| one.converted.contains(number) || gone.is_some_and(|gone| gone.contains(number));
             let numbers: Vec<i16> =
                 table.plain().map(|column| column.number).filter(|number| !left_out(number)).collect();
             let rows = self.ask(&copy::digest(is, &numbers)).await?;

@@ -64,6 +64,16 @@ impl ThrowawayPlan {
         Ok(ThrowawayPlan { options, notes, ..self })
     }
 
+    /// The options of a server by itself, never in a container that is kept, and what should be said of its kind.
+    ///
+    /// # Errors
+    /// There is no server of either kind.
+    pub async fn on_its_own(self) -> Result<(ThrowawayOptions, Vec<String>)> {
+        let plan = self.choose(false).await?;
+        let options = ThrowawayOptions { database: "postgres".to_owned(), role: None, ..plan.options };
+        Ok((options, plan.notes))
+    }
+
     /// Starts a server with an empty database and connects as the role that runs migrations.
     pub(super) async fn start<'s>(&self, sink: Sink<'s>) -> Result<Side<'s>> {
         self.start_with(&self.options, sink).await

@@ -55,7 +55,11 @@ impl Worker<'_> {
             let mut keeping = Keeping::new(self, back);
             let head = format!("BEGIN; SET LOCAL lock_timeout = {}; {}", self.envelope().lock_timeout, attempt.opening);
             let outcome = match keeping.run(&unit, (&head, attempt.statements + 2)).await {
-                Ok(()) => self.send(unit.tail(self.envelope()).trim_start_matches("\n;\n")).await.map(|_| ()).map_err(Stop::from),
+                Ok(()) => self
+                    .send(unit.tail(self.envelope()).trim_start_matches("\n;\n"))
+                    .await
+                    .map(|_| ())
+                    .map_err(Stop::from),
                 Err(stop) => Err(stop),
             };
             let Err(stop) = outcome else { return Ok(Some(keeping.entries)) };

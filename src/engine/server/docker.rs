@@ -263,16 +263,21 @@ fn request(
         .with_label(OWNER_LABEL, Owner::this().label())
         .with_label(MACHINE_LABEL, engine::machine())
         .with_cmd(std::iter::once("postgres".to_owned()).chain(server_options(options)?))
-        .with_host_config_modifier(on_loopback_in_memory)
+        .with_host_config_modifier(if options.on_disk.is_some() { on_loopback } else { on_loopback_in_memory })
         .with_log_consumer(move |frame: &LogFrame| remember(&kept, frame));
     Ok(request)
 }
 
 fn on_loopback_in_memory(host: &mut HostConfig) {
+    on_loopback(host);
+    host.tmpfs = Some([(DATA_PARENT.to_owned(), "rw,mode=1777".to_owned())].into());
+}
+
+/// In the container's own layer, which goes with it.
+fn on_loopback(host: &mut HostConfig) {
     let binding = PortBinding { host_ip: Some("127.0.0.1".into()), host_port: None };
     host.publish_all_ports = Some(false);
     host.port_bindings = Some([("5432/tcp".to_owned(), Some(vec![binding]))].into());
-    host.tmpfs = Some([(DATA_PARENT.to_owned(), "rw,mode=1777".to_owned())].into());
 }
 
 /// What initdb is told through the image's entry point, which lets a shell read it.

@@ -56,24 +56,54 @@ impl LocalServer {
             Some(Origin::Folder(data)) => data.clone(),
             _ => template(&state, &programs, &options.encoding, options.locale.as_deref())?,
         };
-        let instance = InstanceDir::create(&state)?;
+        let instance = match options.on_disk {
+            Some(bytes) => match state.roomy_base(bytes)? {
+                Ok(base) => InstanceDir::create_in(&base, &state)?,
+                Err((base, free)) => return Err(too_small(&base, free, bytes)),
+            },
+            None => InstanceDir::create(&state)?,
+        };
+        copy_data(&source, &instance.path().join("data"), state.user())?;
+        LocalServer::launch(&state, programs, instance, SUPERUSER, options)
+    }
+
+    /// Starts a server on the data directory of an instance, as it is; it is reached as `user`.
+    pub async fn over(instance: InstanceDir, user: &str, options: &ThrowawayOptions) -> Result<LocalServer> {
+        let (owned, user) = (options.clone(), user.to_owned());
+        let mut server = tokio::task::spawn_blocking(move || {
+            let state = StateDir::open()?;
+            let programs = programs::find(owned.bin_dir.as_deref(), owned.major)?;
+            LocalServer::launch(&state, programs, instance, &user, &owned)
+        })
+        .await
+        .or_failed(|| "the start of a server broke off")??;
+        server.wait_ready().await?;
+        Ok(server)
+    }
+
+    fn launch(
+        state: &StateDir,
+        programs: Installation,
+        instance: InstanceDir,
+        user: &str,
+        options: &ThrowawayOptions,
+    ) -> Result<LocalServer> {
         let data = instance.path().join("data");
-        copy_data(&source, &data, state.user())?;
         let mut settings = throwaway_settings(programs.version.major);
         settings.extend(options.settings.clone());
-        configure(&data, &state, &settings)?;
-        let socket_dir = instance.socket_dir(&state)?;
+        configure(&data, state, &settings)?;
+        let socket_dir = instance.socket_dir(state)?;
         let mut command = cluster::server_command(&programs, state.user(), &data, &socket_dir);
         for (name, value) in FIXED_SETTINGS {
             command.arg("-c").arg(format!("{name}={value}"));
         }
-        let log = cluster::open_log(&instance.path().join("log"), &state)?;
+        let log = cluster::open_log(&instance.path().join("log"), state)?;
         let errors = log.try_clone().or_failed(|| "cannot open the server's log twice")?;
         command.stdout(Stdio::from(log)).stderr(Stdio::from(errors));
         let address = ServerAddress {
             host: HostOrSocketDir::SocketDir(socket_dir.clone()),
             port: 5432,
-            user: SUPERUSER.into(),
+            user: user.into(),
             password: None,
         };
         let mut server = LocalServer { child: None, address, programs, socket_dir, instance: Some(instance) };
@@ -144,6 +174,14 @@ impl LocalServer {
         let instance = self.instance.take().ok_or_else(|| Error::failed("the throwaway server has no folder"))?;
         Ok(StoppedServer { instance })
     }
+}
+
+/// Says how much room there is, and how much there should be.
+pub fn too_small(base: &Path, free: u64, wanted: u64) -> Error {
+    let size = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);
+    Error::failed(format!("there is too little room for a copy in {}", base.display()))
+        .cause(format!("{} are free, and {} may be needed", size(free), size(wanted)))
+        .help("set TMPDIR to a folder on a larger disk, which every user can pass through.")
 }
 
 impl Drop for LocalServer {

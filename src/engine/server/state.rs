@@ -116,6 +116,29 @@ impl StateDir {
             .help("set TMPDIR to a writable folder that every user can pass through"))
     }
 
+    /// The first of [`StateDir::throwaway_bases`] that is not in memory and has this many bytes free; else the one that has
+    /// most, and how many those are.
+    pub fn roomy_base(&self, bytes: u64) -> Result<std::result::Result<PathBuf, (PathBuf, u64)>> {
+        let mut best: Option<(PathBuf, u64)> = None;
+        let mut refused = Vec::new();
+        for base in self.throwaway_bases().into_iter().filter(|base| !base.starts_with("/dev/shm")) {
+            if let Err(error) = self.own_dir(&base) {
+                refused.push(error);
+                continue;
+            }
+            let free = free_bytes(&base);
+            if free >= bytes {
+                return Ok(Ok(base));
+            }
+            if best.as_ref().is_none_or(|(_, most)| free > *most) {
+                best = Some((base, free));
+            }
+        }
+        best.map(Err).ok_or_else(|| {
+            Error::all(refused).unwrap_or_else(|| Error::failed("found no folder on a disk for throwaway servers"))
+        })
+    }
+
     /// Makes a folder in a place that others may write to, or checks that an existing one is really ours.
     pub fn own_dir(&self, dir: &Path) -> Result<()> {
         let mode = if self.user.is_some() { 0o711 } else { 0o700 };

@@ -33,7 +33,11 @@ pub struct InstanceDir {
 impl InstanceDir {
     /// Makes a new folder that only its owner's lock keeps from the sweep.
     pub fn create(state: &StateDir) -> Result<InstanceDir> {
-        let base = state.throwaway_base()?;
+        InstanceDir::create_in(&state.throwaway_base()?, state)
+    }
+
+    /// The same in one of the places where the sweep looks.
+    pub fn create_in(base: &Path, state: &StateDir) -> Result<InstanceDir> {
         let name = format!("{}-{}", std::process::id(), &super::address::random_token()?[..8]);
         let (new, path) = (base.join(format!("{BEING_MADE}{name}")), base.join(format!("{LIVE}{name}")));
         super::state::make_dir(&new, if state.user().is_some() { 0o711 } else { 0o700 })?;

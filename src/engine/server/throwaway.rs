@@ -9,6 +9,7 @@ use super::docker_guest::{GuestServer, StoppedGuest};
 use super::docker_keeper::Keeper;
 use super::local::{LocalServer, StoppedServer};
 use super::programs;
+use super::sweep::InstanceDir;
 use crate::engine::dump::DumpProgram;
 use crate::error::{Error, Result};
 pub use crate::model::config::ThrowawayKind;
@@ -38,6 +39,8 @@ pub struct ThrowawayOptions {
     pub from: Option<Origin>,
     /// Docker kind: start in this kept container, and not in one of its own.
     pub keeper: Option<Keeper>,
+    /// Not in memory, for data of any size: where this many bytes are free.
+    pub on_disk: Option<u64>,
 }
 
 /// A stopped data directory.
@@ -63,6 +66,7 @@ impl Default for ThrowawayOptions {
             settings: BTreeMap::new(),
             from: None,
             keeper: None,
+            on_disk: None,
         }
     }
 }
@@ -167,6 +171,13 @@ impl Throwaway {
             _ => Server::Local(Box::new(LocalServer::start(&choice.options).await?)),
         };
         Ok(Throwaway { server, notes: choice.notes })
+    }
+
+    /// Starts a local server on a data directory that was made in a folder of its own, as a copy of another server is. It is
+    /// reached as `user`.
+    pub async fn over(instance: InstanceDir, user: &str, options: &ThrowawayOptions) -> Result<Throwaway> {
+        let server = LocalServer::over(instance, user, options).await?;
+        Ok(Throwaway { server: Server::Local(Box::new(server)), notes: Vec::new() })
     }
 
     /// What should be said once about the choice of the kind.

@@ -186,7 +186,8 @@ pub fn between(before: &Look, after: &Look) -> Effects {
         }
     }
     // Where no partition was written anew, a change of type left every value as it was.
-    let rewritten: BTreeSet<u32> = effects.tables.iter().filter(|(_, change)| change.rewritten).map(|(oid, _)| *oid).collect();
+    let rewritten: BTreeSet<u32> =
+        effects.tables.iter().filter(|(_, change)| change.rewritten).map(|(oid, _)| *oid).collect();
     let above: BTreeSet<u32> = rewritten.iter().flat_map(|oid| ancestors(before, *oid)).collect();
     for (oid, change) in &mut effects.tables {
         if !rewritten.contains(oid) && !above.contains(oid) {
@@ -222,7 +223,13 @@ fn table_change(old: &Relation, new: &Relation) -> Change {
 
 fn is_set_back(old: Option<(i64, bool)>, new: Option<(i64, bool)>) -> bool {
     match (old, new) {
-        (Some((old, up)), Some((new, _))) => if up { new < old } else { new > old },
+        (Some((old, up)), Some((new, _))) => {
+            if up {
+                new < old
+            } else {
+                new > old
+            }
+        }
         (Some(_), None) => true,
         (None, _) => false,
     }

@@ -70,7 +70,8 @@ fn what_cannot_be_kept_is_seen() {
 #[test]
 fn a_second_run_must_do_nothing_new() {
     let before = look(&[(1, table(&[(1, "int")])), (2, table(&[]))]);
-    let first = between(&before, &look(&[(1, Relation { counts: [0, 1, 0], ..table(&[(1, "int")]) }), (2, table(&[]))]));
+    let first =
+        between(&before, &look(&[(1, Relation { counts: [0, 1, 0], ..table(&[(1, "int")]) }), (2, table(&[]))]));
     let more = between(&before, &look(&[(1, Relation { counts: [0, 9, 9], ..table(&[(1, "int")]) }), (2, table(&[]))]));
     assert!(first.covers(&more) && more.covers(&first));
     let other = between(&before, &look(&[(1, Relation { counts: [0, 1, 0], ..table(&[(1, "int")]) })]));
