@@ -23,6 +23,7 @@ pub mod prove;
 pub mod provenance;
 pub mod rehearse;
 pub mod rewrite;
+pub mod roles;
 pub mod runner;
 pub mod secure;
 pub mod server;

@@ -343,6 +343,12 @@ impl Target {
         }
     }
 
+    /// The same, as one of its sessions reached it.
+    #[must_use]
+    pub fn reached_by(&self, session: &Session) -> Target {
+        Target { settings: session.settings().clone(), ..self.clone() }
+    }
+
     /// Takes the lock of this database, on a connection of its own.
     ///
     /// # Errors

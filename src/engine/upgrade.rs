@@ -3,6 +3,7 @@
 
 use crate::engine::history::{self, Author, Found};
 use crate::engine::project::Project;
+use crate::engine::roles::{self, Passwords};
 use crate::engine::runner::{self, Event, Report, RunOptions, Sink, run_check};
 use crate::engine::secure::Bodies;
 use crate::engine::session::Session;
@@ -16,6 +17,7 @@ use crate::model::migration::Migration;
 use crate::model::plan::{self, FileKind, History, Plan, PlanOptions, Purpose, Step};
 use crate::model::reconcile::{self, Absent, Texts};
 use crate::model::review;
+use crate::model::roles::Roles;
 use crate::model::sources::Sources;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -179,6 +181,7 @@ async fn run_unmasked(work: &Work<'_>, target: &Target, session: Session) -> Res
     review::plan(cleared.plan())?;
     let missing_texts = lacks_texts(&found.history, work.sources);
     if cleared.plan().is_empty() && !missing_texts {
+        make_roles(work, target, &session).await?;
         let report = check_only(&cleared, &session, work.sink).await?;
         return Ok(Outcome { report, changed: false, applied: found.history.applied.len(), session });
     }
@@ -195,6 +198,7 @@ async fn run_unmasked(work: &Work<'_>, target: &Target, session: Session) -> Res
     let mut plan = plan_for(work, target, &found, &texts)?;
     bodies.fill(&mut plan).await?;
     let cleared = guard::clear(plan, &found.facts, &target.selected)?;
+    make_roles(work, target, &session).await?;
     (work.begin)(cleared.plan().migrations().count());
     let options = RunOptions {
         lock_timeout: work.project.config.lock.timeout,
@@ -211,6 +215,30 @@ async fn run_unmasked(work: &Work<'_>, target: &Target, session: Session) -> Res
     }
     let applied = history::count(&session).await?;
     Ok(Outcome { report, changed: true, applied, session })
+}
+
+/// Makes the declared roles: for a new database those of its environment as they are declared, with the passwords that can
+/// be fetched; on the repository's own server those that are missing.
+async fn make_roles(work: &Work<'_>, target: &Target, session: &Session) -> Result<()> {
+    let environment = &target.selected.name;
+    let planned = match (&work.job, &work.sources.roles) {
+        (Job::Bootstrap, Some(text)) => {
+            let file = roles::parsed(&work.project.config, text)?;
+            let file = Roles { prune: false, ..file };
+            let planned = roles::plan(work.project, &file, environment, session, Passwords::IfThere).await;
+            planned.map_err(|e| e.help("`dbbuild bootstrap` makes the declared roles before it loads the baseline."))?
+        }
+        (Job::Build { .. } | Job::Apply, Some(_)) if target.embedded => {
+            roles::missing_locally(work.project, work.sources, environment, session).await?
+        }
+        _ => return Ok(()),
+    };
+    planned.difference.notes.iter().for_each(|note| (work.sink)(Event::Note(note.clone())));
+    match roles::run(&planned, session, work.project.config.lock.timeout).await {
+        // Another dbbuild made the same role at the same time; seen early (42710) or late (23505).
+        Err(e) if target.embedded && matches!(e.code(), Some("42710" | "23505")) => Ok(()),
+        done => done,
+    }
 }
 
 /// Whether rows that came with a baseline can be given their texts.

@@ -42,6 +42,7 @@ mod push;
 mod rehearse;
 mod repositories;
 mod round_trip;
+mod roles;
 mod runners;
 mod sample;
 mod secure;

@@ -188,8 +188,12 @@ fn files(
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(e) => return Err(e).or_failed(|| format!("cannot read {}", paths.roles)),
     };
-    if roles::is_blank(&existing) && !captured.roles.is_empty() {
-        files.push((paths.roles.clone(), roles::with_roles(&existing, &captured.roles)));
+    if !captured.roles.is_empty() {
+        let known = crate::engine::roles::parsed(&project.config, &existing)?;
+        let written = roles::write(&existing, &known, &captured.roles, &target.selected.name)?;
+        if written.text != existing {
+            files.push((paths.roles.clone(), written.text));
+        }
     }
     files.extend(configuration.map(|text| (FILE_NAME.to_owned(), text)));
     Ok((files, path))

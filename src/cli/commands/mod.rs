@@ -23,6 +23,7 @@ pub mod plan;
 pub mod psql;
 pub mod rehearse;
 pub mod reset;
+pub mod roles;
 pub mod secure;
 pub mod seed;
 pub mod server;
@@ -144,6 +145,11 @@ commands! {
     ///
     /// Refused on a protected database.
     Drop(drop),
+    /// Compare, make equal or write down the roles of a server (db/roles.toml)
+    ///
+    /// `check` reads the file alone; `plan` shows what sets a server apart from it, `apply` runs that, and `adopt` writes the
+    /// server's roles into the file. Passwords are named by their place and sent as SCRAM verifiers.
+    Roles(roles),
     /// Install, remove or show the git hooks
     Hooks(hooks),
     /// What git's hooks call

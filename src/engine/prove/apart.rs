@@ -102,7 +102,7 @@ pub async fn try_environment(request: &Request<'_>, environment: &str, notes: &m
     let request = &Request { sources: &sources, ..*request };
     review::sources(request.sources)?;
     // Never in a container that is kept: real bodies run here.
-    let plan = ThrowawayPlan::from_config(request.config)?.choose(false).await?;
+    let plan = ThrowawayPlan::from_sources(request.config, request.sources)?.choose(false).await?;
     let states = States::of(request, &plan);
     let mut side = newest(request, &plan, &states).await?;
     let before = catalog::read(side.session().client(), &side.own_roles()).await?;

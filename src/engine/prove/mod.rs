@@ -131,7 +131,7 @@ pub async fn prove(request: &Request<'_>) -> Result<Proof> {
 
 async fn prove_filled(request: &Request<'_>) -> Result<Proof> {
     review::sources(request.sources)?;
-    let plan = ThrowawayPlan::from_config(request.config)?.choose(request.reuse).await?;
+    let plan = ThrowawayPlan::from_sources(request.config, request.sources)?.choose(request.reuse).await?;
     let states = States::of(request, &plan);
     let committed = committed(request)?;
     let (tell, hear) = tokio::sync::watch::channel(None);

@@ -2,6 +2,7 @@
 
 use crate::engine::catalog;
 use crate::engine::dump::{self, DumpOptions, DumpSource};
+use crate::engine::roles;
 use crate::engine::runner::{Sink, Worker, WorkerOptions};
 use crate::engine::server::docker_keeper::Keeper;
 use crate::engine::server::state::StateDir;
@@ -11,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::model::attic;
 use crate::model::baseline::{Dump, NormaliseOptions, normalise};
 use crate::model::config::Config;
+use crate::model::sources::Sources;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -49,6 +51,21 @@ impl ThrowawayPlan {
             exclude: config.baseline.exclude.clone(),
             notes: Vec::new(),
         })
+    }
+
+    /// The same with the roles that the sources declare.
+    ///
+    /// # Errors
+    /// The roles file is wrong.
+    pub fn from_sources(config: &Config, sources: &Sources) -> Result<ThrowawayPlan> {
+        let mut plan = ThrowawayPlan::from_config(config)?;
+        plan.options.declared = roles::made_first(config, sources)?;
+        Ok(plan)
+    }
+
+    /// What the servers are like.
+    pub fn options(&self) -> &ThrowawayOptions {
+        &self.options
     }
 
     /// Settles once which kind of server all sides of a proof use; with `reuse` those of Docker share a kept container.

@@ -120,6 +120,16 @@ impl ServerAddress {
         }
         client.batch_execute(&sql).await.map_err(failed(format!("cannot create database {database}")))
     }
+
+    /// Makes the declared roles, as far as they are missing; nothing where none are declared.
+    pub(super) async fn declare(&self, database: &str, statements: &str) -> Result<()> {
+        if statements.is_empty() {
+            return Ok(());
+        }
+        let failed = |e| sql_error("cannot make the declared roles".into(), &e);
+        let client = self.connect(database).await.map_err(failed)?;
+        client.batch_execute(statements).await.map_err(failed)
+    }
 }
 
 impl fmt::Debug for ServerAddress {

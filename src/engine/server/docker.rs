@@ -110,7 +110,8 @@ impl DockerServer {
             tokio::time::sleep(Duration::from_millis(20)).await;
         };
         self.program = fitting_program(options, image, version, self.program.clone())?;
-        self.address.prepare(&options.database, options.role.as_deref()).await
+        self.address.prepare(&options.database, options.role.as_deref()).await?;
+        self.address.declare(&options.database, &options.declared).await
     }
 
     /// How it is reached, as the superuser.

@@ -70,6 +70,7 @@ impl GuestServer {
         server.program = docker::fitting_program(options, image, version, server.program.clone())?;
         if options.from.is_none() {
             server.address.prepare(&options.database, options.role.as_deref()).await?;
+            server.address.declare(&options.database, &options.declared).await?;
         }
         Ok(server)
     }

@@ -43,6 +43,7 @@ impl LocalServer {
         server.wait_ready().await?;
         if options.from.is_none() {
             server.address.prepare(&options.database, options.role.as_deref()).await?;
+            server.address.declare(&options.database, &options.declared).await?;
         }
         Ok(server)
     }

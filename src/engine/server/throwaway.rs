@@ -33,6 +33,8 @@ pub struct ThrowawayOptions {
     pub locale: Option<String>,
     /// A login role without superuser that owns the database.
     pub role: Option<String>,
+    /// Statements that make roles before anything else runs, each only where it is missing.
+    pub declared: String,
     /// The user's settings, such as `shared_preload_libraries`.
     pub settings: BTreeMap<String, String>,
     /// Start a copy of this stopped data directory instead of a fresh cluster.
@@ -63,6 +65,7 @@ impl Default for ThrowawayOptions {
             encoding: "UTF8".into(),
             locale: None,
             role: None,
+            declared: String::new(),
             settings: BTreeMap::new(),
             from: None,
             keeper: None,

@@ -130,6 +130,12 @@ pub(super) async fn open(settings: &ConnectionSettings, options: &ConnectOptions
     Err(failure.unwrap_or_else(|| Error::failed(format!("cannot connect to {settings}"))))
 }
 
+/// Opens a session for a login alone, and closes it at once.
+pub async fn login_once(settings: &ConnectionSettings, options: &ConnectOptions) -> Result<()> {
+    open(settings, options).await?.close().await;
+    Ok(())
+}
+
 enum Attempt {
     Setup(Error),
     Driver(tokio_postgres::Error),

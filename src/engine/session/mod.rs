@@ -23,7 +23,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::{Error, OrFailed, Result};
 pub use crate::model::conninfo::{ConnectionSettings, Environ, Secret};
-pub use connect::{ConnectOptions, connect};
+pub use connect::{ConnectOptions, connect, login_once};
 pub use fault::{ServerError, db_error};
 pub use notice::Notice;
 pub use pooler::{connect_directly, detect_pooler, is_pooler};

@@ -7,7 +7,7 @@ use crate::error::{Error, Location};
 /// Two names are near when most of their letters agree; below this a suggestion confuses.
 const NEAR: f64 = 0.7;
 
-pub(super) fn from_toml(error: &toml::de::Error, text: &str, path: &str) -> Error {
+pub(crate) fn from_toml(error: &toml::de::Error, text: &str, path: &str) -> Error {
     let at = error.span().map_or_else(|| Location::file(path), |span| location(text, path, &span));
     let message = error.message();
     let names = backticked(message);
@@ -44,7 +44,7 @@ pub(super) fn unknown_environment<'a>(name: &str, known: impl Iterator<Item = &'
 }
 
 /// The known name that a misspelt one was most likely meant to be.
-pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
         .map(|candidate| (strsim::jaro_winkler(&name.to_lowercase(), candidate), candidate))
         .filter(|(similarity, _)| *similarity >= NEAR)
@@ -53,7 +53,7 @@ pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
 }
 
 /// Line and column, in characters, of the beginning of a byte range.
-pub(super) fn location(text: &str, path: &str, span: &Range<usize>) -> Location {
+pub(crate) fn location(text: &str, path: &str, span: &Range<usize>) -> Location {
     let before = text.get(..span.start).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     Location::new(path, before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)

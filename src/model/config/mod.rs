@@ -20,11 +20,12 @@ use serde::Deserialize;
 
 use crate::error::Result;
 
+pub(crate) use fault::{from_toml as toml_fault, location as at_span, nearest};
 pub use placeholder::Placeholder;
 pub use reference::{KeyDoc, reference};
 pub use targets::{Canaries, Targets, is_connection_string};
 pub use value::format_duration;
-pub(crate) use value::parse_duration;
+pub(crate) use value::{is_setting_name, parse_duration};
 
 /// Name of the file in the top folder of a repository.
 pub const FILE_NAME: &str = "dbbuild.toml";

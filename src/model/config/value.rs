@@ -125,7 +125,7 @@ pub(super) fn settings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTr
 }
 
 /// Names end in files and command lines of the server, where anything else would be another line or option.
-fn is_setting_name(name: &str) -> bool {
+pub(crate) fn is_setting_name(name: &str) -> bool {
     name.split('.').all(|part| {
         part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')

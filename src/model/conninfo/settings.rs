@@ -109,6 +109,20 @@ impl ConnectionSettings {
         ConnectionSettings { user: name.into(), password, ..self.clone() }
     }
 
+    /// The same for a login of another role that finds out whether it has a password: nothing but this password is
+    /// used, on one server.
+    #[must_use]
+    pub fn for_trial(&self, name: &str, password: Option<Secret>, binding: ChannelBinding) -> ConnectionSettings {
+        ConnectionSettings {
+            user: name.to_owned(),
+            password,
+            passfile: None,
+            options: None,
+            channel_binding: binding,
+            ..self.clone()
+        }
+    }
+
     /// The same with only one of the servers.
     #[must_use]
     pub fn with_server(&self, server: &Server) -> ConnectionSettings {

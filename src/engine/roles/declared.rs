@@ -1,0 +1,99 @@
+//! Declared roles where nobody logs in with them: throwaway servers, and the private server of a repository.
+
+use super::{Planned, parsed, read_cluster};
+use crate::engine::project::Project;
+use crate::engine::session::Session;
+use crate::error::Result;
+use crate::model::baseline::{RoleNeed, role_statements};
+use crate::model::config::Config;
+use crate::model::roles::{Attribute, Roles, Wish, difference, identifier};
+use crate::model::sources::Sources;
+use crate::model::sql::{made_role, split};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The statements that make the declared roles on an empty server before anything else runs: of all environments, without
+/// login and without a membership, since what a migration grants is the migration's own. Only the role that runs migrations
+/// belongs to its declared groups, as it could not make them owners otherwise. Empty where nothing is declared.
+///
+/// # Errors
+/// The file is wrong.
+pub fn made_first(config: &Config, sources: &Sources) -> Result<String> {
+    let Some(text) = &sources.roles else { return Ok(String::new()) };
+    let roles = parsed(config, text)?;
+    let own = made_by_sources(sources);
+    let runner = config.postgres.role.as_deref();
+    let plain = |name: &&String| !own.contains(*name) && Some(name.as_str()) != runner && *name != "postgres";
+    let needs: Vec<RoleNeed> = roles
+        .roles
+        .keys()
+        .filter(plain)
+        .map(|name| RoleNeed { name: name.clone(), member_of: Vec::new() })
+        .collect();
+    if needs.is_empty() {
+        return Ok(String::new());
+    }
+    let made = role_statements(&needs);
+    let Some(runner) = runner else { return Ok(made) };
+    // Made by the role itself, as far as it can be, it may grant them on.
+    let mut sql = format!("SET ROLE {};\n{made}RESET ROLE;\n", identifier(runner));
+    for group in roles.groups_of(runner).into_iter().filter(|group| needs.iter().any(|need| need.name == **group)) {
+        sql.push_str(&format!("GRANT {} TO {};\n", identifier(group), identifier(runner)));
+    }
+    Ok(sql)
+}
+
+/// Roles that a file makes without asking whether they are there: made before, they would be in its way.
+fn made_by_sources(sources: &Sources) -> BTreeSet<String> {
+    let migrations = sources.all_migrations();
+    let scripts = migrations.iter().map(|migration| &migration.up);
+    let files = sources.repeatable.iter().chain(&sources.init).map(|file| &file.script);
+    let texts = scripts.chain(files).map(|script| script.text.as_ref());
+    texts.filter(|text| mentions_role(text)).flat_map(statements).collect()
+}
+
+/// A quick look before the lexer's.
+fn mentions_role(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    ["role", "user", "group"].iter().any(|word| lower.contains(word))
+}
+
+fn statements(text: &str) -> Vec<String> {
+    split(text).unwrap_or_default().iter().filter_map(|one| made_role(&text[one.range.clone()])).collect()
+}
+
+/// What makes the declared roles that a server lacks, and touches none that it has: of this environment as they are declared,
+/// of others without login; without passwords, and without groups that are nowhere.
+///
+/// # Errors
+/// The file is wrong, or this role may not make one.
+pub async fn missing_locally(
+    project: &Project,
+    sources: &Sources,
+    environment: &str,
+    session: &Session,
+) -> Result<Planned> {
+    let none = Planned { difference: Default::default(), verifiers: BTreeMap::new() };
+    let Some(text) = &sources.roles else { return Ok(none) };
+    let mut roles = parsed(&project.config, text)?;
+    let own = made_by_sources(sources);
+    roles.roles.retain(|name, _| !own.contains(name));
+    if roles.roles.is_empty() {
+        return Ok(none);
+    }
+    let cluster = read_cluster(session).await?;
+    let names: BTreeSet<String> = roles.roles.keys().chain(cluster.roles.keys()).cloned().collect();
+    for role in roles.roles.values_mut() {
+        if !role.is_for(environment) {
+            role.attributes.remove(&Attribute::Login);
+            role.environments.clear();
+        }
+        role.member_of.retain(|one| names.contains(&one.role));
+    }
+    roles.roles.retain(|name, _| !cluster.roles.contains_key(name));
+    let roles = Roles { prune: false, ..roles };
+    let empty = BTreeSet::new();
+    let wish = Wish { roles: &roles, environment, passwords: &empty, named: &empty, owner: None };
+    let mut found = difference(&wish, &cluster)?;
+    found.undeclared.clear();
+    Ok(Planned { difference: found, ..none })
+}

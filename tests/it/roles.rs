@@ -1,0 +1,378 @@
+//! `dbbuild roles`: a cluster made what a file says, with real servers of each version.
+
+use crate::fidelity::world_of;
+use crate::support::{Server, World, matrix};
+use std::fs;
+use std::path::PathBuf;
+
+/// What no output, file or log may hold.
+const CLEAR: &str = "Cl3ar-pässword";
+
+const FILE: &str = r#"
+[role.shop_owner]
+login = true
+createrole = true
+createdb = true
+
+[role.shop_reader]
+comment = "it's for reading"
+
+[role.shop_app]
+login = true
+connection_limit = 7
+valid_until = "2031-01-31 18:00:00+05:30"
+member_of = ["shop_reader", "pg_monitor"]
+settings = { search_path = ["$user", "Shop, odd", "public"], statement_timeout = "30s", application_name = "it's \\ odd" }
+settings_in.shop = { work_mem = "8MB" }
+password = { env = "APP_PASSWORD" }
+environments = ["production"]
+
+[role."odd ""one"""]
+inherit = false
+"#;
+
+fn odd(text: &str) -> String {
+    // TOML writes a quote in a quoted key with a backslash.
+    text.replace("odd \"\"one\"\"", "odd \\\"one\\\"")
+}
+
+/// A server with an empty marked database `shop`, and a world whose production it is.
+fn shop(major: u32, settings: &[&str]) -> Option<(Server, World)> {
+    let server = Server::private(major, settings)?;
+    server.run("psql", &["-Xqc", "CREATE DATABASE shop", "-d", "postgres"]).ok();
+    let mut world = world_of(&server);
+    let text = format!(
+        "[postgres]\nversion = {major}\ndatabase = \"shop\"\nbin_dir = \"{}\"\n[env.production]\nurl_env = \"SHOP_URL\"\nprotected = true\n\
+         [env.development]\n",
+        server.bin.display()
+    );
+    world.write("dbbuild.toml", text);
+    world.set("SHOP_URL", server.url("shop")).set("APP_PASSWORD", CLEAR).set("DBBUILD_ENV", "production");
+    Some((server, world))
+}
+
+/// Each version that is there, with a server of its own.
+fn each(settings: &[&str], test: impl Fn(Server, World)) {
+    matrix(|shared| {
+        if let Some((server, world)) = shop(shared.major, settings) {
+            test(server, world);
+        }
+    });
+}
+
+/// Lets roles other than postgres in by SCRAM alone.
+fn want_passwords(server: &Server) {
+    let hba = "local all postgres trust\nhost all postgres 127.0.0.1/32 trust\nlocal all all scram-sha-256\n\
+               host all all 127.0.0.1/32 scram-sha-256\n";
+    hba_is(server, hba);
+}
+
+fn hba_is(server: &Server, text: &str) {
+    fs::write(data(server).join("pg_hba.conf"), text).unwrap();
+    server.existing("postgres").psql("SELECT pg_reload_conf()");
+    std::thread::sleep(std::time::Duration::from_millis(200));
+}
+
+fn data(server: &Server) -> PathBuf {
+    server.dir.join("data")
+}
+
+/// Whether a login with a password works.
+fn enters(server: &Server, role: &str, password: &str) -> bool {
+    let mut psql = server.command("psql");
+    psql.env("PGUSER", role).env("PGPASSWORD", password).args(["-XAtqc", "SELECT 1", "-d", "shop"]);
+    crate::support::run(&mut psql).status == 0
+}
+
+#[test]
+fn a_cluster_becomes_what_the_file_says_and_stays_so() {
+    each(&["log_statement=all", "log_min_messages=debug1"], |server, world| {
+        want_passwords(&server);
+        world.write("db/roles.toml", odd(FILE));
+        let plan = world.dbbuild(&["roles", "plan"]);
+        plan.fails(3).says("CREATE ROLE \"shop_app\" LOGIN CONNECTION LIMIT 7").says("SCRAM-SHA-256$…").says_not(CLEAR);
+        let created = plan.stdout.find("CREATE ROLE \"shop_reader\"").unwrap();
+        assert!(created < plan.stdout.find("GRANT \"shop_reader\" TO \"shop_app\"").unwrap(), "{}", plan.stdout);
+        let shop = server.existing("shop");
+        assert_eq!(shop.psql("SELECT count(*) FROM pg_roles WHERE rolname LIKE 'shop%'"), "0");
+
+        let apply = world.dbbuild(&["roles", "apply", "--json"]);
+        apply.ok().says("\"applied\":true").says("\"kind\":\"password\"").says_not(CLEAR);
+        assert_eq!(
+            shop.psql(
+                "SELECT rolconnlimit, rolvaliduntil AT TIME ZONE 'UTC', rolcanlogin, array_to_string(rolconfig, ';') \
+                 FROM pg_roles WHERE rolname = 'shop_app'"
+            ),
+            "7|2031-01-31 12:30:00|t|application_name=it's \\ odd;search_path=\"$user\", \"Shop, odd\", public;statement_timeout=30s"
+        );
+        assert_eq!(shop.psql("SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = 'shop_reader'"), "it's for reading");
+        assert_eq!(shop.psql("SELECT rolinherit FROM pg_roles WHERE rolname = 'odd \"one\"'"), "f");
+        assert_eq!(shop.psql("SELECT pg_has_role('shop_app', 'pg_monitor', 'USAGE')"), "t");
+        assert!(enters(&server, "shop_app", CLEAR) && !enters(&server, "shop_app", "other"));
+        let in_shop = "SELECT setconfig FROM pg_db_role_setting WHERE setdatabase <> 0 AND setrole = 'shop_app'::regrole";
+        assert_eq!(shop.psql(in_shop), "{work_mem=8MB}");
+
+        let kept = shop.psql("SELECT rolpassword FROM pg_authid WHERE rolname = 'shop_app'");
+        world.dbbuild(&["roles", "plan"]).ok().says("are what db/roles.toml says");
+        world.dbbuild(&["roles", "apply"]).ok().says("are what db/roles.toml says");
+        assert_eq!(shop.psql("SELECT rolpassword FROM pg_authid WHERE rolname = 'shop_app'"), kept);
+        world.dbbuild(&["roles", "apply", "--rotate", "shop_app"]).ok();
+        assert_ne!(shop.psql("SELECT rolpassword FROM pg_authid WHERE rolname = 'shop_app'"), kept);
+        assert!(enters(&server, "shop_app", CLEAR));
+        let log = fs::read_to_string(server.dir.join("log")).unwrap();
+        assert!(log.contains("ALTER ROLE \"shop_app\" PASSWORD 'SCRAM-SHA-256$4096:"), "{log}");
+        assert!(!log.contains(CLEAR) && !kept.contains(CLEAR));
+
+        // What is taken out of the file is taken out of the cluster; an undeclared role is only told.
+        world.write("db/roles.toml", "[role.shop_owner]\nlogin = true\ncreaterole = true\ncreatedb = true\n[role.shop_app]\nlogin = true\n[role.shop_reader]\n");
+        world.dbbuild(&["roles", "apply"]).ok().says("not declared, and left alone: odd \"one\"");
+        assert_eq!(
+            shop.psql("SELECT rolconnlimit, rolvaliduntil, rolconfig FROM pg_roles WHERE rolname = 'shop_app'"),
+            "-1|infinity|"
+        );
+        assert_eq!(shop.psql(in_shop), "{work_mem=8MB}", "a database that the file does not speak of");
+        assert_eq!(shop.psql("SELECT count(*) FROM pg_auth_members WHERE member = 'shop_app'::regrole"), "0");
+        world.dbbuild(&["roles", "plan"]).ok();
+    });
+}
+
+#[test]
+fn a_role_without_superuser_and_pg_authid_does_it_too() {
+    each(&[], |server, world| {
+        let mut world = world;
+        let shop = server.existing("shop");
+        shop.psql(
+            "CREATE ROLE ops LOGIN CREATEROLE CREATEDB; ALTER DATABASE shop OWNER TO ops; \
+             GRANT pg_monitor TO ops WITH ADMIN OPTION",
+        );
+        hba_is(&server, "local all postgres trust\nlocal all ops trust\nlocal all all scram-sha-256\n");
+        world.set("SHOP_URL", server.url("shop").replace("postgres@", "ops@"));
+        world.write("db/roles.toml", odd(FILE) + "[role.ops]\nlogin = true\ncreaterole = true\ncreatedb = true\nmember_of = [{ role = \"pg_monitor\", admin = true }]\n");
+        world.dbbuild(&["roles", "plan"]).fails(3);
+        world.dbbuild(&["roles", "apply"]).ok();
+        assert!(enters(&server, "shop_app", CLEAR));
+        let stored = "SELECT rolpassword FROM pg_authid WHERE rolname = 'shop_app'";
+        let kept = shop.psql(stored);
+        world.dbbuild(&["roles", "plan"]).ok();
+        world.dbbuild(&["roles", "apply"]).ok();
+        assert_eq!(shop.psql(stored), kept, "a login tells that it is right");
+
+        // Another password is noticed by the login that fails.
+        world.set("APP_PASSWORD", "another one");
+        world.dbbuild(&["roles", "plan"]).fails(3).says("ALTER ROLE \"shop_app\" PASSWORD").says_not("another one");
+        world.dbbuild(&["roles", "apply"]).ok();
+        assert!(enters(&server, "shop_app", "another one") && !enters(&server, "shop_app", CLEAR));
+
+        // Where the server does not ask for it by SCRAM, or lets the role not in, it is left and told.
+        world.set("APP_PASSWORD", "a third");
+        for (line, why) in [
+            ("local all all trust", "does not ask for it by SCRAM"),
+            ("local all all password", "does not ask for it by SCRAM"),
+            ("local all shop_app reject", "pg_hba.conf rejects connection"),
+        ] {
+            hba_is(&server, &format!("local all postgres trust\nlocal all ops trust\n{line}\n"));
+            let plan = world.dbbuild(&["roles", "plan"]);
+            plan.ok().says("whether `shop_app` has its password cannot be told from here").says(why);
+        }
+        world.dbbuild(&["roles", "apply", "--rotate"]).ok();
+        hba_is(&server, "local all postgres trust\nlocal all ops trust\nlocal all all scram-sha-256\n");
+        assert!(enters(&server, "shop_app", "a third"));
+
+        // What takes a superuser is said before anything runs.
+        world.write("db/roles.toml", "[role.late]\n[role.strong]\nsuperuser = true\nbypassrls = true\n");
+        for verb in ["plan", "apply"] {
+            let refused = world.dbbuild(&["roles", verb]);
+            refused.fails(1).says("the role `ops` may not set SUPERUSER of `strong`").says("may not set BYPASSRLS");
+            refused.says("db/roles.toml:2:7").says("nothing was changed");
+        }
+        assert_eq!(shop.psql("SELECT count(*) FROM pg_roles WHERE rolname IN ('late', 'strong')"), "0");
+    });
+}
+
+#[test]
+fn options_of_memberships_are_kept_from_16_on() {
+    each(&[], |server, world| {
+        let shop = server.existing("shop");
+        let text = "[role.a]\nmember_of = [{ role = \"b\", admin = true, inherit = false, set = false }, \"c\"]\n[role.b]\n[role.c]\n";
+        world.write("db/roles.toml", text);
+        if server.major < 16 {
+            world.dbbuild(&["roles", "plan"]).fails(1).says("PostgreSQL 15 has no option inherit").says("db/roles.toml:2:14");
+            world.dbbuild(&["roles", "check", "--no-server"]).fails(2).says("no options inherit and set");
+            return;
+        }
+        world.dbbuild(&["roles", "apply"]).ok();
+        let options = "SELECT roleid::regrole, admin_option, inherit_option, set_option FROM pg_auth_members \
+                       WHERE member = 'a'::regrole ORDER BY 1::text";
+        assert_eq!(shop.psql(options), "b|t|f|f\nc|f|t|t");
+        world.dbbuild(&["roles", "plan"]).ok();
+        shop.psql("GRANT b TO a WITH SET TRUE; CREATE ROLE g CREATEROLE; GRANT c TO g WITH ADMIN TRUE; GRANT c TO a WITH ADMIN TRUE GRANTED BY g");
+        world.write("db/roles.toml", format!("ignore = [\"g\"]\n{text}"));
+        world.dbbuild(&["roles", "plan"]).fails(3).says("WITH ADMIN TRUE, INHERIT FALSE, SET FALSE GRANTED BY");
+        world.dbbuild(&["roles", "apply"]).ok();
+        assert_eq!(shop.psql(options), "b|t|f|f\nc|f|t|t\nc|f|t|t");
+        world.dbbuild(&["roles", "plan"]).ok();
+        // The loop's direction is turned in one go.
+        world.write("db/roles.toml", "ignore = [\"g\"]\n[role.a]\n[role.b]\nmember_of = [\"a\"]\n[role.c]\n");
+        world.dbbuild(&["roles", "apply"]).ok();
+        assert_eq!(shop.psql("SELECT roleid::regrole, member::regrole FROM pg_auth_members WHERE 'b'::regrole IN (member, roleid)"), "a|b");
+    });
+}
+
+#[test]
+fn undeclared_roles_are_dropped_only_with_prune_and_lose_nothing() {
+    each(&[], |server, world| {
+        let mut world = world;
+        let shop = server.existing("shop");
+        server.run("psql", &["-Xqc", "CREATE DATABASE crm", "-d", "postgres"]).ok();
+        let crm = server.existing("crm");
+        shop.psql(
+            "CREATE ROLE ops LOGIN CREATEROLE CREATEDB; ALTER DATABASE shop OWNER TO ops; ALTER DATABASE crm OWNER TO ops;
+             CREATE ROLE app; CREATE ROLE rds_admin; CREATE ROLE mine_x",
+        );
+        shop.psql("SET ROLE ops; CREATE ROLE leaver LOGIN; CREATE ROLE other");
+        let made = "CREATE TABLE leavers (id int); INSERT INTO leavers VALUES (1); ALTER TABLE leavers OWNER TO leaver; \
+                    CREATE TABLE t (id int); GRANT SELECT ON t TO leaver, other; \
+                    ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO leaver";
+        shop.psql(made);
+        crm.psql(made);
+        shop.psql("GRANT CONNECT ON DATABASE crm TO other; GRANT leaver TO app");
+        world.write("db/roles.toml", "ignore = [\"mine_*\"]\n[role.app]\nmember_of = [\"leaver\"]\n[role.ops]\nlogin = true\ncreaterole = true\ncreatedb = true\n");
+        world.dbbuild(&["roles", "plan"]).ok().says("not declared, and left alone: leaver, other").says_not("rds_admin");
+        world.write("db/roles.toml", "prune = true\nignore = [\"mine_*\"]\n[role.app]\n[role.ops]\nlogin = true\ncreaterole = true\ncreatedb = true\n");
+
+        // A database that cannot be entered holds the drop up, and is named.
+        hba_is(&server, "local crm all reject\nlocal all all trust\n");
+        let refused = world.dbbuild(&["roles", "apply"]);
+        refused.fails(1).says("refused to drop leaver, other: the database crm").says("nothing was changed");
+        assert_eq!(shop.psql("SELECT count(*) FROM pg_roles WHERE rolname IN ('leaver', 'other')"), "2");
+        hba_is(&server, "local all all trust\n");
+
+        // The owner of both databases, who made the roles and is no superuser.
+        world.set("SHOP_URL", server.url("shop").replace("postgres@", "ops@"));
+        if server.major >= 16 {
+            shop.psql("REVOKE leaver FROM app");
+            shop.psql("GRANT app TO ops WITH ADMIN TRUE");
+        }
+        let plan = world.dbbuild(&["roles", "plan"]);
+        plan.fails(3).says("REASSIGN OWNED BY \"leaver\" TO \"ops\";  -- in the database crm").says("DROP ROLE \"other\"");
+        plan.says_not("rds_admin").says_not("mine_x");
+        world.dbbuild(&["roles", "apply"]).ok();
+        assert_eq!(shop.psql("SELECT string_agg(rolname, ' ' ORDER BY rolname) FROM pg_roles WHERE oid >= 16384"), "app mine_x ops rds_admin");
+        for database in [&shop, &crm] {
+            assert_eq!(database.psql("SELECT tableowner FROM pg_tables WHERE tablename = 'leavers'"), "ops");
+            assert_eq!(database.psql("SELECT count(*) FROM leavers"), "1");
+        }
+        world.dbbuild(&["roles", "plan"]).ok();
+    });
+}
+
+#[test]
+fn a_running_cluster_is_written_down() {
+    each(&[], |server, world| {
+        let shop = server.existing("shop");
+        shop.psql(
+            "CREATE ROLE app LOGIN PASSWORD 'x' CONNECTION LIMIT 3 VALID UNTIL '2031-02-03 04:05:06.5+02';
+             CREATE ROLE reader; GRANT reader TO app WITH ADMIN OPTION; GRANT pg_monitor TO app; CREATE ROLE rds_thing; GRANT rds_thing TO app;
+             COMMENT ON ROLE app IS 'a \"quoted\" one'; ALTER ROLE app SET search_path = \"A b\", public;
+             ALTER ROLE app IN DATABASE shop SET jit = off; CREATE ROLE \"Odd role\" NOINHERIT CREATEDB; ALTER ROLE reader VALID UNTIL 'infinity'",
+        );
+        world.write("db/roles.toml", "# ours\n\n# the readers\n[role.reader] # all of them\nlogin = true # no more\n\n[role.gone]\nenvironments = [\"development\"]\n");
+        world.dbbuild(&["roles", "adopt"]).ok().says("new      app").says("changed  reader").says_not("rds_thing");
+        let text = world.read("db/roles.toml");
+        assert!(text.starts_with("# ours\n\n# the readers\n[role.reader] # all of them\nlogin = false # no more\n"), "{text}");
+        assert!(text.contains("[role.'Odd role']") || text.contains("[role.\"Odd role\"]"), "{text}");
+        assert!(text.contains("# password = { env = \"APP_PASSWORD\" }"), "{text}");
+        world.dbbuild(&["roles", "plan"]).ok().says("are what db/roles.toml says");
+        world.dbbuild(&["roles", "adopt"]).ok().says("says it already");
+        assert_eq!(world.read("db/roles.toml"), text);
+        world.dbbuild(&["roles", "check", "--env", "production"]).ok().says("0 passwords can be fetched").says("a second time there was nothing to do");
+    });
+}
+
+#[test]
+fn what_is_wrong_with_the_file_is_said_with_its_place() {
+    let Some((server, world)) = shop(15, &[]) else { return };
+    for (text, status, says) in [
+        ("[role.app]\nlogim = true\n", 2, "unknown key `logim` at db/roles.toml:2:1"),
+        ("[role.app]\nlogin = true\npassword = \"Cl3ar-pässword\"\n", 2, "a password stands in the file itself at db/roles.toml:3:12"),
+        ("[role.a]\nmember_of = [\"b\"]\n[role.b]\nmember_of = [\"a\"]\n", 2, "roles are members of each other: a → b → a at db/roles.toml:1:7"),
+        ("[role.a]\npassword = { env = \"NOT_SET\" }\n", 2, "the environment variable NOT_SET is not set at db/roles.toml:2:1"),
+        ("[role.a]\nmember_of = [\"rds_iam\"]\n", 1, "`rds_iam`, which is not declared and not on the server at db/roles.toml:2:14"),
+    ] {
+        world.write("db/roles.toml", text);
+        for verb in ["plan", "apply"] {
+            world.dbbuild(&["roles", verb]).fails(status).says(says).says_not(CLEAR);
+        }
+    }
+    assert_eq!(server.existing("shop").psql("SELECT count(*) FROM pg_roles WHERE oid >= 16384"), "0");
+    // A password of another environment is nobody's business here.
+    world.write("db/roles.toml", "[role.a]\nenvironments = [\"development\"]\npassword = { env = \"NOT_SET\" }\n");
+    world.dbbuild(&["roles", "plan"]).ok();
+    world.dbbuild(&["roles", "check", "--no-server", "--env", "development"]).fails(2).says("NOT_SET is not set");
+    fs::remove_file(world.path("db/roles.toml")).unwrap();
+    world.dbbuild(&["roles", "plan"]).fails(2).says("there is no db/roles.toml");
+}
+
+#[test]
+fn the_mark_counts_for_roles_as_for_migrations() {
+    let Some((server, world)) = shop(15, &[]) else { return };
+    world.write("db/roles.toml", "[role.app]\n");
+    let shop = server.existing("shop");
+    shop.psql("CREATE TABLE t (id int)");
+    world.dbbuild(&["roles", "apply"]).fails(1).says("refused to change the roles of").says("carries no mark");
+    world.dbbuild(&["env", "mark", "development", "--url", &server.url("shop"), "--confirm", "development"]).ok();
+    world.dbbuild(&["roles", "apply"]).fails(1).says("it is marked development");
+    assert_eq!(shop.psql("SELECT count(*) FROM pg_roles WHERE rolname = 'app'"), "0");
+}
+
+#[test]
+fn migrations_find_the_declared_roles() {
+    let world = World::new();
+    world.write("dbbuild.toml", "[postgres]\nversion = 15\nthrowaway = \"local\"\nrole = \"shop_owner\"\n[env.development]\n[env.production]\nurl_env = \"U\"\n");
+    world.write(
+        "db/roles.toml",
+        "[role.shop_owner]\nlogin = true\nmember_of = [\"tables\"]\n[role.tables]\n[role.app_reader]\nlogin = true\nenvironments = [\"production\"]\n\
+         password = { env = \"NOT_SET\" }\n[role.dev]\nlogin = true\nmember_of = [\"app_reader\"]\nenvironments = [\"development\"]\n[role.made]\n",
+    );
+    world.write(
+        "db/migrations/1_first.sql",
+        "CREATE TABLE IF NOT EXISTS t (id int PRIMARY KEY);\nGRANT SELECT ON t TO app_reader;\nCREATE TABLE IF NOT EXISTS u (id int PRIMARY KEY);\n\
+         GRANT CREATE ON SCHEMA public TO tables;\nALTER TABLE u OWNER TO tables;\n",
+    );
+    world.write("db/migrations/2_made.sql", "-- dbbuild:idempotent false a role\nCREATE ROLE made;\nGRANT SELECT ON t TO made;\n");
+    world.commit("Grant").ok();
+    world.dbbuild(&[]).ok();
+    let baseline = world.read("db/baseline.sql");
+    assert!(baseline.contains("CREATE ROLE \"app_reader\"") && baseline.contains("OWNER TO tables"), "{baseline}");
+    assert!(!baseline.contains("\"dev\"") && !baseline.contains("LOGIN"), "{baseline}");
+    world.commit("Baseline").ok();
+    world.dbbuild(&["verify", "--full"]).ok();
+    let roles = "SELECT rolname, rolcanlogin FROM pg_roles WHERE oid >= 16384 AND rolname <> 'shop_owner' ORDER BY 1";
+    world.dbbuild(&["psql", "--", "-XAtc", roles]).ok().says("app_reader|f\ndev|t\nmade|f\ntables|f\n");
+    world.dbbuild(&["roles", "check"]).ok().says("db/roles.toml declares 5 roles");
+    // A kept state is not one of other roles.
+    let text = world.read("db/roles.toml").replace("[role.app_reader]", "[role.other]");
+    world.write("db/roles.toml", text.replace("\"app_reader\"", "\"other\""));
+    world.dbbuild(&["verify", "--worktree"]).fails(1).says("role \"app_reader\" does not exist");
+    world.dbbuild(&["roles", "check", "--no-server"]).fails(1).says("the baseline names the role `app_reader`, which is not declared");
+    world.write("db/roles.toml", "[role.a]\npassword = \"literal\"\n");
+    world.dbbuild(&["verify", "--worktree"]).fails(2).says("db/roles.toml:2:12").says_not("literal\"");
+}
+
+#[test]
+fn bootstrap_makes_the_declared_roles_first() {
+    each(&["log_statement=all"], |server, world| {
+        world.write("db/roles.toml", odd(FILE) + "[role.later]\nlogin = true\npassword = { env = \"NOT_SET\" }\n");
+        world.write("db/migrations/1_first.sql", "CREATE TABLE IF NOT EXISTS t (id int PRIMARY KEY);\nGRANT SELECT ON t TO shop_reader;\n");
+        world.dbbuild(&["baseline"]).ok();
+        let booted = world.dbbuild(&["bootstrap"]);
+        booted.ok().says("`later` gets no password: the environment variable NOT_SET is not set").says_not(CLEAR);
+        let shop = server.existing("shop");
+        want_passwords(&server);
+        assert!(enters(&server, "shop_app", CLEAR));
+        assert_eq!(shop.psql("SELECT has_table_privilege('shop_app', 't', 'SELECT')"), "t");
+        assert!(!fs::read_to_string(server.dir.join("log")).unwrap().contains(CLEAR));
+        world.write("db/roles.toml", odd(FILE));
+        world.dbbuild(&["roles", "plan"]).ok();
+    });
+}
