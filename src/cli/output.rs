@@ -97,6 +97,16 @@ impl Output {
         }
     }
 
+    /// A warning on stderr, with what helps.
+    pub fn warning(&self, text: &str, help: Option<&str>) {
+        if !self.quiet {
+            warn(&format!("{CAUSE}warning:{CAUSE:#} {text}"));
+            if let Some(help) = help {
+                warn(&format!("{HELP}help:{HELP:#} {help}"));
+            }
+        }
+    }
+
     /// The result as JSON. A run prints one value: an error after a result goes to stderr alone.
     pub fn json(&self, value: &serde_json::Value) {
         if self.json && !self.answered.swap(true, Ordering::Relaxed) {

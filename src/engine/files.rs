@@ -34,6 +34,34 @@ pub fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_anew(folder, path, bytes, 0o600)
 }
 
+/// The same for a file of another program's: it keeps its owner and group too, and a link to it stays one. A new one gets
+/// owner, group and mode of `like`.
+///
+/// # Errors
+/// As [`replace`], or this user may not give it to its owner.
+pub fn replace_owned(path: &Path, bytes: &[u8], like: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let path = match fs::canonicalize(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => path.to_path_buf(),
+        other => other?,
+    };
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    sweep(folder);
+    let old = fs::metadata(if path.exists() { &path } else { like })?;
+    let mut new = unfinished(folder)?;
+    new.write_all(bytes)?;
+    let own = new.as_file().metadata()?;
+    if (own.uid(), own.gid()) != (old.uid(), old.gid()) {
+        std::os::unix::fs::fchown(new.as_file(), Some(old.uid()), Some(old.gid()))?;
+    }
+    // Last, since a change of the owner takes bits away.
+    new.as_file().set_permissions(fs::Permissions::from_mode(old.permissions().mode() & 0o7777))?;
+    new.as_file().sync_all()?;
+    new.persist(&path).map_err(|e| e.error)?;
+    Ok(())
+}
+
 /// Makes a file that is not there yet.
 ///
 /// # Errors
@@ -54,14 +82,19 @@ fn write_anew(folder: &Path, path: &Path, bytes: &[u8], mode: u32) -> io::Result
 }
 
 fn write_beside(folder: &Path, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let mut new = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
-    // The lock says that somebody still writes it; the kernel frees it however that ends. Some file systems have none.
-    let _ = new.as_file().try_lock();
+    let mut new = unfinished(folder)?;
     new.write_all(bytes)?;
     new.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
     new.as_file().sync_all()?;
     new.persist(path).map_err(|e| e.error)?;
     Ok(())
+}
+
+fn unfinished(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let new = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
+    // The lock says that somebody still writes it; the kernel frees it however that ends. Some file systems have none.
+    let _ = new.as_file().try_lock();
+    Ok(new)
 }
 
 /// Removes unfinished files that nobody writes any more. What cannot be removed does no harm.

@@ -11,6 +11,7 @@ pub mod dump;
 pub mod files;
 pub mod fleet;
 pub mod git;
+pub mod hba;
 pub mod history;
 pub mod hooks;
 pub mod import;

@@ -1,5 +1,6 @@
 //! The rules: values and pure functions. No file, network, git, clock, environment variable or terminal is reached from here.
 
+pub mod access;
 pub mod apart;
 pub mod attic;
 pub mod baseline;
@@ -14,6 +15,7 @@ pub mod directive;
 pub mod draft;
 pub mod glob;
 pub mod guard;
+pub mod hba;
 pub mod import;
 pub mod migration;
 pub mod placeholder;

@@ -45,6 +45,8 @@ pub struct SourcePaths {
     pub roles: String,
     /// Host-based access.
     pub hba: String,
+    /// What is expected of it.
+    pub access: String,
     /// Folder of what psql files take in.
     pub include: String,
 }
@@ -61,6 +63,7 @@ impl From<&Paths> for SourcePaths {
             baseline: paths.baseline.clone(),
             roles: paths.roles.clone(),
             hba: paths.hba.clone(),
+            access: paths.access.clone(),
             include: paths.include.clone(),
         }
     }

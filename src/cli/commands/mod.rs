@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod drift;
 pub mod drop;
 pub mod env;
+pub mod hba;
 pub mod history;
 pub mod hook;
 pub mod hooks;
@@ -163,6 +164,10 @@ commands! {
     ///
     /// Object by object; with --verbose both sides of each definition. Exit status 3 where something differs. Reads only.
     Drift(drift),
+    /// Check, compare, apply or adopt host-based access: who may connect from where
+    ///
+    /// The rules are in db/pg_hba.conf, in PostgreSQL's own format, or in pg_hba.ENV.conf beside it for one environment.
+    Hba(hba),
     /// Open psql on the database
     ///
     /// What stands after -- goes to psql: `dbbuild psql -- -c 'SELECT 1'`.

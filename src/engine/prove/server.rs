@@ -68,6 +68,17 @@ impl ThrowawayPlan {
         &self.options
     }
 
+    /// What a throwaway is like that reads access files: bare, and on loopback.
+    ///
+    /// # Errors
+    /// As [`ThrowawayPlan::from_config`].
+    pub fn for_access(config: &Config) -> Result<ThrowawayOptions> {
+        let plan = ThrowawayPlan::from_config(config)?;
+        let defaults = ThrowawayOptions { loopback: true, ..ThrowawayOptions::default() };
+        let ThrowawayOptions { kind, major, bin_dir, image, .. } = plan.options;
+        Ok(ThrowawayOptions { kind, major, bin_dir, image, ..defaults })
+    }
+
     /// Settles once which kind of server all sides of a proof use; with `reuse` those of Docker share a kept container.
     pub(super) async fn choose(self, reuse: bool) -> Result<ThrowawayPlan> {
         let server::Choice { mut options, mut notes } = server::choose(&self.options).await?;

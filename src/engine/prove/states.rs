@@ -218,7 +218,8 @@ pub(super) fn ground(plan: &ThrowawayPlan, rules: &str) -> Result<Checksum> {
             [programs.version.text.clone(), identity, template::extensions(&programs)]
         }
     };
-    let settings = (&options.database, &options.encoding, &options.locale, &options.role, &options.declared, &options.settings);
+    let settings =
+        (&options.database, &options.encoding, &options.locale, &options.role, &options.declared, &options.settings);
     let mut digest = Digest::new("dbbuild ground 1");
     digest.field(env!("CARGO_PKG_VERSION").as_bytes()).field(history::SCHEMA.as_bytes());
     programs.iter().for_each(|part| {

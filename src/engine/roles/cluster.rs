@@ -86,7 +86,11 @@ pub async fn read(session: &Session) -> Result<Cluster> {
     let major = session.server_version();
     let (inherit, set, implicit) = if major >= 16 {
         // The bootstrap superuser grants a new role to whoever made it, for administration alone.
-        ("a.inherit_option", "a.set_option", "a.grantor = 10 AND a.admin_option AND NOT a.inherit_option AND NOT a.set_option")
+        (
+            "a.inherit_option",
+            "a.set_option",
+            "a.grantor = 10 AND a.admin_option AND NOT a.inherit_option AND NOT a.set_option",
+        )
     } else {
         ("true", "true", "false")
     };

@@ -23,12 +23,8 @@ pub fn made_first(config: &Config, sources: &Sources) -> Result<String> {
     let own = made_by_sources(sources);
     let runner = config.postgres.role.as_deref();
     let plain = |name: &&String| !own.contains(*name) && Some(name.as_str()) != runner && *name != "postgres";
-    let needs: Vec<RoleNeed> = roles
-        .roles
-        .keys()
-        .filter(plain)
-        .map(|name| RoleNeed { name: name.clone(), member_of: Vec::new() })
-        .collect();
+    let needs: Vec<RoleNeed> =
+        roles.roles.keys().filter(plain).map(|name| RoleNeed { name: name.clone(), member_of: Vec::new() }).collect();
     if needs.is_empty() {
         return Ok(String::new());
     }

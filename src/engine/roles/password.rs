@@ -170,11 +170,8 @@ mod tests {
         std::fs::write(folder.path().join("empty"), "\n").unwrap();
         let environ: Environ = [("SET", "s3cret")].into_iter().collect();
         let command = |words: &[&str]| Reference::Command(words.iter().map(|word| (*word).to_owned()).collect());
-        let good = [
-            Reference::Env("SET".into()),
-            Reference::File("good".into()),
-            command(&["sh", "-c", "echo s3cret"]),
-        ];
+        let good =
+            [Reference::Env("SET".into()), Reference::File("good".into()), command(&["sh", "-c", "echo s3cret"])];
         for place in good {
             assert_eq!(resolve(&place, folder.path(), &environ).await.unwrap().expose(), "s3cret", "{place}");
         }

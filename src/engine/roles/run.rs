@@ -46,10 +46,16 @@ pub async fn run(planned: &Planned, session: &Session, lock_timeout: Duration) -
 }
 
 fn unreachable(error: Error, database: &str, changes: &[Change]) -> Error {
-    let mut roles: Vec<&str> =
-        changes.iter().filter(|change| change.database.as_deref() == Some(database)).map(|one| one.role.as_str()).collect();
+    let mut roles: Vec<&str> = changes
+        .iter()
+        .filter(|change| change.database.as_deref() == Some(database))
+        .map(|one| one.role.as_str())
+        .collect();
     roles.dedup();
-    let what = format!("refused to drop {}: the database {database}, where it owns or was granted something, cannot be visited", roles.join(", "));
+    let what = format!(
+        "refused to drop {}: the database {database}, where it owns or was granted something, cannot be visited",
+        roles.join(", ")
+    );
     let cause = error.causes().first().cloned().unwrap_or_else(|| error.message().to_owned());
     Error::failed(what).cause(cause).help("nothing was changed.")
 }

@@ -168,7 +168,7 @@ fn literal(text: &str) -> String {
 }
 
 /// A password that nobody has seen: 128 random bits.
-pub(super) fn random_token() -> Result<String> {
+pub fn random_token() -> Result<String> {
     let mut bytes = [0u8; 16];
     let mut source = std::fs::File::open("/dev/urandom").or_failed(|| "cannot open /dev/urandom")?;
     std::io::Read::read_exact(&mut source, &mut bytes).or_failed(|| "cannot read /dev/urandom")?;

@@ -1,7 +1,7 @@
 //! A throwaway server of local programs: a copy of the template, in memory where possible, that dies with dbbuild.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -95,6 +95,7 @@ impl LocalServer {
         configure(&data, state, &settings)?;
         let socket_dir = instance.socket_dir(state)?;
         let mut command = cluster::server_command(&programs, state.user(), &data, &socket_dir);
+        let port = if options.loopback { listen_on_loopback(&mut command, &data, state)? } else { 5432 };
         for (name, value) in FIXED_SETTINGS {
             command.arg("-c").arg(format!("{name}={value}"));
         }
@@ -103,7 +104,7 @@ impl LocalServer {
         command.stdout(Stdio::from(log)).stderr(Stdio::from(errors));
         let address = ServerAddress {
             host: HostOrSocketDir::SocketDir(socket_dir.clone()),
-            port: 5432,
+            port,
             user: user.into(),
             password: None,
         };
@@ -183,6 +184,19 @@ pub fn too_small(base: &Path, free: u64, wanted: u64) -> Error {
     Error::failed(format!("there is too little room for a copy in {}", base.display()))
         .cause(format!("{} are free, and {} may be needed", size(free), size(wanted)))
         .help("set TMPDIR to a folder on a larger disk, which every user can pass through.")
+}
+
+/// Loopback is open to every user of the machine, so the template's rules, which trust everybody, must not hold there.
+/// The socket lies in a folder that only the server's user may enter.
+fn listen_on_loopback(command: &mut Command, data: &Path, state: &StateDir) -> Result<u16> {
+    let rules = data.join("pg_hba.conf");
+    cluster::write_private(&rules, b"local all all trust\n")
+        .or_failed(|| format!("cannot write {}", rules.display()))?;
+    state.give(&rules)?;
+    let free = std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
+    let port = free.or_failed(|| "found no free port on loopback")?.port();
+    command.args(["-c", "listen_addresses=127.0.0.1,::1", "-p", &port.to_string()]);
+    Ok(port)
 }
 
 impl Drop for LocalServer {

@@ -25,7 +25,7 @@ pub mod sweep;
 pub mod template;
 pub mod throwaway;
 
-pub use address::{HostOrSocketDir, ServerAddress};
+pub use address::{HostOrSocketDir, ServerAddress, random_token};
 pub use embedded::{Embedded, EmbeddedOptions, EmbeddedStatus};
 pub use throwaway::{Choice, Origin, Stopped, Throwaway, ThrowawayKind, ThrowawayOptions, choose};
 

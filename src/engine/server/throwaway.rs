@@ -43,6 +43,8 @@ pub struct ThrowawayOptions {
     pub keeper: Option<Keeper>,
     /// Not in memory, for data of any size: where this many bytes are free.
     pub on_disk: Option<u64>,
+    /// Local kind: listen on loopback too, where nobody is let in until the server is told otherwise.
+    pub loopback: bool,
 }
 
 /// A stopped data directory.
@@ -70,6 +72,7 @@ impl Default for ThrowawayOptions {
             from: None,
             keeper: None,
             on_disk: None,
+            loopback: false,
         }
     }
 }
@@ -181,6 +184,14 @@ impl Throwaway {
     pub async fn over(instance: InstanceDir, user: &str, options: &ThrowawayOptions) -> Result<Throwaway> {
         let server = LocalServer::over(instance, user, options).await?;
         Ok(Throwaway { server: Server::Local(Box::new(server)), notes: Vec::new() })
+    }
+
+    /// The file that a local one logs to.
+    pub fn log(&self) -> Option<PathBuf> {
+        match &self.server {
+            Server::Local(server) => Some(server.log_path()),
+            Server::Docker(_) | Server::Guest(_) => None,
+        }
     }
 
     /// What should be said once about the choice of the kind.

@@ -6,6 +6,7 @@
 mod connect;
 pub mod environ;
 mod fault;
+mod knock;
 mod notice;
 mod pooler;
 mod resolve;
@@ -25,6 +26,7 @@ use crate::error::{Error, OrFailed, Result};
 pub use crate::model::conninfo::{ConnectionSettings, Environ, Secret};
 pub use connect::{ConnectOptions, connect, login_once};
 pub use fault::{ServerError, db_error};
+pub use knock::{Knock, knock};
 pub use notice::Notice;
 pub use pooler::{connect_directly, detect_pooler, is_pooler};
 pub use resolve::resolve;

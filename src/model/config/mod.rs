@@ -159,8 +159,10 @@ pub struct Paths {
     pub baseline: String,
     /// Users and roles.
     pub roles: String,
-    /// Host-based access.
+    /// Host-based access; `NAME.ENV.conf` beside it is one environment's own.
     pub hba: String,
+    /// What is expected of host-based access.
+    pub access: String,
     /// Folder of files that psql files take in.
     pub include: String,
 }
@@ -177,6 +179,7 @@ impl Default for Paths {
             baseline: "db/baseline.sql".to_owned(),
             roles: "db/roles.toml".to_owned(),
             hba: "db/pg_hba.conf".to_owned(),
+            access: "db/access.toml".to_owned(),
             include: "db/include".to_owned(),
         }
     }
@@ -184,7 +187,7 @@ impl Default for Paths {
 
 impl Paths {
     /// Every path with its key, folders first.
-    pub fn all(&self) -> [(&'static str, &str); 10] {
+    pub fn all(&self) -> [(&'static str, &str); 11] {
         [
             ("migrations", &self.migrations),
             ("repeatable", &self.repeatable),
@@ -195,6 +198,7 @@ impl Paths {
             ("baseline", &self.baseline),
             ("roles", &self.roles),
             ("hba", &self.hba),
+            ("access", &self.access),
             ("include", &self.include),
         ]
     }
@@ -310,6 +314,8 @@ pub struct EnvConfig {
     pub targets: Option<Targets>,
     /// Which of them run before the others.
     pub canaries: Canaries,
+    /// The words before a program that runs as the server's user: psql, and what writes the access file.
+    pub run_as: Vec<String>,
 }
 
 /// `env.NAME.order`

@@ -71,7 +71,12 @@ static KEYS: &[KeyDoc] = &[
     key("paths.definitions", "\"db/definitions\"", "Folder of definitions: what each object is, for reading."),
     key("paths.baseline", "\"db/baseline.sql\"", "The generated baseline."),
     key("paths.roles", "\"db/roles.toml\"", "Users and roles."),
-    key("paths.hba", "\"db/pg_hba.conf\"", "Host-based access."),
+    key(
+        "paths.hba",
+        "\"db/pg_hba.conf\"",
+        "Host-based access; an environment's own file stands beside it, as `pg_hba.ENV.conf`.",
+    ),
+    key("paths.access", "\"db/access.toml\"", "What is expected of host-based access."),
     key(
         "paths.include",
         "\"db/include\"",
@@ -159,5 +164,11 @@ static KEYS: &[KeyDoc] = &[
         "env.NAME.canaries",
         "0",
         "Which of them run alone and must succeed before the others begin: so many, or names and patterns.",
+    ),
+    key(
+        "env.NAME.run_as",
+        "[]",
+        "The words that run a program as the server's user on this machine, for instance `[\"sudo\", \"-u\", \"postgres\"]`: \
+         `dbbuild psql` opens psql through them, and `dbbuild hba` reads and writes the server's file.",
     ),
 ];

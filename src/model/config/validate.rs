@@ -168,6 +168,9 @@ fn environment(name: &str, env: &EnvConfig, faults: &mut Faults<'_>) {
         }
     }
     targets::check(name, env, faults);
+    if env.run_as.iter().any(|word| word.is_empty() || word.chars().any(char::is_control)) {
+        faults.add(&["env", name, "run_as"], format!("[env.{name}] run_as has a word that is empty or no word"));
+    }
     if env.protected && !env.testdata.is_empty() {
         faults.add(&["env", name, "testdata"], format!("[env.{name}] is protected, so it cannot get test data"));
     }
@@ -235,6 +238,7 @@ fn paths(config: &mut Config, faults: &mut Faults<'_>) {
         ("baseline", &mut p.baseline),
         ("roles", &mut p.roles),
         ("hba", &mut p.hba),
+        ("access", &mut p.access),
         ("include", &mut p.include),
     ] {
         match normal_path(path) {

@@ -105,7 +105,8 @@ impl<'c> Judge<'c> {
             return;
         }
         let what = format!("grant `{group}` to `{member}`, or take it away");
-        let powerful = self.cluster.roles.get(group).is_some_and(|role| role.attributes.contains(&Attribute::Superuser));
+        let powerful =
+            self.cluster.roles.get(group).is_some_and(|role| role.attributes.contains(&Attribute::Superuser));
         if powerful {
             self.refuse(what, format!("`{group}` is a superuser"), Some(at));
         } else if self.cluster.major >= 16 {

@@ -1,7 +1,7 @@
 //! What sets a cluster apart from the file: statements, in the order in which they run.
 
 use super::allowed::Judge;
-use super::sql::{identifier, literal, options, set, setting_name, set_password, valid_until};
+use super::sql::{identifier, literal, options, set, set_password, setting_name, valid_until};
 use super::{Attribute, Attributes, Cluster, Found, Granted, Membership, Role, Roles, Setting};
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -223,7 +223,8 @@ impl Work<'_> {
                 let major = self.cluster.major;
                 let message = format!("PostgreSQL {major} has no option {key} of a single membership");
                 let error = Error::failed(message).at(wanted.at.clone());
-                self.judge.fault(error.help(format!("it came with PostgreSQL 16; take `{key}` out. Nothing was changed.")));
+                self.judge
+                    .fault(error.help(format!("it came with PostgreSQL 16; take `{key}` out. Nothing was changed.")));
             }
         }
         let (group, member) = (identifier(&wanted.role), identifier(&role.name));
@@ -248,8 +249,7 @@ impl Work<'_> {
         let (group, member) = (identifier(&wanted.role), identifier(&role.name));
         let word = |on: bool| if on { "TRUE" } else { "FALSE" };
         let grant = |by: String| {
-            let options =
-                format!("ADMIN {}, INHERIT {}, SET {}", word(admin), word(inherit), word(wanted.set));
+            let options = format!("ADMIN {}, INHERIT {}, SET {}", word(admin), word(inherit), word(wanted.set));
             (Kind::Grant, format!("GRANT {group} TO {member} WITH {options}{by}"))
         };
         let granted: Vec<&&Granted> = rows.iter().filter(|row| !row.implicit).collect();
@@ -363,7 +363,10 @@ impl Work<'_> {
         let known = |name: &&str| self.cluster.roles.contains_key(*name) && !dropped.contains(name);
         let owner = self.cluster.databases.get(database).map(String::as_str);
         let named = self.wish.roles.heir.as_deref();
-        named.or_else(|| [self.wish.owner, owner].into_iter().flatten().find(known)).unwrap_or(&self.cluster.me.name).to_owned()
+        named
+            .or_else(|| [self.wish.owner, owner].into_iter().flatten().find(known))
+            .unwrap_or(&self.cluster.me.name)
+            .to_owned()
     }
 
     fn prune(&mut self, drops: &[(&str, &Found)]) {
@@ -404,7 +407,8 @@ impl Work<'_> {
         } else if !superuser && heir != me.name && !me.member_of.contains(heir) {
             let message = format!("the role `{}` may not give anything to `{heir}`", me.name);
             let error = Error::failed(message).cause("it is no member of that role");
-            self.judge.fault(error.help("name another `heir` in the file, or connect as a superuser; nothing was changed."));
+            self.judge
+                .fault(error.help("name another `heir` in the file, or connect as a superuser; nothing was changed."));
         }
         let mut changes = Vec::new();
         for owner in owners {

@@ -337,7 +337,9 @@ impl Reader<'_> {
     fn scalar(&mut self, value: &Value<'_>) -> Option<String> {
         let text = match value.get_ref() {
             DeValue::Boolean(on) => Some(if *on { "on" } else { "off" }.to_owned()),
-            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok().map(|n| n.to_string()),
+            DeValue::Integer(number) => {
+                i64::from_str_radix(number.as_str(), number.radix()).ok().map(|n| n.to_string())
+            }
             DeValue::Float(number) => Some(number.as_str().to_owned()),
             DeValue::String(text) if !text.chars().any(char::is_control) => Some(text.to_string()),
             _ => None,

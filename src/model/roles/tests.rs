@@ -107,7 +107,9 @@ fn a_loop_is_shown_as_a_way() {
     assert!(fault(text).starts_with("3:7 roles are members of each other: a → b → c → a"), "{}", fault(text));
     assert!(fault("[role.a]\nmember_of = [\"a\"]\n").contains("a → a"));
     // Two ways to the same group are no loop.
-    parsed("[role.a]\nmember_of = [\"b\", \"c\"]\n[role.b]\nmember_of = [\"d\"]\n[role.c]\nmember_of = [\"d\"]\n[role.d]\n");
+    parsed(
+        "[role.a]\nmember_of = [\"b\", \"c\"]\n[role.b]\nmember_of = [\"d\"]\n[role.c]\nmember_of = [\"d\"]\n[role.d]\n",
+    );
 }
 
 #[test]
@@ -144,9 +146,13 @@ fn lists_of_names_are_read_as_the_server_writes_them() {
 
 #[test]
 fn patterns_fit_whole_names() {
-    for (pattern, name, fits) in
-        [("rds*", "rdsadmin", true), ("rds*", "myrds", false), ("*_ro", "a_ro", true), ("?", "é", true), ("", "a", false)]
-    {
+    for (pattern, name, fits) in [
+        ("rds*", "rdsadmin", true),
+        ("rds*", "myrds", false),
+        ("*_ro", "a_ro", true),
+        ("?", "é", true),
+        ("", "a", false),
+    ] {
         assert_eq!(matches(pattern, name), fits, "{pattern} {name}");
     }
 }
@@ -169,8 +175,7 @@ fn found(attributes: &[Attribute]) -> Found {
 fn compare(text: &str, cluster: &Cluster) -> crate::error::Result<Difference> {
     let roles = parsed(text);
     let none = BTreeSet::new();
-    let wish =
-        Wish { roles: &roles, environment: "production", passwords: &none, named: &none, owner: None };
+    let wish = Wish { roles: &roles, environment: "production", passwords: &none, named: &none, owner: None };
     difference(&wish, cluster)
 }
 
@@ -218,10 +223,7 @@ fn what_is_as_it_should_be_gives_nothing() {
     cluster.memberships = vec![row("b", "a", "x", [false, true, true])];
     assert_eq!(
         statements(swapped, &cluster),
-        [
-            "REVOKE \"b\" FROM \"a\" GRANTED BY \"x\"",
-            "GRANT \"a\" TO \"b\" WITH ADMIN TRUE, INHERIT TRUE, SET FALSE"
-        ]
+        ["REVOKE \"b\" FROM \"a\" GRANTED BY \"x\"", "GRANT \"a\" TO \"b\" WITH ADMIN TRUE, INHERIT TRUE, SET FALSE"]
     );
 }
 
@@ -247,14 +249,18 @@ fn a_group_that_is_nowhere_is_named() {
 fn a_role_without_power_is_told_before_anything_runs() {
     let refusals = |text: &str, cluster: &Cluster| match compare(text, cluster) {
         Ok(_) => Vec::new(),
-        Err(e) => std::iter::once(&e).chain(e.others()).map(|e| format!("{}: {}", e.message(), e.causes()[0])).collect(),
+        Err(e) => {
+            std::iter::once(&e).chain(e.others()).map(|e| format!("{}: {}", e.message(), e.causes()[0])).collect()
+        }
     };
     let mut cluster = superuser(15);
     cluster.me.attributes = Attributes::from([Attribute::Createrole]);
     cluster.me.name = "ops".to_owned();
     let text = "[role.a]\nsuperuser = true\nreplication = true\ncreatedb = true\nbypassrls = true\n";
     assert_eq!(refusals(text, &cluster).len(), 3);
-    assert!(refusals(text, &cluster)[0].contains("`ops` may not set SUPERUSER of `a`: in PostgreSQL 15 only a superuser"));
+    assert!(
+        refusals(text, &cluster)[0].contains("`ops` may not set SUPERUSER of `a`: in PostgreSQL 15 only a superuser")
+    );
     cluster.major = 16;
     assert_eq!(refusals(text, &cluster).len(), 4);
     cluster.me.attributes.extend([Attribute::Createdb, Attribute::Replication]);
@@ -294,8 +300,7 @@ fn undeclared_roles_go_only_where_the_file_says_so() {
     assert_eq!((report.changes.len(), report.undeclared.join(" ")), (0, "kept named old".to_owned()));
     let roles = parsed(&format!("prune = true\n{text}"));
     let (none, named) = (BTreeSet::new(), BTreeSet::from(["named".to_owned()]));
-    let wish =
-        Wish { roles: &roles, environment: "production", passwords: &none, named: &named, owner: None };
+    let wish = Wish { roles: &roles, environment: "production", passwords: &none, named: &named, owner: None };
     let report = difference(&wish, &cluster).unwrap();
     let shown: Vec<String> = report
         .changes
@@ -331,10 +336,18 @@ fn what_is_written_is_read_back_and_comments_stay() {
                [role.elsewhere]\nenvironments = [\"development\"]\n";
     let all: Vec<Role> = cluster.roles.keys().filter_map(|name| cluster.declared(name)).collect();
     let written = write(old, &parsed(old), &all, "production").unwrap();
-    assert!(written.text.starts_with("# about\nprune = false\n\n# the application\n[role.app] # here\nlogin = true # soon\n"));
+    assert!(
+        written
+            .text
+            .starts_with("# about\nprune = false\n\n# the application\n[role.app] # here\nlogin = true # soon\n")
+    );
     assert!(written.text.contains("# theirs\n[role.elsewhere]"), "{}", written.text);
     assert!(written.text.ends_with("[role.'odd \"one\"']\n"), "{}", written.text);
-    assert!(written.text.contains("[role.new]\nlogin = true\n# password = { env = \"NEW_PASSWORD\" }\n"), "{}", written.text);
+    assert!(
+        written.text.contains("[role.new]\nlogin = true\n# password = { env = \"NEW_PASSWORD\" }\n"),
+        "{}",
+        written.text
+    );
     let elsewhere = "[role.elsewhere]\nenvironments = [\"development\"]\n";
     assert!(written.text.contains(elsewhere));
     assert_eq!(statements(&written.text, &cluster), [""; 0], "{}", written.text);

@@ -29,9 +29,21 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub fn new(snapshot: &'a Snapshot, paths: &SourcePaths) -> Reader<'a> {
-        let SourcePaths { migrations, repeatable, init, testdata, checks, definitions, baseline, roles, hba, include } =
-            paths;
-        let places = [migrations, repeatable, init, testdata, checks, definitions, baseline, roles, hba, include];
+        let SourcePaths {
+            migrations,
+            repeatable,
+            init,
+            testdata,
+            checks,
+            definitions,
+            baseline,
+            roles,
+            hba,
+            access,
+            include,
+        } = paths;
+        let places =
+            [migrations, repeatable, init, testdata, checks, definitions, baseline, roles, hba, access, include];
         Reader { snapshot, places: places.map(|path| clean(path)).to_vec(), faults: Vec::new() }
     }
 

@@ -15,6 +15,7 @@ fn paths() -> SourcePaths {
         baseline: path("baseline.sql"),
         roles: path("roles.toml"),
         hba: path("pg_hba.conf"),
+        access: path("access.toml"),
         include: "db/include".into(),
     }
 }
@@ -220,6 +221,7 @@ impl Sources {
             baseline: path("baseline.sql"),
             roles: path("roles.toml"),
             hba: path("pg_hba.conf"),
+            access: path("access.toml"),
             include: "db/include".into(),
         };
         let snapshot: Snapshot =

@@ -42,7 +42,7 @@ pub fn git_attributes(paths: &Paths) -> String {
             patterns.push(paths.baseline.clone());
         }
     }
-    patterns.extend([paths.roles.clone(), paths.hba.clone()]);
+    patterns.extend([paths.roles.clone(), paths.hba.clone(), paths.access.clone()]);
     let mut text = "# dbbuild: what the database is built from has the same bytes on every machine.\n".to_owned();
     for pattern in patterns {
         text.push_str(&format!("{} text eol=lf\n", quoted(&pattern)));
@@ -89,6 +89,7 @@ pub fn init_files(options: &InitOptions) -> Vec<InitFile> {
         sql(&paths.checks, "greetings_are_not_empty", include_str!("init/check.sql")),
         file(paths.roles.clone(), include_str!("init/roles.toml"), false),
         file(paths.hba.clone(), include_str!("init/pg_hba.conf"), false),
+        file(paths.access.clone(), include_str!("init/access.toml"), false),
     ]
 }
 

@@ -134,7 +134,7 @@ fn lines_are_appended_once() {
 #[test]
 fn attributes_cover_what_the_paths_name() {
     let usual = git_attributes(&Paths::default());
-    assert!(usual.contains("\ndb/**/*.sql text eol=lf\n") && usual.lines().count() == 7, "{usual}");
+    assert!(usual.contains("\ndb/**/*.sql text eol=lf\n") && usual.lines().count() == 8, "{usual}");
     assert!(usual.ends_with("\ndb/baseline.sql merge=dbbuild diff=dbbuild\n"), "{usual}");
     let moved = git_attributes(&Paths { migrations: "sql/up".into(), ..Paths::default() });
     for pattern in ["sql/up/**/*.sql", "db/init/**/*.sql", "db/baseline.sql", "db/roles.toml"] {

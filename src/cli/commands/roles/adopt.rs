@@ -18,8 +18,13 @@ pub(super) async fn run(context: &Context) -> Result<Done> {
         let found = cluster.roles.get(*name);
         file.roles.contains_key(*name) || !file.ignores(name) && found.is_some_and(|found| !found.system)
     };
-    let list: Vec<Role> =
-        cluster.roles.keys().filter(wanted).filter_map(|name| cluster.declared(name)).map(|role| own(role, &file)).collect();
+    let list: Vec<Role> = cluster
+        .roles
+        .keys()
+        .filter(wanted)
+        .filter_map(|name| cluster.declared(name))
+        .map(|role| own(role, &file))
+        .collect();
     let environment = &place.target.selected.name;
     let written = write(&existing, &file, &list, environment)?;
     // What was written is read again before it takes the old one's place.

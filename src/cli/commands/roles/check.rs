@@ -49,7 +49,10 @@ pub(super) async fn run(context: &Context, no_server: bool) -> Result<Done> {
         out.line(&format!("{} can be fetched", count(fetched, "password")));
     }
     if let Some(statements) = statements {
-        out.line(&format!("{} ran in a throwaway server; a second time there was nothing to do", count(statements, "statement")));
+        out.line(&format!(
+            "{} ran in a throwaway server; a second time there was nothing to do",
+            count(statements, "statement")
+        ));
     }
     out.json(&json!({
         "path": path, "roles": file.roles.keys().collect::<Vec<_>>(), "passwords": fetched, "statements": statements,

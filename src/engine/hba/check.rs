@@ -1,0 +1,391 @@
+//! Judges access files: what a server of the pinned version reads in them, what is dangerous, what is expected.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::logins::{Answer, Door, can_try};
+use super::trial::Trial;
+use crate::engine::files;
+use crate::engine::history::literal;
+use crate::engine::project::Project;
+use crate::error::{Error, Location, OrFailed, Result};
+use crate::model::access::{self, Expectation};
+use crate::model::hba::{
+    self, Accepted, Attempt, Files, Finding, First, Known, Level, Name, Parsed, Peer, accepted, findings, first,
+};
+
+/// One file, judged.
+#[derive(Debug)]
+pub struct Judged {
+    /// The file with what it takes in.
+    pub files: Files,
+    /// The environments that it counts for.
+    pub environments: Vec<String>,
+    /// The rules.
+    pub parsed: Parsed,
+    /// What is dangerous.
+    pub findings: Vec<Finding>,
+    /// What became of each expectation.
+    pub outcomes: Vec<Outcome>,
+    /// Acceptances that accept nothing.
+    pub idle: Vec<Accepted>,
+}
+
+/// What became of an expectation.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Its line in the file of expectations.
+    pub line: usize,
+    /// Who, from where: "`app` to `shop` from 10.1.2.3 with TLS".
+    pub about: String,
+    /// "`scram-sha-256`" or "refused".
+    pub wanted: String,
+    /// What happens instead; none where it holds.
+    pub instead: Option<String>,
+    /// The rule that decides, as `path:line`.
+    pub rule: Option<String>,
+    /// How it was found out: a real login, or the first match alone, and why.
+    pub login: std::result::Result<(), String>,
+}
+
+/// Everything that was judged.
+#[derive(Debug)]
+pub struct Report {
+    /// The files.
+    pub judged: Vec<Judged>,
+    /// "PostgreSQL 15.20"
+    pub server: String,
+    /// The path of the expectations.
+    pub access: String,
+    /// What should be said.
+    pub notes: Vec<String>,
+}
+
+impl Report {
+    /// Everything that is an error, in the order of the files; `strict` makes errors of warnings.
+    pub fn faults(&self, strict: bool) -> Vec<Error> {
+        let mut faults = Vec::new();
+        for one in &self.judged {
+            let at = |path: &str, line: usize| Location::new(path, line, 0);
+            for refusal in one.parsed.refusals.iter().filter(|refusal| strict || !refusal.harmless) {
+                let what = format!("{} does not take this line", self.server);
+                faults.push(Error::failed(what).at(at(&refusal.path, refusal.line)).cause(&refusal.message));
+            }
+            for finding in one.findings.iter().filter(|finding| finding.accepted.is_none()) {
+                if strict || finding.level == Level::Error {
+                    let error = Error::failed(&finding.message).at(at(&finding.path, finding.line));
+                    faults.push(error.help(format!("{} {}", finding.remedy, acceptance(finding))));
+                }
+            }
+            for outcome in &one.outcomes {
+                if let Some(instead) = &outcome.instead {
+                    let message = format!("{} should be {}", outcome.about, outcome.wanted);
+                    faults.push(Error::failed(message).at(at(&self.access, outcome.line)).cause(instead));
+                }
+            }
+            if strict {
+                faults.extend(one.idle.iter().map(|one| {
+                    Error::failed("`dbbuild:accept` accepts nothing").at(at(&one.path, one.line)).help("remove it.")
+                }));
+            }
+        }
+        faults
+    }
+}
+
+/// How a finding is accepted, for a message.
+pub fn acceptance(finding: &Finding) -> String {
+    format!("If it is meant, say so in the line before: `# dbbuild:accept {} REASON`.", finding.code.as_str())
+}
+
+/// The access file of an environment with what it takes in.
+///
+/// # Errors
+/// There is none, it cannot be read, or it takes in what lies elsewhere.
+pub fn files_of(project: &Project, environment: &str) -> Result<Files> {
+    let common = &project.config.paths.hba;
+    let own = hba::of_environment(common, environment);
+    for path in [&own, common] {
+        if let Some(files) = on_disk(&project.root, path)? {
+            return Ok(files);
+        }
+    }
+    Err(Error::failed(format!("there is no {common}, and no {own}"))
+        .help(format!("write it, or take a server's: `dbbuild hba adopt --env {environment}`.")))
+}
+
+/// An access file on disk.
+///
+/// # Errors
+/// As [`files_of`].
+pub fn on_disk(root: &Path, path: &str) -> Result<Option<Files>> {
+    let read = |path: &str| match std::fs::read(root.join(path)) {
+        Ok(bytes) => {
+            let text = String::from_utf8(bytes);
+            text.map(Some).map_err(|_| Error::failed("the file is not UTF-8").at(Location::file(path)))
+        }
+        Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => Ok(None),
+        Err(e) => Err(Error::failed(format!("cannot read {path}")).cause(e)),
+    };
+    let list = |folder: &str| {
+        let entries = std::fs::read_dir(root.join(folder)).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    };
+    hba::gather(path, &read, &list)
+}
+
+/// Judges the file of one environment, or those of all.
+///
+/// # Errors
+/// There is nothing to judge, or no server to judge it. What is wrong with a file is in the report.
+pub async fn check(project: &Project, environment: Option<&str>) -> Result<Report> {
+    let wanted = to_judge(project, environment)?;
+    let expectations = expectations(project)?;
+    let roles = std::fs::read_to_string(project.root.join(&project.config.paths.roles)).unwrap_or_default();
+    let known = Known { members: hba::members(&roles), ..Known::default() };
+    let mut judged = Vec::new();
+    let (mut server, mut notes) = (String::new(), Vec::new());
+    for (files, environments) in wanted {
+        // A server each: one that follows a file lets in whom that file says.
+        let mut trial = Trial::start(&project.config).await?;
+        server = trial.version();
+        notes.extend(trial.notes().iter().cloned());
+        let one = judge(&mut trial, files, environments, &expectations, known.clone()).await;
+        trial.end().await;
+        judged.push(one?);
+    }
+    notes.dedup();
+    Ok(Report { judged, server, access: project.config.paths.access.clone(), notes })
+}
+
+/// The files, each with the environments that it counts for.
+fn to_judge(project: &Project, environment: Option<&str>) -> Result<Vec<(Files, Vec<String>)>> {
+    if let Some(name) = environment {
+        project.config.environment(name)?;
+        return Ok(vec![(files_of(project, name)?, vec![name.to_owned()])]);
+    }
+    let mut wanted: BTreeMap<String, (Files, Vec<String>)> = BTreeMap::new();
+    for name in project.config.env.keys() {
+        let files = files_of(project, name)?;
+        wanted.entry(files.main.clone()).or_insert((files, Vec::new())).1.push(name.clone());
+    }
+    let common = &project.config.paths.hba;
+    if let Some(files) = on_disk(&project.root, common)? {
+        wanted.entry(common.clone()).or_insert((files, Vec::new()));
+    }
+    strays(project, wanted.values().map(|(files, _)| files))?;
+    Ok(wanted.into_values().collect())
+}
+
+/// A file that is named after no environment counts for none, which nobody means.
+fn strays<'a>(project: &Project, used: impl Iterator<Item = &'a Files>) -> Result<()> {
+    let common = &project.config.paths.hba;
+    let used: BTreeSet<String> =
+        used.flat_map(|files| files.texts.keys().map(|path| files.path(path)).collect::<Vec<_>>()).collect();
+    let folder = common.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let pattern = hba::of_environment(common, "\0");
+    let (start, end) = pattern.split_once('\0').unwrap_or((common, ""));
+    let mut faults = Vec::new();
+    for entry in std::fs::read_dir(project.root.join(folder)).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+        let named = path.strip_prefix(start).and_then(|rest| rest.strip_suffix(end)).filter(|name| !name.is_empty());
+        if let Some(name) = named.filter(|_| !used.contains(&path)) {
+            let why = project.config.environment(name).err();
+            let fault = Error::failed("this file counts for no environment").at(Location::file(&path));
+            let help = why.as_ref().and_then(|why| why.helps().first().cloned()).unwrap_or_default();
+            faults.push(fault.cause(why.map_or_else(String::new, |why| why.message().to_owned())).help(help));
+        }
+    }
+    Error::all(faults).map_or(Ok(()), Err)
+}
+
+fn expectations(project: &Project) -> Result<Vec<Expectation>> {
+    let path = &project.config.paths.access;
+    let known: Vec<&str> = project.config.env.keys().map(String::as_str).collect();
+    let snapshot = files::read(&project.root, std::slice::from_ref(path))?;
+    match snapshot.get(path) {
+        None => Ok(Vec::new()),
+        Some(_) => {
+            let text = std::fs::read_to_string(project.root.join(path)).or_failed(|| format!("cannot read {path}"))?;
+            access::parse(&text, path, &known)
+        }
+    }
+}
+
+async fn judge(
+    trial: &mut Trial,
+    files: Files,
+    environments: Vec<String>,
+    expectations: &[Expectation],
+    mut known: Known,
+) -> Result<Judged> {
+    let parsed = trial.parse(&files).await?;
+    let (accepted, faults) = acceptances(&files);
+    Error::all(faults).map_or(Ok(()), Err)?;
+    let expected: Vec<&Expectation> = expectations
+        .iter()
+        .filter(|one| match &environments[..] {
+            [] => one.holds_in(None),
+            names => names.iter().any(|name| one.holds_in(Some(name))),
+        })
+        .collect();
+    known.patterns = patterns(trial, &parsed, &expected).await?;
+    let findings = findings(&parsed.rules, &accepted, &known);
+    let idle = accepted
+        .into_iter()
+        .filter(|one| !findings.iter().any(|f| f.path == one.path && f.line == one.rule && one.codes.contains(&f.code)))
+        .collect();
+    // Rules after one that is refused would be tried without it.
+    let broken = parsed.refusals.iter().any(|refusal| !refusal.harmless);
+    let outcomes = if broken { Vec::new() } else { outcomes(trial, &parsed, &files, &expected, &known).await? };
+    Ok(Judged { files, environments, parsed, findings, outcomes, idle })
+}
+
+fn acceptances(files: &Files) -> (Vec<Accepted>, Vec<Error>) {
+    let (mut all, mut faults) = (Vec::new(), Vec::new());
+    for (path, text) in &files.texts {
+        let (found, wrong) = accepted(&files.path(path), text);
+        all.extend(found);
+        faults.extend(wrong);
+    }
+    (all, faults)
+}
+
+/// Has the server say which names fit the patterns of the rules.
+async fn patterns(
+    trial: &Trial,
+    parsed: &Parsed,
+    expected: &[&Expectation],
+) -> Result<BTreeMap<(String, String), bool>> {
+    let names = || parsed.rules.iter().flat_map(|rule| rule.databases.iter().chain(&rule.users));
+    let patterns: BTreeSet<&str> =
+        names().filter_map(|name| if let Name::Pattern(text) = name { Some(text.as_str()) } else { None }).collect();
+    let mut plain: BTreeSet<&str> =
+        names().filter_map(|name| if let Name::Plain(text) = name { Some(text.as_str()) } else { None }).collect();
+    for attempt in expected.iter().flat_map(|one| &one.attempts) {
+        plain.insert(&attempt.user);
+        plain.extend(attempt.database.as_deref());
+    }
+    let mut fits = BTreeMap::new();
+    for pattern in patterns {
+        for name in &plain {
+            let sql = format!("SELECT {} COLLATE \"C\" ~ {}", literal(name), literal(pattern));
+            // A pattern that cannot be understood is refused with its line.
+            let Ok(rows) = trial.session().query_rows(&sql).await else { continue };
+            let fit = rows.first().and_then(|row| row.first().cloned().flatten()).as_deref() == Some("t");
+            fits.insert((pattern.to_owned(), (*name).to_owned()), fit);
+        }
+    }
+    Ok(fits)
+}
+
+async fn outcomes(
+    trial: &Trial,
+    parsed: &Parsed,
+    files: &Files,
+    expected: &[&Expectation],
+    known: &Known,
+) -> Result<Vec<Outcome>> {
+    let attempts = || expected.iter().flat_map(|one| &one.attempts);
+    let on_loopback = |attempt: &Attempt| match attempt.peer {
+        Peer::Local => true,
+        Peer::Tcp { address, .. } => address.is_loopback(),
+    };
+    let door = match attempts().any(on_loopback) {
+        true => Door::open(trial, parsed, files, attempts().filter(|one| on_loopback(one)), known).await?,
+        false => None,
+    };
+    let mut outcomes = Vec::new();
+    for one in expected {
+        for attempt in &one.attempts {
+            let found = first(&parsed.rules, attempt, known);
+            let decided = decided(parsed, &found);
+            let asked = match (&door, &decided) {
+                (_, Err(why)) => Answer::NotTried(why.clone()),
+                (None, _) if on_loopback(attempt) => {
+                    Answer::NotTried("a container's loopback is not this machine's".to_owned())
+                }
+                (Some(door), Ok(tried)) if on_loopback(attempt) => match tried {
+                    Some((method, options)) if !can_try(method, options) => {
+                        Answer::NotTried(format!("`{method}` asks more than the server"))
+                    }
+                    _ => door.ask(attempt).await?,
+                },
+                _ => Answer::NotTried("its address is not one of the loopback".to_owned()),
+            };
+            outcomes.push(outcome(one, attempt, parsed, &found, asked));
+        }
+    }
+    Ok(outcomes)
+}
+
+type Decision = std::result::Result<Option<(String, Vec<String>)>, String>;
+
+/// Method and options that decide; none for a refusal.
+fn decided(parsed: &Parsed, found: &First) -> Decision {
+    match found {
+        First::Nothing => Ok(None),
+        First::Rule(at) => Ok(parsed.rules.get(*at).map(|rule| (rule.method.clone(), rule.options.clone()))),
+        First::Unclear(_, why) => Err(why.clone()),
+    }
+}
+
+fn outcome(one: &Expectation, attempt: &Attempt, parsed: &Parsed, found: &First, answer: Answer) -> Outcome {
+    let place = |at: usize| parsed.rules.get(at).map(hba::Rule::place);
+    let by_match = match found {
+        First::Nothing => Ok((None, None)),
+        First::Rule(at) => {
+            Ok((parsed.rules.get(*at).map(|rule| rule.method.clone()).filter(|m| m != "reject"), place(*at)))
+        }
+        First::Unclear(at, why) => {
+            Err(format!("whether {} decides cannot be told here: {why}", place(*at).unwrap_or_default()))
+        }
+    };
+    let (by_login, login) = match answer {
+        Answer::NotTried(why) => (None, Err(why)),
+        Answer::Refused => (Some(None), Ok(())),
+        Answer::Method(method, _) if method == "reject" => (Some(None), Ok(())),
+        Answer::Method(method, line) => (Some(Some((method, line))), Ok(())),
+    };
+    let says = |method: &Option<String>, place: &Option<String>| match (method, place) {
+        (None, None) => "no line fits, so it is refused".to_owned(),
+        (None, Some(place)) => format!("{place} refuses it"),
+        (Some(method), place) => format!("{} decides by `{method}`", place.as_deref().unwrap_or("a line")),
+    };
+    let (instead, rule) = match (&by_match, by_login) {
+        (Err(why), _) => (Some(why.clone()), None),
+        (Ok((method, place)), Some(real)) => {
+            let real_place = real.as_ref().and_then(|(_, line)| line.as_ref()).map(|(path, n)| format!("{path}:{n}"));
+            let real = real.map(|(method, _)| method);
+            let differs = real != *method || real_place.is_some() && real_place != *place;
+            let place = real_place.or_else(|| place.clone());
+            if differs {
+                let why = format!(
+                    "at a real login {}, where {}",
+                    says(&real, &place),
+                    says(method, &by_match_place(&by_match))
+                );
+                (Some(why), place)
+            } else {
+                ((real != one.method).then(|| format!("at a real login {}", says(&real, &place))), place)
+            }
+        }
+        (Ok((method, place)), None) => ((*method != one.method).then(|| says(method, place)), place.clone()),
+    };
+    Outcome { line: one.line, about: about(attempt), wanted: one.wanted(), instead, rule, login }
+}
+
+fn by_match_place(by_match: &std::result::Result<(Option<String>, Option<String>), String>) -> Option<String> {
+    by_match.as_ref().ok().and_then(|(_, place)| place.clone())
+}
+
+fn about(attempt: &Attempt) -> String {
+    let to = attempt.database.as_ref().map_or_else(|| "replication".to_owned(), |name| format!("`{name}`"));
+    let from = match attempt.peer {
+        Peer::Local => "through the socket".to_owned(),
+        Peer::Tcp { address, tls: true } => format!("from {address} with TLS"),
+        Peer::Tcp { address, tls: false } => format!("from {address} without TLS"),
+    };
+    format!("`{}` to {to} {from}", attempt.user)
+}

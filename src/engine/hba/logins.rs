@@ -1,0 +1,191 @@
+//! Real logins: the server of a trial is asked who gets in, from the addresses of the loopback.
+//!
+//! Only methods that need nothing but the server itself are tried: no directory, no domain and no client's machine is ever
+//! asked. Which line decided stands in the server's log.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use tokio::net::{TcpSocket, UnixStream};
+
+use super::trial::{Reach, Trial};
+use crate::engine::history::literal;
+use crate::engine::server::random_token;
+use crate::engine::session::{Knock, Secret, ServerError, knock};
+use crate::engine::target::quote;
+use crate::error::{OrFailed, Result};
+use crate::model::hba::{Attempt, Files, Known, Parsed, Peer};
+
+/// Methods that are decided between the server and the client alone.
+const TRIED: [&str; 6] = ["trust", "reject", "scram-sha-256", "md5", "password", "peer"];
+
+/// What a server answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It turned the connection away without asking for anything.
+    Refused,
+    /// It went by this method, and by the rule of this line where the log tells it.
+    Method(String, Option<(String, usize)>),
+    /// It was not asked, for this reason.
+    NotTried(String),
+}
+
+/// A trial whose server follows a file.
+pub(super) struct Door<'a> {
+    reach: Reach,
+    parsed: &'a Parsed,
+    files: &'a Files,
+    password: Secret,
+    /// Roles that could not be made.
+    lacking: BTreeSet<String>,
+}
+
+/// Whether a rule of this method and these options can be tried here.
+pub(super) fn can_try(method: &str, options: &[String]) -> bool {
+    TRIED.contains(&method) && !options.iter().any(|option| option.starts_with("clientcert="))
+}
+
+impl<'a> Door<'a> {
+    /// Makes the roles, and has the server follow the file that it read last; `None` where it cannot be reached from its
+    /// loopback.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub async fn open<'t>(
+        trial: &Trial,
+        parsed: &'a Parsed,
+        files: &'a Files,
+        attempts: impl Iterator<Item = &'t Attempt>,
+        known: &Known,
+    ) -> Result<Option<Door<'a>>> {
+        let Some(reach) = trial.reach() else { return Ok(None) };
+        let password = Secret::new(random_token()?);
+        let users: BTreeSet<&str> = attempts.map(|attempt| attempt.user.as_str()).collect();
+        let lacking = make_roles(trial, &users, known, &password).await;
+        trial.load().await?;
+        Ok(Some(Door { reach, parsed, files, password, lacking }))
+    }
+
+    /// Knocks.
+    ///
+    /// # Errors
+    /// TLS cannot be set up here.
+    pub async fn ask(&self, attempt: &Attempt) -> Result<Answer> {
+        let Some(database) = &attempt.database else {
+            return Ok(Answer::NotTried("replication is not tried".to_owned()));
+        };
+        if self.lacking.contains(&attempt.user) {
+            return Ok(Answer::NotTried(format!("PostgreSQL takes no role `{}`", attempt.user)));
+        }
+        let tls = matches!(attempt.peer, Peer::Tcp { tls: true, .. });
+        let who = Knock { user: &attempt.user, database, password: &self.password, tls };
+        let before = self.log();
+        let answer = match attempt.peer {
+            Peer::Local => {
+                let stream = UnixStream::connect(&self.reach.socket).await;
+                knock(stream.or_failed(|| "cannot reach the throwaway server's socket")?, &who).await?
+            }
+            Peer::Tcp { address, .. } => match self.stream(address).await {
+                Ok(stream) => knock(stream, &who).await?,
+                Err(why) => return Ok(Answer::NotTried(format!("{address} cannot be had here: {why}"))),
+            },
+        };
+        // The log is written before the client hears anything.
+        let log = self.log();
+        Ok(self.judge(&answer, log.get(before.len()..).unwrap_or_default()))
+    }
+
+    fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.reach.log).unwrap_or_default()).into_owned()
+    }
+
+    /// A connection that comes from an address of the loopback.
+    async fn stream(&self, from: IpAddr) -> std::io::Result<tokio::net::TcpStream> {
+        let (socket, server) = match from {
+            IpAddr::V4(_) => (TcpSocket::new_v4()?, IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            IpAddr::V6(_) => (TcpSocket::new_v6()?, IpAddr::V6(Ipv6Addr::LOCALHOST)),
+        };
+        socket.bind(SocketAddr::new(from, 0))?;
+        socket.connect(SocketAddr::new(server, self.reach.port)).await
+    }
+
+    fn judge(&self, answer: &std::result::Result<(), ServerError>, log: &str) -> Answer {
+        let line = self.line_in(log);
+        if let Some(method) = after(log, " method=") {
+            return Answer::Method(method.to_owned(), line);
+        }
+        let of_line = || {
+            let (path, number) = line.as_ref()?;
+            self.parsed.rules.iter().find(|rule| rule.path == *path && rule.line == *number)
+        };
+        let Err(refusal) = answer else { return Answer::Method("trust".to_owned(), line) };
+        let message = refusal.message.as_str();
+        let turned_away =
+            ["no pg_hba.conf entry", "pg_hba.conf rejects"].iter().any(|start| message.starts_with(start));
+        let gone_in = message.starts_with("database ") || message.ends_with("is not permitted to log in");
+        match of_line() {
+            _ if turned_away => Answer::Refused,
+            Some(rule) => Answer::Method(rule.method.clone(), line),
+            None if gone_in => Answer::Method("trust".to_owned(), line),
+            None => Answer::NotTried(format!("the server said: {message}")),
+        }
+    }
+
+    /// `(/folder/pg_hba.conf:7)`, `Connection matched pg_hba.conf line 7:`, `Connection matched file "…" line 7:`
+    fn line_in(&self, log: &str) -> Option<(String, usize)> {
+        let known = |name: &str| {
+            let relative = name.rsplit_once("/data/").map_or(name, |(_, relative)| relative);
+            let main = relative == "pg_hba.conf";
+            if main { self.files.main.clone() } else { self.files.path(relative) }
+        };
+        if let Some(text) = after_text(log, " method=").and_then(|rest| after_text(rest, "(")) {
+            let (file, number) = text.split_once(')')?.0.rsplit_once(':')?;
+            return Some((known(file), number.parse().ok()?));
+        }
+        let text = after_text(log, "Connection matched ")?;
+        let (file, rest) = text.split_once(" line ")?;
+        let name = file.trim_start_matches("file ").trim_matches('"');
+        Some((known(name), rest.split(':').next()?.parse().ok()?))
+    }
+}
+
+fn after_text<'t>(text: &'t str, mark: &str) -> Option<&'t str> {
+    text.split_once(mark).map(|(_, rest)| rest)
+}
+
+fn after<'t>(text: &'t str, mark: &str) -> Option<&'t str> {
+    after_text(text, mark)?.split(|c: char| c.is_whitespace()).next()
+}
+
+/// Makes the roles that knock, with a password that nobody has, and those that they are members of. Gives those that
+/// PostgreSQL does not take.
+async fn make_roles(trial: &Trial, users: &BTreeSet<&str>, known: &Known, password: &Secret) -> BTreeSet<String> {
+    let session = trial.session();
+    let mut lacking = BTreeSet::new();
+    let groups = known.members.values().flatten().map(String::as_str);
+    let declared = known.members.keys().map(String::as_str);
+    for role in groups.chain(declared).collect::<BTreeSet<&str>>().difference(users) {
+        // One that is there is as good.
+        let _ = session.simple(&format!("CREATE ROLE {} NOLOGIN", quote(role))).await;
+    }
+    for user in users {
+        let name = quote(user);
+        let password = literal(password.expose());
+        let made = match session.simple(&format!("CREATE ROLE {name} LOGIN PASSWORD {password}")).await {
+            Err(error) if error.code() == Some("42710") => {
+                session.simple(&format!("ALTER ROLE {name} PASSWORD {password}")).await
+            }
+            other => other,
+        };
+        if made.is_err() {
+            lacking.insert((*user).to_owned());
+        }
+    }
+    for (member, groups) in &known.members {
+        for group in groups.iter().filter(|group| *group != member) {
+            // Loops are refused by the server, and by the commands about roles.
+            let _ = session.simple(&format!("GRANT {} TO {}", quote(group), quote(member))).await;
+        }
+    }
+    lacking
+}
