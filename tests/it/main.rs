@@ -17,6 +17,7 @@ mod env_migrations;
 mod failing_sql;
 mod fidelity;
 mod guard;
+mod hba;
 mod harness;
 mod histories;
 mod hooks;

@@ -39,7 +39,7 @@ fn may_not_read(error: Error) -> Error {
         return error;
     }
     error
-        .help("a superuser reads the rules of a server, and lets others do so:")
+        .help("a superuser reads the rules of a server, and lets others do so, in this database:")
         .help("GRANT SELECT ON pg_catalog.pg_hba_file_rules TO ROLE; GRANT EXECUTE ON FUNCTION pg_catalog.pg_hba_file_rules() TO ROLE;")
 }
 

@@ -125,6 +125,16 @@ impl Server {
         Server::run_in(self.major, &self.bin, dir, &["hot_standby=on"])
     }
 
+    /// The same server, stopped and started with other settings.
+    pub fn restarted(mut self, settings: &[&str]) -> Server {
+        kill(Pid::from_raw(self.child.id() as i32), Signal::SIGINT).unwrap();
+        self.child.wait().unwrap();
+        self.child = spawn(&self.bin, &self.dir, self.port, settings);
+        self.settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        self.wait_until_ready();
+        self
+    }
+
     fn wait_until_ready(&mut self) {
         let start = Instant::now();
         while self.run("psql", &["-XAtqc", "SELECT 1", "-d", "postgres"]).status != 0 {
