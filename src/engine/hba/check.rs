@@ -149,7 +149,7 @@ pub async fn check(project: &Project, environment: Option<&str>) -> Result<Repor
         // A server each: one that follows a file lets in whom that file says.
         let mut trial = Trial::start(&project.config).await?;
         server = trial.version();
-        notes.extend(trial.notes().iter().cloned());
+        notes.extend(trial.notes());
         let one = judge(&mut trial, files, environments, &expectations, known.clone()).await;
         trial.end().await;
         judged.push(one?);

@@ -36,6 +36,8 @@ pub(super) struct Door<'a> {
     parsed: &'a Parsed,
     files: &'a Files,
     password: Secret,
+    /// Whether the server speaks TLS.
+    tls: bool,
     /// Roles that could not be made.
     lacking: BTreeSet<String>,
 }
@@ -63,7 +65,7 @@ impl<'a> Door<'a> {
         let users: BTreeSet<&str> = attempts.map(|attempt| attempt.user.as_str()).collect();
         let lacking = make_roles(trial, &users, known, &password).await;
         trial.load().await?;
-        Ok(Some(Door { reach, parsed, files, password, lacking }))
+        Ok(Some(Door { reach, parsed, files, password, tls: trial.has_tls(), lacking }))
     }
 
     /// Knocks.
@@ -78,6 +80,9 @@ impl<'a> Door<'a> {
             return Ok(Answer::NotTried(format!("PostgreSQL takes no role `{}`", attempt.user)));
         }
         let tls = matches!(attempt.peer, Peer::Tcp { tls: true, .. });
+        if tls && !self.tls {
+            return Ok(Answer::NotTried("the throwaway server is built without TLS".to_owned()));
+        }
         let who = Knock { user: &attempt.user, database, password: &self.password, tls };
         let before = self.log();
         let answer = match attempt.peer {

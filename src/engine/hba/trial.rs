@@ -25,6 +25,8 @@ pub(super) struct Trial {
     server: Throwaway,
     session: Session,
     folder: String,
+    /// Whether it was built with TLS.
+    tls: bool,
     /// What was put there last, to be removed.
     written: Vec<String>,
 }
@@ -44,7 +46,7 @@ impl Trial {
         let shown = session.query_rows("SELECT pg_catalog.current_setting('hba_file')").await?;
         let file = shown.first().and_then(|row| row.first().cloned().flatten()).unwrap_or_default();
         let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
-        let trial = Trial { server, session, folder, written: Vec::new() };
+        let mut trial = Trial { server, session, folder, tls: true, written: Vec::new() };
         trial.offer_tls().await?;
         Ok(trial)
     }
@@ -56,8 +58,17 @@ impl Trial {
     }
 
     /// What should be said once about the choice of the server.
-    pub fn notes(&self) -> &[String] {
-        self.server.notes()
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = self.server.notes().to_vec();
+        if !self.tls {
+            notes.push(format!("{} is built here without TLS: no login with it is tried", self.version()));
+        }
+        notes
+    }
+
+    /// Whether it speaks TLS.
+    pub fn has_tls(&self) -> bool {
+        self.tls
     }
 
     /// The session that stays open, whatever the rules say.
@@ -84,7 +95,12 @@ impl Trial {
     /// The file does not get there; what is wrong in it is in the value.
     pub async fn parse(&mut self, files: &Files) -> Result<Parsed> {
         self.put(files).await?;
-        view::read(&self.session, &self.folder, files).await
+        let mut parsed = view::read(&self.session, &self.folder, files).await?;
+        if !self.tls {
+            // That lines about TLS never fit is true of this server alone.
+            parsed.refusals.retain(|refusal| !refusal.harmless);
+        }
+        Ok(parsed)
     }
 
     /// Has the server follow the file that it read last.
@@ -143,15 +159,18 @@ impl Trial {
     }
 
     /// A certificate of its own, so that lines about TLS are read, and tried, as on a server that has it.
-    async fn offer_tls(&self) -> Result<()> {
+    async fn offer_tls(&mut self) -> Result<()> {
         let made = generate_simple_self_signed(["localhost".to_owned()]).or_failed(|| "cannot make a certificate")?;
         let (certificate, key) = (self.place("server.crt"), self.place("server.key"));
         self.write(&certificate, &made.cert.pem()).await?;
         self.write(&key, "").await?;
         self.run_program("chmod 600 --", std::slice::from_ref(&key)).await?;
         self.write(&key, &made.signing_key.serialize_pem()).await?;
-        for sql in ["ALTER SYSTEM SET ssl = on", "ALTER SYSTEM SET log_connections = on"] {
-            self.session.simple(sql).await?;
+        self.session.simple("ALTER SYSTEM SET log_connections = on").await?;
+        match self.session.simple("ALTER SYSTEM SET ssl = on").await {
+            // "SSL is not supported by this build"
+            Err(error) if error.code() == Some("22023") => self.tls = false,
+            other => drop(other?),
         }
         reload(&self.session).await
     }
