@@ -60,7 +60,10 @@ fn dangers_are_named_and_can_be_accepted() {
                     # dbbuild:accept any-address,md5 an old client\nhostssl shop app 0.0.0.0/0 md5\n";
     world.write(HBA, accepted);
     world.dbbuild(&["hba", "check", "--strict"]).ok().says_not("warning").says("3 rules");
-    world.write(HBA, "hostssl shop app 0.0.0.0/0 scram-sha-256\n# dbbuild:accept md5 nothing here\nlocal all all peer\n");
+    world.write(
+        HBA,
+        "hostssl shop app 0.0.0.0/0 scram-sha-256\n# dbbuild:accept md5 nothing here\nlocal all all peer\n",
+    );
     world.dbbuild(&["hba", "check"]).ok().says("`dbbuild:accept` accepts nothing");
     world.dbbuild(&["hba", "check", "--strict"]).fails(1).says("at db/pg_hba.conf:2").says("everybody");
     world.write(HBA, "# dbbuild:acept md5 x\nlocal all all peer\n");
@@ -173,10 +176,15 @@ fn includes_are_followed() {
     for major in 16..=18 {
         let Some(server) = server(major) else { continue };
         let world = project(major, &server.bin, "postgresql:///x");
-        world.write(HBA, "local all postgres peer\ninclude hba/a.conf\ninclude_if_exists hba/none.conf\ninclude_dir hba/d\n");
+        world.write(
+            HBA,
+            "local all postgres peer\ninclude hba/a.conf\ninclude_if_exists hba/none.conf\ninclude_dir hba/d\n",
+        );
         world.write("db/hba/a.conf", "hostssl @../hba/dbs app 10.0.0.0/8 scram-sha-256\n");
         world.dbbuild(&["hba", "check"]).fails(1).says("`../hba/dbs` is not beside").says("db/hba/a.conf:1");
-        world.write("db/hba/a.conf", "# one\nhostssl @dbs /^app_ 10.0.0.0/8 scram-sha-256\n").write("db/hba/dbs", "shop, store\n");
+        world
+            .write("db/hba/a.conf", "# one\nhostssl @dbs /^app_ 10.0.0.0/8 scram-sha-256\n")
+            .write("db/hba/dbs", "shop, store\n");
         world.write("db/hba/d/1.conf", "hostssl shop app_x 10.1.0.0/16 reject\n\nhost all all nonsense/8 md5\n");
         let outcome = world.dbbuild(&["hba", "check"]);
         outcome.fails(1).says("at db/hba/d/1.conf:3").says("nonsense");
@@ -197,15 +205,19 @@ fn includes_are_followed() {
 fn what_is_said_of_a_file_is_what_a_server_does() {
     let Some(server) = server(15) else { return };
     let world = project(15, &server.bin, "postgresql:///x");
-    world.write("db/roles.toml", "[role.ada]\nmember_of = [\"staff\"]\n[role.bob]\n[role.staff]\nmember_of = [\"all_of\"]\n[role.all_of]\n");
+    world.write(
+        "db/roles.toml",
+        "[role.ada]\nmember_of = [\"staff\"]\n[role.bob]\n[role.staff]\nmember_of = [\"all_of\"]\n[role.all_of]\n",
+    );
     let mut access = String::new();
-    for (user, database, address) in [("ada", "bob", "local"), ("bob", "bob", "local")]
-        .into_iter()
-        .chain(["127.0.0.1", "127.0.0.2", "127.9.0.1", "::1"].iter().flat_map(|address| {
+    for (user, database, address) in [("ada", "bob", "local"), ("bob", "bob", "local")].into_iter().chain(
+        ["127.0.0.1", "127.0.0.2", "127.9.0.1", "::1"].iter().flat_map(|address| {
             [("ada", "bob", *address), ("ada", "staff", *address), ("bob", "bob", *address), ("bob", "shop", *address)]
-        }))
-    {
-        access.push_str(&format!("[[expect]]\nuser = \"{user}\"\ndatabase = \"{database}\"\naddress = \"{address}\"\nrefused = true\n"));
+        }),
+    ) {
+        access.push_str(&format!(
+            "[[expect]]\nuser = \"{user}\"\ndatabase = \"{database}\"\naddress = \"{address}\"\nrefused = true\n"
+        ));
     }
     world.write("db/access.toml", access);
     let mut random = 20_240_101_u64;
@@ -220,7 +232,16 @@ fn what_is_said_of_a_file_is_what_a_server_does() {
             let kind = pick(&["local", "host", "host", "hostssl", "hostnossl", "hostnogssenc"]);
             let database = pick(&["all", "all", "sameuser", "samerole", "bob,shop", "\"all\"", "replication", "staff"]);
             let user = pick(&["all", "all", "ada", "+staff", "+all_of", "bob,ada", "\"+staff\""]);
-            let address = pick(&["all", "0.0.0.0/0", "127.0.0.0/8", "127.0.0.1/32", "127.0.0.0 255.255.255.254", "::1/128", "samehost", "samenet"]);
+            let address = pick(&[
+                "all",
+                "0.0.0.0/0",
+                "127.0.0.0/8",
+                "127.0.0.1/32",
+                "127.0.0.0 255.255.255.254",
+                "::1/128",
+                "samehost",
+                "samenet",
+            ]);
             let method = pick(&["trust", "scram-sha-256", "md5", "password", "reject"]);
             let address = if kind == "local" { "" } else { address };
             file.push_str(&format!("{kind} {database} {user} {address} {method}\n"));
@@ -331,7 +352,10 @@ fn a_file_with_an_error_or_a_danger_is_not_applied() {
         world.dbbuild(&production(&["plan"])).fails(3).says("`dbbuild hba apply` would be refused");
     }
     world.write(HBA, "local all postgres trust\n");
-    world.write("db/access.toml", "[[expect]]\nuser = \"postgres\"\ndatabase = \"x\"\naddress = \"local\"\nmethod = \"peer\"\n");
+    world.write(
+        "db/access.toml",
+        "[[expect]]\nuser = \"postgres\"\ndatabase = \"x\"\naddress = \"local\"\nmethod = \"peer\"\n",
+    );
     world.dbbuild(&production(&["apply"])).fails(1).says("should be `peer` at db/access.toml:1");
     fs::remove_file(world.path("db/access.toml")).unwrap();
     // The guard: what the database is marked as must be what is selected.
@@ -347,7 +371,11 @@ fn a_file_that_locks_dbbuild_out_is_taken_back() {
     let before = fs::read(place(&server)).unwrap();
     world.write(HBA, "local all somebody trust\nhost all all 127.0.0.1/32 scram-sha-256\n");
     let outcome = world.dbbuild(&production(&["apply"]));
-    outcome.fails(1).says("does not let dbbuild in").says("no pg_hba.conf entry").says("the old file is back and in force");
+    outcome
+        .fails(1)
+        .says("does not let dbbuild in")
+        .says("no pg_hba.conf entry")
+        .says("the old file is back and in force");
     assert_eq!(fs::read(place(&server)).unwrap(), before);
     assert_eq!(copies(&server), Vec::<String>::new());
     assert_eq!(server.existing("postgres").psql("SELECT 1"), "1", "others get in as before");
@@ -373,7 +401,8 @@ fn what_a_killed_run_left_is_named() {
     assert_eq!(fs::read(server.dir.join("data").join(&left[0])).unwrap(), before);
     fs::write(server.dir.join("data/postgresql.auto.conf"), "").unwrap();
     // SIGHUP, since connections that come by now wait.
-    let pid: i32 = fs::read_to_string(server.dir.join("data/postmaster.pid")).unwrap().lines().next().unwrap().parse().unwrap();
+    let pid: i32 =
+        fs::read_to_string(server.dir.join("data/postmaster.pid")).unwrap().lines().next().unwrap().parse().unwrap();
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGHUP).unwrap();
     let again = world.dbbuild(&production(&["apply"]));
     again.ok().says("did not come to its end").says(&left[0]);
