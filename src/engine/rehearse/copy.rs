@@ -11,6 +11,7 @@ use crate::engine::server::{ServerAddress, ThrowawayKind, ThrowawayOptions, clus
 use crate::engine::session::{self, ConnectOptions, ConnectionSettings, Session};
 use crate::engine::target::quote;
 use crate::error::{Error, OrFailed, Result};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -152,9 +153,9 @@ impl Making<'_> {
         })
     }
 
-    /// Lets the role log in that runs migrations.
+    /// Lets the role log in that runs migrations: the configured one where the source has it, else the one that reads it.
     async fn let_in(&self, admin: &Session, superuser: &ServerAddress) -> Result<ServerAddress> {
-        let user = &self.source.user;
+        let user = self.source.runner.as_ref().unwrap_or(&self.source.user);
         if *user == superuser.user {
             return Ok(superuser.clone());
         }
@@ -193,7 +194,7 @@ impl Making<'_> {
         let base = self.room(&state, self.source.server_bytes + self.source.server_bytes / 10)?;
         let instance = InstanceDir::create_in(&base, &state)?;
         let data = instance.path().join("data");
-        std::fs::create_dir(&data).or_failed(|| format!("cannot make {}", data.display()))?;
+        std::fs::DirBuilder::new().mode(0o700).create(&data).or_failed(|| format!("cannot make {}", data.display()))?;
         state.give(&data)?;
         (self.tell)(format!("copies the server of `{}` by pg_basebackup", self.source.database));
         let mut command = process::command(&installation.program("pg_basebackup"), state.user());

@@ -76,7 +76,7 @@ pub async fn rehearse(rehearsal: &Rehearsal<'_>) -> Result<Report> {
     if !rehearsal.elsewhere {
         guard::clear(plan.clone(), &found.facts, &target.selected)?;
     }
-    let source = source::read(&session).await?;
+    let source = source::read(&session, config.postgres.role.as_deref()).await?;
     let since = Instant::now();
     let tell = |text: String| (rehearsal.sink)(Event::Waiting(text));
     let mut throwaway = ThrowawayPlan::from_config(config)?.on_its_own().await?;
@@ -165,8 +165,8 @@ async fn on_copy(rehearsal: &Rehearsal<'_>, copied: &Copied, plan: &Plan, report
     let target = rehearsal.target.copied_to(copied.runner.clone());
     let session = session::connect(&copied.runner, &ConnectOptions::default()).await?;
     mark(rehearsal, &target, &session, &admin, plan.install).await?;
-    report.bytes.0 = size(&admin).await?;
     let watch = Watch::begin(&copied.superuser).await?;
+    report.bytes.0 = size(&admin).await?;
     let sources = Sources { checks: Vec::new(), ..rehearsal.sources.clone() };
     let (began, ways) = (Mutex::new(None), Mutex::new(BTreeMap::new()));
     let sink = |event: Event| {

@@ -1,5 +1,6 @@
 //! The database that is copied: read in one read-only transaction, whose snapshot its copy shares.
 
+use crate::engine::history::literal;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use std::time::Duration;
@@ -9,8 +10,10 @@ use std::time::Duration;
 pub(super) struct Source {
     /// Its name.
     pub database: String,
-    /// The role that connects, and so runs migrations.
+    /// The role that connects.
     pub user: String,
+    /// The role that is configured to run migrations, where the server has it.
+    pub runner: Option<String>,
     /// That role is a superuser, or may make a physical copy.
     pub may_replicate: bool,
     /// The role that the server was made with.
@@ -42,7 +45,7 @@ pub(super) async fn begin(session: &Session, lock_timeout: Duration) -> Result<(
 ///
 /// # Errors
 /// The server said no.
-pub(super) async fn read(session: &Session) -> Result<Source> {
+pub(super) async fn read(session: &Session, role: Option<&str>) -> Result<Source> {
     let facts = "SELECT d.datname, SESSION_USER, u.rolsuper OR u.rolreplication, \
                  (SELECT rolname FROM pg_catalog.pg_roles WHERE oid = 10), pg_catalog.pg_database_size(d.oid)::text, \
                  (SELECT pg_catalog.sum(CASE WHEN pg_catalog.has_database_privilege(o.oid, 'CONNECT') OR u.rolsuper \
@@ -60,7 +63,15 @@ pub(super) async fn read(session: &Session) -> Result<Source> {
     for query in [ROLES, SETTINGS, MEMBERSHIPS] {
         roles.extend(session.query_rows(query).await?.into_iter().filter_map(|row| row.into_iter().next().flatten()));
     }
+    let runner = match role {
+        Some(role) => {
+            let known = format!("SELECT FROM pg_catalog.pg_roles WHERE rolname = {}", literal(role));
+            (!session.query_rows(&known).await?.is_empty()).then(|| role.to_owned())
+        }
+        None => None,
+    };
     Ok(Source {
+        runner,
         database: text(0),
         user: text(1),
         may_replicate: text(2) == "t",
