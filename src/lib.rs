@@ -105,7 +105,8 @@
 //! - `src/engine/server/`: embedded and throwaway servers, of local programs or Docker; kept states; their removal.
 //! - `src/engine/dump.rs`: running `pg_dump`.
 //! - `src/engine/catalog/`: reading catalogs, a fingerprint of all that a dump shows, and what a transaction has touched.
-//! - `src/engine/prove/`: the proof: replay, load, upgrade from upstream, compare, idempotence, test data.
+//! - `src/engine/prove/`: the proof: replay, load, upgrade from upstream, compare, idempotence, test data, round trips.
+//! - `src/engine/rehearse/`: what is pending, run on a throwaway copy of the real data, and what it did there.
 //! - `src/engine/rewrite.rs`: refuses or allows what was done to a published migration.
 //! - `src/engine/definitions.rs`: writing definitions.
 //! - `src/engine/squash/`: old migrations replaced by the baseline at their end, proved; the databases that must have them.

@@ -108,7 +108,7 @@ impl<'a> Judgement<'a> {
         Error::all(judged.taken).map_or(Ok(()), Err)?;
         let key = prove::verdict_key(&self.tree.config, sources, base.as_ref());
         let known = !full && self.is_kept(key);
-        if known && !(self.round_trip && !self.is_kept(there_and_back(&key))) {
+        if known && (!self.round_trip || self.is_kept(there_and_back(&key))) {
             self.remember(sources, base.as_ref());
             return Ok(Verdict::Known);
         }

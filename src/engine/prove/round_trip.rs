@@ -331,7 +331,7 @@ fn differs(migration: &Migration, what: &str, mut lines: Vec<String>) -> Error {
     if more > 0 {
         lines.push(format!("and {more} more"));
     }
-    let place = migration.down.as_ref().map_or_else(|| Location::file(&migration.path), |down| first_statement(down));
+    let place = migration.down.as_ref().map_or_else(|| Location::file(&migration.path), first_statement);
     let error = Error::failed(format!("{} {what}: {first}", migration.label())).at(place);
     let error = if lines.len() > 1 { error.detail(lines.join("\n")) } else { error };
     error.help("let the down part undo what the up part does, in the opposite order.")

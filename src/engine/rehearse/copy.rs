@@ -274,7 +274,13 @@ async fn run(mut command: Command, what: &str) -> Result<()> {
         log.rewind().or_failed(failed)?;
         log
     });
-    let error =
-        Error::failed(format!("{what} failed ({status})")).detail(said.unwrap_or_default().trim_end().to_owned());
+    let said = said.unwrap_or_default();
+    let mut error = Error::failed(format!("{what} failed ({status})")).detail(said.trim_end().to_owned());
+    if said.contains("permission denied") {
+        error = error.help(
+            "a copy is made by a role that may read all of it: `GRANT pg_read_all_data TO …`, or `--from URL` with \
+             another role; `postgres.role` in dbbuild.toml says who runs the migrations then.",
+        );
+    }
     Err(error.help("nothing was changed; the copy is gone."))
 }

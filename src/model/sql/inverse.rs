@@ -187,8 +187,8 @@ fn joined(words: &[Word]) -> String {
     let mut text = String::new();
     for word in words {
         let symbol = word.kind == WordKind::Symbol;
-        let opens = text.ends_with(['(', '[', '.', '%']);
-        if !text.is_empty() && !opens && !(symbol && matches!(word.text, "(" | ")" | "[" | "]" | "," | "." | "%")) {
+        let close = symbol && matches!(word.text, "(" | ")" | "[" | "]" | "," | "." | "%");
+        if !(text.is_empty() || close || text.ends_with(['(', '[', '.', '%'])) {
             text.push(' ');
         }
         text.push_str(word.text);
