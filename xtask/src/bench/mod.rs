@@ -9,6 +9,7 @@ mod postgres;
 mod proving;
 mod rows;
 mod scratch;
+mod tenants;
 
 use std::path::PathBuf;
 

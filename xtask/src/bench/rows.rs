@@ -12,7 +12,7 @@ use super::merging::merge_driver;
 use super::postgres::{as_server_user, give_to_server_user, init_cluster};
 use super::proving::{One, prove_again, prove_one, prove_one_in_docker};
 use super::scratch::{Lab, Repository};
-use super::{Row, histories};
+use super::{Row, histories, tenants};
 use crate::workspace;
 
 /// All rows, in the order of the table.
@@ -156,6 +156,13 @@ pub const ROWS: &[Row] = &[
         against: "two seconds",
         limit: 1.0,
         run: convert,
+    },
+    Row {
+        name: "tenants",
+        work: "apply one migration to 1,000 databases, 8 at once, durable server",
+        against: "xargs -P 8 over psql -1 -f",
+        limit: 1.2,
+        run: tenants::apply,
     },
     Row { name: "memory", work: "apply 10,000 migrations", against: "96 MB of peak memory", limit: 96.0, run: memory },
 ];
