@@ -2,12 +2,14 @@
 //! afterwards, and had to go back to the commit before.
 
 use super::Intent;
+use crate::engine::fleet::Fleet;
 use crate::engine::project::Project;
 use crate::engine::target::{self, Start, Target};
 use crate::error::{Error, Result};
 use crate::model::config::EnvAddress;
 use crate::model::migration::Migration;
 use crate::model::squash::{self, Standing};
+use std::sync::Arc;
 
 /// What was found out by asking the databases.
 #[derive(Debug, Default)]
@@ -32,8 +34,8 @@ pub async fn refuse_older(project: &Project, intent: &Intent, vouched: &[String]
     let mut faults = Vec::new();
     for name in project.config.env.keys() {
         match look(project, name, &stand_in).await {
-            Ok((_, Standing::Applied | Standing::Pending)) => asked.valid.push(name.clone()),
-            Ok((database, Standing::Between(wrong))) => faults.push(older(name, &database, &wrong)),
+            Ok(None) => asked.valid.push(name.clone()),
+            Ok(Some((database, wrong))) => faults.push(older(name, &database, &wrong)),
             Err(_) if vouched.contains(name) => asked.unreachable.push(name.clone()),
             Err(why) => faults.push(unreachable(name, &why)),
         }
@@ -48,20 +50,28 @@ fn stand_in(intent: &Intent) -> Result<Migration> {
     Migration::parse(&format!("{version}_squashed.sql"), text.as_bytes())
 }
 
-/// What a database is called, and how it stands.
-async fn look(project: &Project, name: &str, squash: &Migration) -> Result<(String, Standing)> {
+/// The first database of an environment that has not all, and what it lacks.
+async fn look(project: &Project, name: &str, squash: &Migration) -> Result<Option<(String, Vec<String>)>> {
     let embedded = matches!(project.config.environment(name)?.address(), EnvAddress::EmbeddedDatabase(_));
     // The private server is at hand, whether it runs or not; one that was never made has nothing to lack.
     let start = match embedded && target::embedded(project)?.status().await?.exists {
         true => Start::IfNeeded,
         false => Start::Never,
     };
-    let target = Target::find(project, Some(name), None, start).await?;
-    let (session, found) = target.look().await?;
-    if let Some(session) = session {
-        session.close().await;
+    let targets = match Fleet::find(project, Some(name), start, Arc::new(|_| {})).await? {
+        Some(fleet) => fleet.members.into_iter().map(|member| member.target).collect(),
+        None => vec![Target::find(project, Some(name), None, start).await?],
+    };
+    for target in targets {
+        let (session, found) = target.look().await?;
+        if let Some(session) = session {
+            session.close().await;
+        }
+        if let Standing::Between(wrong) = squash::standing(squash, &found.history) {
+            return Ok(Some((target.describe(), wrong)));
+        }
     }
-    Ok((target.describe(), squash::standing(squash, &found.history)))
+    Ok(None)
 }
 
 fn older(name: &str, database: &str, wrong: &[String]) -> Error {

@@ -25,7 +25,7 @@ pub fn apply(lab: &Lab) -> Result<Measured> {
     let round = Cell::new(1000);
     let ours = || {
         round.set(round.get() + 1);
-        fs::write(repository.migrations().join(format!("9{}_column.sql", round.get())), change("ours", round.get()))?;
+        fs::write(repository.migrations().join(format!("3000010100{}_column.sql", round.get())), change("ours", round.get()))?;
         repository.commit("one more")?;
         lab.server.psql("postgres", "CHECKPOINT")?;
         Ok(repository.dbbuild(&["apply", "--env", "tenants", "--jobs", JOBS]))
@@ -67,7 +67,7 @@ fn tenants(lab: &Lab) -> Result<Repository<'_>> {
     let repository = lab.repository("tenants", 20)?;
     let table = "CREATE TABLE tenant_data (id bigint PRIMARY KEY, body text);\n\
                  INSERT INTO tenant_data SELECT n, 'row ' || n FROM generate_series(1, 1000) n;\n";
-    fs::write(repository.migrations().join("90_tenant_data.sql"), table)?;
+    fs::write(repository.migrations().join("30000101000000_tenant_data.sql"), table)?;
     let mut config = fs::read_to_string(repository.path.join("dbbuild.toml"))?;
     config.push_str("\n[env.tenants]\nurl_env = \"BENCH_URL\"\ntargets = { pattern = \"tenant_*\" }\n");
     fs::write(repository.path.join("dbbuild.toml"), config)?;
