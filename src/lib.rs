@@ -126,6 +126,7 @@
 //!
 //! - `src/cli/context.rs`: what every command starts from.
 //! - `src/cli/output.rs`: printing: results, notes, errors, JSON; questions on a terminal.
+//! - `src/cli/events.rs`: what happens, as lines of JSON.
 //! - `src/cli/progress.rs`: progress on stderr.
 //! - `src/cli/interrupt.rs`: what Ctrl-C does.
 //! - `src/cli/many/`: the commands that work on many databases: bars, lines, errors, JSON.

@@ -5,12 +5,14 @@
 
 pub mod commands;
 mod context;
+mod events;
 mod interrupt;
 mod many;
 pub mod output;
 mod progress;
 
 pub use context::Context;
+pub use events::Events;
 
 use crate::error::{Error, Result, Status};
 use clap::{Args, CommandFactory, Parser};

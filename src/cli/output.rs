@@ -14,6 +14,8 @@ pub struct Output {
     json: bool,
     quiet: bool,
     verbose: bool,
+    /// Whether each event is printed as a line of JSON; commands that can do that say so.
+    events: Arc<AtomicBool>,
     /// Whether the one JSON value of this run is out.
     answered: Arc<AtomicBool>,
 }
@@ -51,12 +53,37 @@ impl Output {
         if globals.no_color {
             anstream::ColorChoice::Never.write_global();
         }
-        Output { json: globals.json, quiet: globals.quiet, verbose: globals.verbose, answered: Arc::default() }
+        Output {
+            json: globals.json,
+            quiet: globals.quiet,
+            verbose: globals.verbose,
+            events: Arc::default(),
+            answered: Arc::default(),
+        }
     }
 
     /// Whether results are printed as JSON.
     pub fn is_json(&self) -> bool {
-        self.json
+        self.json || self.events.load(Ordering::Relaxed)
+    }
+
+    /// From now on each event is a line of JSON, and so is the result.
+    pub fn begin_events(&self) {
+        self.events.store(true, Ordering::Relaxed);
+    }
+
+    /// An event, where they are asked for: its name, when, and what it tells. A line is out as soon as it is printed.
+    pub fn event(&self, name: &str, told: serde_json::Value) {
+        if !self.events.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut line = serde_json::Map::new();
+        line.insert("event".to_owned(), name.into());
+        line.insert("at".to_owned(), jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string().into());
+        if let serde_json::Value::Object(told) = told {
+            line.extend(told);
+        }
+        print(&serde_json::Value::Object(line).to_string());
     }
 
     /// Where progress is drawn.
@@ -66,26 +93,26 @@ impl Output {
 
     /// Whether progress may be drawn.
     pub fn draws(&self) -> bool {
-        !self.quiet && !self.json && std::io::stderr().is_terminal()
+        !self.quiet && !self.is_json() && std::io::stderr().is_terminal()
     }
 
     /// A line of the result.
     pub fn line(&self, text: &str) {
-        if !self.quiet && !self.json {
+        if !self.quiet && !self.is_json() {
             print(text);
         }
     }
 
     /// A line of the result that stays with `--quiet`: what was asked for.
     pub fn answer(&self, text: &str) {
-        if !self.json {
+        if !self.is_json() {
             print(text);
         }
     }
 
     /// A line for `--verbose`.
     pub fn detail(&self, text: &str) {
-        if self.verbose && !self.json {
+        if self.verbose && !self.is_json() {
             warn(text);
         }
     }
@@ -109,8 +136,15 @@ impl Output {
 
     /// The result as JSON. A run prints one value: an error after a result goes to stderr alone.
     pub fn json(&self, value: &serde_json::Value) {
-        if self.json && !self.answered.swap(true, Ordering::Relaxed) {
+        if !self.is_json() || self.answered.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if !self.events.load(Ordering::Relaxed) {
             print(&value.to_string());
+        } else if value.get("error").is_some() {
+            self.event("error", value.clone());
+        } else {
+            self.event("done", serde_json::json!({ "result": value }));
         }
     }
 

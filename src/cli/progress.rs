@@ -45,7 +45,8 @@ impl Progress {
         }
         match event {
             Event::Total(total) => self.expect(total),
-            Event::Begin(path) => self.bar.set_message(path),
+            Event::Measured(_) => {}
+            Event::Begin(path) | Event::BeginFile(_, path) => self.bar.set_message(path),
             Event::Migrated(path, how) => {
                 self.bar.inc(1);
                 self.output.detail(&match how {

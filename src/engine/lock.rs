@@ -27,6 +27,8 @@ pub struct Blocker {
     pub pid: String,
     /// "alice (psql), idle in transaction since 12 s: UPDATE …".
     pub text: String,
+    /// How long it has been waited for.
+    pub waited: Duration,
 }
 
 impl Lock {
@@ -100,12 +102,17 @@ impl Lock {
             "SELECT pid::text, pg_catalog.format('process %s: %s (%s), %s for %s s%s', pid, usename, \
              COALESCE(NULLIF(application_name, ''), 'unnamed'), state, \
              pg_catalog.round(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - state_change)), \
-             ': ' || pg_catalog.left(pg_catalog.regexp_replace(query, '\\s+', ' ', 'g'), 80)) \
+             ': ' || pg_catalog.left(pg_catalog.regexp_replace(query, '\\s+', ' ', 'g'), 80)), \
+             (SELECT EXTRACT(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.min(l.waitstart)) \
+              FROM pg_catalog.pg_locks l WHERE l.pid = {pid} AND NOT l.granted) \
              FROM pg_catalog.pg_stat_activity WHERE pid = ANY (pg_catalog.pg_blocking_pids({pid}))"
         );
         let rows = self.session.query_rows(&sql).await?;
         let text = |row: &[Option<String>], i: usize| row.get(i).cloned().flatten().unwrap_or_default();
-        Ok(rows.iter().map(|row| Blocker { pid: text(row, 0), text: text(row, 1) }).collect())
+        let waited = |row: &[Option<String>]| {
+            text(row, 2).parse().ok().and_then(|s| Duration::try_from_secs_f64(s).ok()).unwrap_or_default()
+        };
+        Ok(rows.iter().map(|row| Blocker { pid: text(row, 0), text: text(row, 1), waited: waited(row) }).collect())
     }
 
     /// How far a running `CREATE INDEX` of process `pid` is: "building index: scanning table, 42 %".

@@ -197,6 +197,19 @@ impl Project {
         git.staged(&all)
     }
 
+    /// The sources and the configuration that are other on disk than in HEAD.
+    pub fn changed_paths(&self) -> Vec<String> {
+        let listed = |source: &Source| self.tree(source).map(|tree| tree.listed).unwrap_or_default();
+        let Some(head) = self.git.as_ref().and_then(Git::head) else { return Vec::new() };
+        let (here, there) = (listed(&Source::WorkTree), listed(&Source::Rev(head)));
+        let mut paths: Vec<String> =
+            here.iter().filter(|one| !there.contains(one)).map(|one| one.path.clone()).collect();
+        paths.extend(there.iter().filter(|one| !here.contains(one)).map(|one| one.path.clone()));
+        paths.sort();
+        paths.dedup();
+        paths
+    }
+
     /// The commit that is checked out, with a `+` where the sources on disk differ from it.
     pub fn commit(&self) -> Option<String> {
         let git = self.git.as_ref()?;

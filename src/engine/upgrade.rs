@@ -19,6 +19,7 @@ use crate::model::reconcile::{self, Absent, Texts};
 use crate::model::review;
 use crate::model::roles::Roles;
 use crate::model::sources::Sources;
+use crate::model::version::Version;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -32,6 +33,8 @@ pub enum Job {
     },
     /// Bring it up to the sources, never with test data.
     Apply,
+    /// The same up to a version; what newer migrations go with stays out.
+    ApplyTo(Version),
     /// Make it from the baseline.
     Bootstrap,
     /// Load sets of test data.
@@ -94,13 +97,17 @@ fn unfilled_plan(work: &Work<'_>, target: &Target, found: &Found, texts: &Texts)
         mark: unmarked,
         testdata,
         checks: true,
+        to: match &work.job {
+            Job::ApplyTo(version) => Some(version.clone()),
+            _ => None,
+        },
     };
     match &work.job {
         Job::Build { take_back: Some(absent) } => {
             let way = reconcile::way(work.sources, &found.history, texts, absent);
             plan::plan_back(work.sources, &found.history, &options, &way)
         }
-        Job::Build { .. } | Job::Apply => {
+        Job::Build { .. } | Job::Apply | Job::ApplyTo(_) => {
             let plan = plan::plan(work.sources, &found.history, &options)?;
             if work.project.config.env.get(&selected.name).is_some_and(|env| env.order == Order::Strict) {
                 plan::in_order(&plan, &found.history)?;
@@ -153,22 +160,42 @@ fn read_baseline(work: &Work<'_>) -> Result<(Arc<str>, History)> {
 /// # Errors
 /// The guard refuses, or a step fails; the message says what state was left.
 pub async fn run(work: &Work<'_>, target: &Target, session: Session) -> Result<Outcome> {
+    run_judged(work, target, session, &|_| Ok(())).await
+}
+
+/// The same where the caller too has a word on the database as it was found, before anything is written.
+///
+/// # Errors
+/// As [`run`], or what the caller says.
+pub async fn run_judged(
+    work: &Work<'_>,
+    target: &Target,
+    session: Session,
+    judge: &dyn Fn(&Found) -> Result<()>,
+) -> Result<Outcome> {
     let values = &target.placeholders;
     let sink = |event: Event| (work.sink)(event.map_texts(&|text| values.mask(text)));
     let masked = Work { sink: &sink, job: work.job.clone(), ..*work };
-    let outcome = run_unmasked(&masked, target, session).await;
+    let outcome = run_unmasked(&masked, target, session, judge).await;
     outcome
         .map(|mut outcome| {
             for (_, how) in &mut outcome.report.migrations {
                 *how = how.take().map(|how| values.mask(&how));
             }
+            outcome.report.measures.iter_mut().for_each(|one| one.map_texts(&|text| values.mask(text)));
             outcome
         })
         .map_err(|error| values.mask_error(error))
 }
 
-async fn run_unmasked(work: &Work<'_>, target: &Target, session: Session) -> Result<Outcome> {
+async fn run_unmasked(
+    work: &Work<'_>,
+    target: &Target,
+    session: Session,
+    judge: &dyn Fn(&Found) -> Result<()>,
+) -> Result<Outcome> {
     let found = target.read(&session).await?;
+    judge(&found)?;
     let texts = texts_for(work, &found, &session).await?;
     let mut plan = plan_for(work, target, &found, &texts)?;
     let mut bodies = Bodies::of(work.project, target);
@@ -189,11 +216,14 @@ async fn run_unmasked(work: &Work<'_>, target: &Target, session: Session) -> Res
         check_only(&cleared, &session, work.sink).await?;
     }
     let lock = target
-        .lock(&work.project.config, &|holder| (work.sink)(Event::Note(format!("waits for another dbbuild: {holder}"))))
+        .lock(&work.project.config, &|holder| {
+            (work.sink)(Event::Waiting(format!("waits for another dbbuild: {holder}")))
+        })
         .await?;
     lock.outlast_orphans(&session).await?;
     // What was found without the lock may be old by now.
     let found = target.read(&session).await?;
+    judge(&found)?;
     let texts = texts_for(work, &found, &session).await?;
     let mut plan = plan_for(work, target, &found, &texts)?;
     bodies.fill(&mut plan).await?;

@@ -5,11 +5,13 @@
 mod applied;
 mod order;
 mod rewritten;
+mod upto;
 
 pub use applied::{other_content, short};
 use applied::{unchanged, unknown_versions};
 pub use order::in_order;
 pub use rewritten::may_differ;
+use upto::UpTo;
 
 use crate::error::{Error, Result};
 use crate::model::checksum::Checksum;
@@ -217,6 +219,8 @@ pub struct PlanOptions {
     pub testdata: Vec<String>,
     /// Run the integrity checks at the end.
     pub checks: bool,
+    /// Only migrations up to this one.
+    pub to: Option<Version>,
 }
 
 impl Plan {
@@ -273,6 +277,7 @@ fn plan_after(sources: &Sources, found: &History, options: &PlanOptions, way: &W
     let history = &*squash::view(sources, found)?;
     let applied: BTreeMap<&Version, &Applied> = history.applied.iter().map(|row| (&row.version, row)).collect();
     unchanged(sources, &applied, options)?;
+    let upto = UpTo::of(sources, history, options)?;
     let mut steps = Vec::new();
     if options.mark {
         steps.push(Step::Mark { environment: options.environment.clone(), protected: options.protected });
@@ -290,6 +295,7 @@ fn plan_after(sources: &Sources, found: &History, options: &PlanOptions, way: &W
     for migration in squash::ordered(sources.all_migrations().into_iter()) {
         let reason = match applied.get(&migration.version) {
             None if !migration.settings.apart.runs_in(&options.environment) => continue,
+            None if upto.leaves_out(&migration.version) => continue,
             None => Reason::New,
             Some(row) if !row.complete => Reason::Resume,
             Some(_) => continue,
@@ -303,8 +309,11 @@ fn plan_after(sources: &Sources, found: &History, options: &PlanOptions, way: &W
         steps.push(Step::Migration { migration: Box::new(migration.clone()), reason });
     }
     let again = |kind: FileKind, file: &ScriptFile| migrates && (kind != FileKind::TestData || way.fills(&file.script));
-    plan_files(sources, history, options, &again, &mut steps);
-    if options.checks {
+    notes.extend(upto.note());
+    if upto.is_all() {
+        plan_files(sources, history, options, &again, &mut steps);
+    }
+    if options.checks && upto.is_all() {
         steps.extend(sources.checks.iter().map(|file| Step::Check { file: Box::new(file.clone()) }));
     }
     Ok(Plan {

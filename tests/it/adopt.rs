@@ -90,7 +90,7 @@ fn a_database_without_migrations_is_taken_over_by_its_owner() {
         "db/migrations/29990101000000_more.sql",
         "ALTER TABLE shop.orders ADD COLUMN IF NOT EXISTS note text;\n",
     );
-    world.dbbuild(&["apply", "--env", "production", "--url", &url]).ok().says("29990101000000_more");
+    world.dbbuild(&["apply", "--allow-dirty", "--env", "production", "--url", &url]).ok().says("29990101000000_more");
     assert_eq!(server.existing("shop").psql("SELECT count(note) FROM shop.orders"), "0");
     adopt(&world, &url, &[]).fails(1).says("dbbuild manages it already");
 }

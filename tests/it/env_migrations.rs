@@ -48,18 +48,18 @@ fn it_runs_in_its_environment_alone_and_stands_outside_the_baseline() {
     world.dbbuild(&["bootstrap", "--env", "production"]).ok().says("applied db/migrations/2_host.sql");
     assert_eq!(rows(&world, "production", "SELECT value FROM setting").stdout, "db1\n");
     world.dbbuild(&["status", "--env", "production"]).ok().says("3 applied, 0 pending").says("baseline.sql: fresh");
-    world.dbbuild(&["apply", "--env", "production"]).ok().says_not("applied db/");
+    world.dbbuild(&["apply", "--allow-dirty", "--env", "production"]).ok().says_not("applied db/");
     world.dbbuild(&["log", "--env", "production"]).ok().says(" 2        host     applied");
 
     // One more leaves the baseline as it is, runs without what follows migrations, and is judged at the next commit.
     world.write("db/repeatable/v.sql", "CREATE OR REPLACE VIEW v AS SELECT name FROM setting;\n");
     world.dbbuild(&["baseline"]).ok();
-    world.dbbuild(&["apply", "--env", "production"]).ok().says("ran 1 repeatable file");
+    world.dbbuild(&["apply", "--allow-dirty", "--env", "production"]).ok().says("ran 1 repeatable file");
     let baseline = world.read("db/baseline.sql");
     world.write("db/migrations/4_port.sql", LIMITED.replace("host", "port"));
     world.dbbuild(&["baseline"]).ok();
     assert_eq!(world.read("db/baseline.sql"), baseline);
-    let applied = world.dbbuild(&["apply", "--env", "production"]);
+    let applied = world.dbbuild(&["apply", "--allow-dirty", "--env", "production"]);
     applied.ok().says("applied db/migrations/4_port.sql").says_not("repeatable");
     world.dbbuild(&["verify", "--worktree"]).ok().says("was proved before");
     world.dbbuild(&[]).ok().says("ran 1 repeatable file").says_not("4_port");

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod adopt;
+mod apply;
 mod attic_keep;
 mod bad_input;
 mod batch;

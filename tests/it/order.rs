@@ -38,7 +38,7 @@ fn an_older_migration_runs_and_the_result_is_compared_with_the_replay() {
 fn an_environment_can_demand_order() {
     let Some(server) = server(15) else { return };
     let database = server.fresh_database();
-    let world = World::new();
+    let world = World::without_git();
     let config =
         format!("default_env = \"production\"\n[env.production]\nprotected = true\nurl = \"{}\"\n", database.url);
     world.write("dbbuild.toml", format!("{config}order = \"strict\"\n")).write("db/migrations/1_t.sql", FIRST);

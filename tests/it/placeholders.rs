@@ -36,7 +36,7 @@ fn values_come_from_configuration_environment_and_env_files() {
     world.write(".env", "NOTE=other\n");
     world.dbbuild(&["apply"]).ok().says("is up to date");
     db.psql("DROP TABLE things; DROP SCHEMA dbbuild CASCADE");
-    world.dbbuild(&["apply", "--env", "production"]).ok();
+    world.dbbuild(&["apply", "--allow-dirty", "--env", "production"]).ok();
     assert_eq!(db.psql("SELECT obj_description('things'::regclass)"), "prod");
 }
 

@@ -191,7 +191,7 @@ fn a_deployed_database_takes_what_was_rewritten_with_leave_as_applied() {
         "dbbuild.toml",
         format!("default_env = \"production\"\n{CONFIG}[env.production]\nurl = \"{}\"\nprotected = true\n", db.url),
     );
-    let apply = || world.dbbuild(&["apply", "--env", "production"]);
+    let apply = || world.dbbuild(&["apply", "--allow-dirty", "--env", "production"]);
     apply().ok();
     let b = "db/migrations/0002_b.sql";
     world.write(b, format!("-- what b is for\n{B}"));

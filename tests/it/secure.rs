@@ -109,7 +109,7 @@ fn the_body_runs_and_is_told_nowhere() {
     tell(world.dbbuild(&["secure", "status", "--env", "production", "--exit-code"])).ok().says("applied");
     tell(world.dbbuild(&["status", "--env", "production", "--json"])).ok().says("\"secure\":true");
     tell(world.dbbuild(&["log", "--env", "production", "--json"])).ok();
-    tell(world.dbbuild(&["apply", "--env", "production"])).ok().says_not("applied db/");
+    tell(world.dbbuild(&["apply", "--allow-dirty", "--env", "production"])).ok().says_not("applied db/");
 
     // A body that changed after it was applied is told; it does not run again.
     let world = {
@@ -120,7 +120,7 @@ fn the_body_runs_and_is_told_nowhere() {
     tell(world.dbbuild(&["secure", "edit", "2", "--env", "production"])).ok().says("secure/production/2_key.sql");
     tell(world.dbbuild(&["secure", "edit", "2", "--env", "production"])).ok().says("unchanged");
     tell(world.dbbuild(&["secure", "status", "--env", "production", "--exit-code"])).fails(3).says("changed");
-    tell(world.dbbuild(&["apply", "--env", "production"])).ok().says_not("applied db/");
+    tell(world.dbbuild(&["apply", "--allow-dirty", "--env", "production"])).ok().says_not("applied db/");
     assert!(holding(&world.home().join("../tmp"), "2_key", SECRET).is_empty());
 
     tell(world.commit("all")).ok();
@@ -167,7 +167,7 @@ fn what_fails_is_told_without_its_words() {
         (format!("-- {word}\n"), "holds no statement"),
     ] {
         world.write("secure/staging/2_key.sql", &text);
-        let outcome = world.dbbuild(&["apply", "--env", "staging", "--verbose"]);
+        let outcome = world.dbbuild(&["apply", "--allow-dirty", "--env", "staging", "--verbose"]);
         assert_eq!(outcome.status, 1, "{text}\n{}", outcome.show());
         outcome.says(said).says_not(word);
         world.dbbuild(&["secure", "try", "--env", "staging"]).fails(1).says_not(word);
@@ -201,7 +201,7 @@ fn a_body_that_is_missing_stops_everything_before_it_begins() {
     world.write("db/migrations/3_more.sql", "CREATE TABLE IF NOT EXISTS more (id int);\n");
     world.write("db/migrations/4_key.sql", STAND_IN.replace('1', "2"));
     world.write("db/migrations/5_key.sql", STAND_IN.replace('1', "3"));
-    let refused = world.dbbuild(&["apply", "--env", "staging"]);
+    let refused = world.dbbuild(&["apply", "--allow-dirty", "--env", "staging"]);
     refused.fails(1).says("the body of 4_key for staging is missing").says("the body of 5_key for staging is missing");
     refused.says("dbbuild secure put 4_key.sql --env staging");
     world.dbbuild(&["plan", "--env", "staging"]).fails(1).says("the body of 4_key for staging is missing");
@@ -343,7 +343,7 @@ fn a_role_that_may_not_silence_the_log_is_told_so() {
     assert_ne!(url, db.url);
     let world = project(FOLDERS);
     world.write("secure/staging/2_key.sql", body());
-    let applied = world.dbbuild(&["apply", "--env", "staging", "--url", &url]);
+    let applied = world.dbbuild(&["apply", "--allow-dirty", "--env", "staging", "--url", &url]);
     applied.ok().says("may show the body of 2_key: this role may not set log_min_error_statement").says_not(SECRET);
     assert_eq!(db.psql("SELECT count(*) FROM key WHERE value <> 'scrubbed'").trim(), "1");
     db.psql(&format!("ALTER DATABASE {} OWNER TO postgres; DROP OWNED BY {role} CASCADE; DROP ROLE {role}", db.name));

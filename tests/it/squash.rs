@@ -85,7 +85,7 @@ fn databases_from_before_stay_valid_and_new_ones_are_equal() {
         world.dbbuild(&["status", "--env", env, "--exit-code"]).ok().says("2 applied, 0 pending").says_not("phantom");
         world.dbbuild(&["plan", "--env", env]).ok().says("nothing to do");
     }
-    world.dbbuild(&["apply", "--env", "production"]).ok();
+    world.dbbuild(&["apply", "--allow-dirty", "--env", "production"]).ok();
     world.dbbuild(&["build"]).ok().says("nothing to do: 4 migrations applied");
     assert_eq!(versions(&local), rows);
 
@@ -116,7 +116,7 @@ fn databases_from_before_stay_valid_and_new_ones_are_equal() {
     add(&world, "0005_more", "CREATE TABLE IF NOT EXISTS more (id int);\n");
     world.git(&["push", "-q", "origin", "main"]).ok();
     world.dbbuild(&["build"]).ok().says("applied db/migrations/0005_more.sql");
-    world.dbbuild(&["apply", "--env", "production"]).ok();
+    world.dbbuild(&["apply", "--allow-dirty", "--env", "production"]).ok();
     world.dbbuild(&["squash", "--before", "0004"]).ok().says("nothing to do");
     let again = world.dbbuild(&["squash", "--before", "0005", "--json"]).ok().stdout.clone();
     assert!(again.contains("\"path\":\"db/migrations/0004_squashed.sql\"") && again.contains("0001_a"), "{again}");
@@ -171,7 +171,7 @@ fn a_database_that_has_only_some_is_refused_and_led_back() {
     let world = published(&local.url, &production.url);
     // Production stands at the second migration.
     world.git(&["checkout", "-q", "HEAD~3"]).ok();
-    world.dbbuild(&["apply", "--env", "production"]).ok();
+    world.dbbuild(&["apply", "--allow-dirty", "--env", "production"]).ok();
     world.git(&["checkout", "-q", "main"]).ok();
     let files = world.git(&["ls-files", "-s"]).ok().stdout.clone();
     world
@@ -196,7 +196,8 @@ fn a_database_that_has_only_some_is_refused_and_led_back() {
     world.commit("Squash").ok();
 
     // It is refused now, with the way back, and nothing of it was touched.
-    let apply = |world: &World| world.dbbuild(&["apply", "--env", "production", "--url", &production.url]);
+    let apply =
+        |world: &World| world.dbbuild(&["apply", "--allow-dirty", "--env", "production", "--url", &production.url]);
     let refused: Outcome = apply(&world);
     refused.fails(1).says("does not have the 3 migrations that 0003_squashed stands for").says("it lacks 0003_index");
     let help = refused.stderr.split("git checkout ").nth(1).unwrap();

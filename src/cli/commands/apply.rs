@@ -1,15 +1,20 @@
 //! `dbbuild apply`: what is pending, on a deployed database. Never test data, and nothing is written to the tree.
 
 use super::build::{describe, report_json};
+use crate::cli::events::cost;
 use crate::cli::many::{self, ManyArgs};
-use crate::cli::output::{Output, count};
-use crate::cli::{Context, Done};
+use crate::cli::output::count;
+use crate::cli::{Context, Done, Events};
 use crate::engine::deployment::{self, Applied, ApplyOptions};
 use crate::engine::provenance::{self, Given};
+use crate::engine::runner::{Event, Measure};
 use crate::engine::settle::Settlement;
-use crate::engine::target::Start;
+use crate::engine::target::{Start, Target};
 use crate::error::Result;
+use crate::model::config::parse_duration;
+use crate::model::version::Version;
 use std::cell::OnceCell;
+use std::time::Duration;
 
 /// Arguments of `apply`.
 #[derive(Debug, clap::Args)]
@@ -17,6 +22,22 @@ pub struct Args {
     /// Run the integrity checks before, too
     #[arg(long)]
     check_first: bool,
+    /// Only migrations up to this version; repeatable files, init data and checks wait for the newest
+    #[arg(long, value_name = "VERSION", value_parser = version)]
+    to: Option<Version>,
+    /// Wait for a server that is starting, 5min where no duration is given
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "5min",
+        value_parser = parse_duration)]
+    wait: Option<Duration>,
+    /// Print what happens as it happens, one JSON object a line; the result is the last
+    #[arg(long)]
+    events: bool,
+    /// On a protected environment: apply files that differ from HEAD
+    #[arg(long)]
+    allow_dirty: bool,
+    /// On a protected environment: apply a tree that is older than what the database has
+    #[arg(long)]
+    allow_behind: bool,
     #[command(flatten)]
     origin: Origin,
     /// Say what became of an interrupted statement, as the error asked: VERSION:STATEMENT=done or =retry
@@ -27,6 +48,10 @@ pub struct Args {
     /// Of many databases, begin the others though one has failed
     #[arg(long)]
     keep_going: bool,
+}
+
+fn version(text: &str) -> std::result::Result<Version, String> {
+    Version::parse(text).map_err(|e| e.to_string())
 }
 
 /// What the version table is to say of the run; otherwise the repository, the pipeline and the operating system tell.
@@ -55,33 +80,79 @@ impl Origin {
 /// # Errors
 /// A script or check fails, or the guard refuses.
 pub async fn run(context: &Context, args: Args) -> Result<Done> {
+    if args.events {
+        context.output.begin_events();
+    }
     let project = context.project()?;
     let sources = project.sources()?;
     let (given, author) = (args.origin.given(), OnceCell::new());
     let options = ApplyOptions {
+        wait: args.wait,
+        to: args.to,
+        allow_behind: args.allow_behind,
         check_first: args.check_first,
         settle: &args.settle,
         author: &|| author.get_or_init(|| provenance::author(&project, &given)).clone(),
     };
+    let committed = |target: &Target| match target.selected.is_protected() && !args.allow_dirty {
+        true => deployment::require_committed(&project),
+        false => Ok(()),
+    };
     if let Some(fleet) = context.fleet(&project, context.named_environment(), Start::IfNeeded).await? {
+        // All are of one environment.
+        fleet.members.first().map_or(Ok(()), |member| committed(&member.target))?;
         return many::apply(context, &project, &sources, &fleet, &options, (args.many, args.keep_going)).await;
     }
     let target = context.target(&project, Start::IfNeeded).await?;
+    committed(&target)?;
     let progress = context.progress("migrations", sources.migrations.len());
-    let applied = deployment::apply(&project, &sources, &target, &options, &|event| progress.event(event)).await;
+    let events = Events::new(&context.output, target.describe());
+    events.print("begin", serde_json::json!({ "environment": target.selected.name }));
+    let sink = |event: Event| {
+        events.event(&event);
+        progress.event(event);
+    };
+    let applied = deployment::apply(&project, &sources, &target, &options, &sink).await;
     progress.end();
     let applied = applied?;
-    show(&context.output, &applied);
+    show(context, &applied);
     context.output.json(&json(&applied));
     Ok(Done::Well)
 }
 
 /// Says what was done to one database.
-pub fn show(out: &Output, applied: &Applied) {
-    let outcome = &applied.outcome;
+pub fn show(context: &Context, applied: &Applied) {
+    let (out, outcome) = (&context.output, &applied.outcome);
     describe(out, &outcome.report);
+    show_costs(context, applied);
     let text = if outcome.changed { "now has" } else { "is up to date:" };
     out.line(&format!("{} {text} {}", applied.database, count(outcome.applied, "migration")));
+}
+
+/// The slowest migrations that others could feel, or all with `--verbose`: how long they took and waited, and what they
+/// kept from others.
+fn show_costs(context: &Context, applied: &Applied) {
+    const SHOWN: usize = 10;
+    /// Who waits for less than this notices nothing.
+    const FELT: f64 = 1.0;
+    let (out, all) = (&context.output, context.globals.verbose);
+    let seconds = |one: &Measure| one.seconds.unwrap_or_default();
+    let felt = |one: &&Measure| all || seconds(one) >= FELT || !one.waited.is_zero();
+    let mut costs: Vec<&Measure> = applied.outcome.report.measures.iter().filter(felt).collect();
+    costs.sort_by(|a, b| seconds(b).total_cmp(&seconds(a)));
+    let shown = if all { costs.len() } else { SHOWN };
+    if !costs.is_empty() {
+        out.line(&format!("took {:.1} s, the slowest migrations first:", applied.seconds));
+    }
+    for one in costs.iter().take(shown) {
+        let mut facts: Vec<String> = Vec::new();
+        if !one.waited.is_zero() {
+            facts.push(format!("waited {:.1} s for locks", one.waited.as_secs_f64()));
+        }
+        facts.extend(one.locks.iter().map(|held| format!("{} on {}", held.lock, held.table)));
+        let facts = if facts.is_empty() { String::new() } else { format!(" ({})", facts.join("; ")) };
+        out.line(&format!("{:>9.3} s  {}{facts}", seconds(one), one.path));
+    }
 }
 
 /// What was done to one database, for JSON.
@@ -93,5 +164,8 @@ pub fn json(applied: &Applied) -> serde_json::Value {
         "changed": outcome.changed,
         "applied": outcome.applied,
         "ran": report_json(&outcome.report),
+        "seconds": applied.seconds,
+        "waited": outcome.report.measures.iter().map(|one| one.waited.as_secs_f64()).sum::<f64>(),
+        "times": outcome.report.measures.iter().cloned().map(cost).collect::<Vec<_>>(),
     })
 }

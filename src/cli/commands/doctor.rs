@@ -152,7 +152,11 @@ async fn database(context: &Context, project: &Project) -> Vec<Finding> {
     match context.fleet(project, context.named_environment(), Start::Never).await {
         // How each of them stands is much to ask, and what `status` is for.
         Ok(Some(fleet)) if context.globals.target.is_empty() => {
-            let text = format!("{} of {}; `dbbuild status` asks each", count(fleet.members.len(), "database"), fleet.environment);
+            let text = format!(
+                "{} of {}; `dbbuild status` asks each",
+                count(fleet.members.len(), "database"),
+                fleet.environment
+            );
             return vec![Finding::ok("databases", text)];
         }
         Err(e) if e.status() == crate::error::Status::Failed => return vec![Finding::problem("databases", &e)],

@@ -3,11 +3,11 @@
 use super::{Answer, ManyArgs, end, tally, work};
 use crate::cli::commands::apply;
 use crate::cli::output::count;
-use crate::cli::{Context, Done};
+use crate::cli::{Context, Done, Events};
 use crate::engine::deployment::{self, ApplyOptions};
 use crate::engine::fleet::{Fate, Fleet, Member, Pace};
 use crate::engine::project::Project;
-use crate::engine::runner::Report;
+use crate::engine::runner::{Event, Report};
 use crate::error::{Error, Result};
 use crate::model::sources::Sources;
 use serde_json::Value;
@@ -41,8 +41,15 @@ pub async fn apply(
     let json = context.output.is_json();
     let task = |member: &Member, tell: super::Teller| {
         let target = member.target.clone();
+        let events = Events::new(&context.output, target.describe());
+        let begin = serde_json::json!({ "environment": target.selected.name, "target": member.name });
         async move {
-            let applied = deployment::apply(project, sources, &target, options, &*tell).await?;
+            events.print("begin", begin);
+            let sink = |event: Event| {
+                events.event(&event);
+                tell(event);
+            };
+            let applied = deployment::apply(project, sources, &target, options, &sink).await?;
             let value = if json { apply::json(&applied) } else { Value::Null };
             let outcome = applied.outcome;
             outcome.session.close().await;

@@ -91,7 +91,11 @@ impl Bars {
                 }
             };
             let message = match event {
-                Event::Begin(path) | Event::Ran(_, path) | Event::Checked(path) | Event::TakenBack(path) => path,
+                Event::Begin(path)
+                | Event::BeginFile(_, path)
+                | Event::Ran(_, path)
+                | Event::Checked(path)
+                | Event::TakenBack(path) => path,
                 Event::Migrated(path, how) => {
                     let how = how.map_or_else(String::new, |how| format!(" ({how})"));
                     multi.suspend(|| output.detail(&format!("{name}: {path}{how}")));
@@ -104,7 +108,7 @@ impl Bars {
                     text
                 }
                 Event::Note(text) => return note(&text),
-                Event::Total(_) | Event::Copied(_) => return,
+                Event::Total(_) | Event::Copied(_) | Event::Measured(_) => return,
             };
             if let Some(bar) = lock(&running).get(&n) {
                 bar.set_message(message);

@@ -1,6 +1,8 @@
 //! What is pending, run on one database.
 
-use crate::engine::history::Author;
+use super::standing::{claim, require_ahead};
+use super::wait::wait;
+use crate::engine::history::{Author, Found};
 use crate::engine::project::Project;
 use crate::engine::runner::{Event, Sink};
 use crate::engine::settle::{self, Settlement};
@@ -8,11 +10,19 @@ use crate::engine::target::Target;
 use crate::engine::upgrade::{self, Job, Outcome, Work};
 use crate::error::Result;
 use crate::model::sources::Sources;
+use crate::model::version::Version;
+use std::time::{Duration, Instant};
 
 /// How to apply.
 pub struct ApplyOptions<'a> {
     /// Run the checks before anything else, too.
     pub check_first: bool,
+    /// Wait so long for a server that is starting.
+    pub wait: Option<Duration>,
+    /// Only migrations up to this one.
+    pub to: Option<Version>,
+    /// Apply though the database has what the tree has not, or was applied from a newer commit.
+    pub allow_behind: bool,
     /// What a person says of interrupted statements.
     pub settle: &'a [Settlement],
     /// Written beside the rows; asked for only where something is written.
@@ -28,9 +38,12 @@ pub struct Applied {
     pub environment: String,
     /// What was done.
     pub outcome: Outcome,
+    /// How long it took, without waiting for the server.
+    pub seconds: f64,
 }
 
-/// Applies what is pending to one database, under its lock.
+/// Applies what is pending to one database, under its lock. Whether the tree is committed was asked before, by
+/// [`super::require_committed`].
 ///
 /// # Errors
 /// A script or check fails, or the guard refuses.
@@ -41,17 +54,28 @@ pub async fn apply(
     options: &ApplyOptions<'_>,
     sink: Sink<'_>,
 ) -> Result<Applied> {
+    if let Some(limit) = options.wait {
+        wait(target, limit, sink).await?;
+    }
+    let start = Instant::now();
     settle::write(target, &project.config, options.settle).await?;
     let work = Work {
         project,
         sources,
-        job: Job::Apply,
+        job: options.to.clone().map_or(Job::Apply, Job::ApplyTo),
         author: options.author,
         check_first: options.check_first,
         sink,
         begin: &|total| sink(Event::Total(total)),
     };
     let session = target.connect_to_write(&project.config).await?;
-    let outcome = upgrade::run(&work, target, session).await?;
-    Ok(Applied { database: target.describe(), environment: target.selected.name.clone(), outcome })
+    let outcome = if target.selected.is_protected() && !options.allow_behind {
+        let claim = claim(&session).await?;
+        let judge = |found: &Found| require_ahead(project, sources, found, claim.as_deref());
+        upgrade::run_judged(&work, target, session, &judge).await?
+    } else {
+        upgrade::run(&work, target, session).await?
+    };
+    let seconds = start.elapsed().as_secs_f64();
+    Ok(Applied { database: target.describe(), environment: target.selected.name.clone(), outcome, seconds })
 }

@@ -25,6 +25,10 @@ use std::sync::Arc;
 /// No look at the catalogs takes longer than this.
 const STATEMENT_TIMEOUT: &str = "2min";
 
+/// The newest commit of the version table.
+pub(super) const CLAIM: &str = "SELECT git_commit FROM (SELECT git_commit, applied_at FROM dbbuild.migration UNION ALL \
+    SELECT git_commit, applied_at FROM dbbuild.file) w WHERE git_commit IS NOT NULL ORDER BY applied_at DESC LIMIT 1";
+
 /// What to compare with.
 #[derive(Debug, Clone, Default)]
 pub struct DriftRequest {
@@ -112,8 +116,6 @@ fn compare(found: &Catalog, accepted: &[Catalog]) -> Vec<CatalogDifference> {
 }
 
 async fn read_history(session: &Session, role: Option<&str>) -> Result<Live> {
-    const CLAIM: &str = "SELECT git_commit FROM (SELECT git_commit, applied_at FROM dbbuild.migration UNION ALL \
-        SELECT git_commit, applied_at FROM dbbuild.file) w WHERE git_commit IS NOT NULL ORDER BY applied_at DESC LIMIT 1";
     let installed =
         session.query_rows("SELECT 1 WHERE pg_catalog.to_regclass('dbbuild.migration') IS NOT NULL").await?;
     let first = |rows: Vec<Vec<Option<String>>>| rows.into_iter().flatten().next().flatten();

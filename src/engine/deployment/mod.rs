@@ -6,9 +6,12 @@
 mod apply;
 mod drift;
 mod plan;
+mod standing;
 mod status;
+mod wait;
 
 pub use apply::{Applied, ApplyOptions, apply};
 pub use drift::{DriftRequest, Drifted, drift, short};
 pub use plan::{PlanRequest, Planned, plan};
+pub use standing::require_committed;
 pub use status::{MigrationState, Status, status};

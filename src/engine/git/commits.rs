@@ -104,6 +104,13 @@ impl Git {
         self.log_line(&["-1", "HEAD"], path)
     }
 
+    /// A commit for messages: "1a2b3c4 Add email (Ann, 2026-01-02)".
+    pub fn describe_commit(&self, commit: &str) -> String {
+        let words = ["log", "-1", "--no-color", "--no-show-signature", "--format=%h %s (%an, %as)", commit];
+        let text = self.program.program.text(&words).unwrap_or_default();
+        text.lines().next().map_or_else(|| commit.to_owned(), str::to_owned)
+    }
+
     /// The commit that brought a file into the history of a revision, for messages.
     pub fn first_commit(&self, rev: &str, path: &str) -> Option<String> {
         self.log_line(&["--diff-filter=A", "--no-renames", rev], path)

@@ -311,11 +311,14 @@ pub fn resume_migration(migration: &Migration, author: &Author) -> String {
 
 /// Closes a migration; fails where the migration took its row away (22012) or dropped the version table, and so takes it
 /// back.
-pub fn finish_migration(version: &Version) -> String {
+///
+/// It also says how long it took, and gives the value of `also`.
+pub fn finish_migration(version: &Version, also: Option<&str>) -> String {
+    let also = also.unwrap_or("NULL");
     format!(
         "WITH own AS (UPDATE dbbuild.migration SET state = 'applied', \
-         duration = pg_catalog.clock_timestamp() - applied_at WHERE version = '{version}' RETURNING 1) \
-         SELECT 1 / pg_catalog.count(*) FROM own"
+         duration = pg_catalog.clock_timestamp() - applied_at WHERE version = '{version}' RETURNING duration) \
+         SELECT 1 / pg_catalog.count(*), EXTRACT(epoch FROM pg_catalog.max(duration)), {also} FROM own"
     )
 }
 

@@ -128,6 +128,7 @@ impl ThrowawayPlan {
             author: crate::engine::history::Author::default(),
             lock: None,
             bin_dir: options.bin_dir.clone(),
+            locks: false,
             sink,
         };
         let worker = Worker::new(session, options).await?;

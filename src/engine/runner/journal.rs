@@ -73,7 +73,7 @@ impl Journal<'_, '_> {
             }
         }
         worker.execute(&worker.envelope().reset).await?;
-        worker.execute(&history::finish_migration(&self.migration.version)).await.map_err(|e| {
+        worker.execute(&history::finish_migration(&self.migration.version, None)).await.map_err(|e| {
             e.cause("dbbuild's own record could not be completed").help("a script must not change the schema dbbuild.")
         })
     }

@@ -11,6 +11,7 @@ mod entry;
 mod failure;
 mod journal;
 mod load;
+mod measure;
 mod message;
 mod pieces;
 mod precondition;
@@ -26,6 +27,7 @@ pub use back::{DEPENDENTS, drop_all, drop_views};
 pub use check::{CheckFailure, run_check};
 pub(in crate::engine) use failure::UnitFailure;
 pub use load::load_baseline;
+pub use measure::{HeldLock, Measure};
 pub use message::Unit;
 pub(in crate::engine) use pieces::Stumble;
 pub use precondition::Unmet;
@@ -50,6 +52,10 @@ pub enum Event {
     Total(usize),
     /// A migration is about to run.
     Begin(String),
+    /// A repeatable, init or test-data file is about to run.
+    BeginFile(FileKind, String),
+    /// What a migration cost others; comes before it is said to be committed.
+    Measured(Measure),
     /// A migration was taken back.
     TakenBack(String),
     /// A migration is committed; the words say in which way, where that is worth saying.
@@ -74,6 +80,10 @@ impl Event {
             Event::Migrated(path, Some(how)) => Event::Migrated(path, Some(change(&how))),
             Event::Waiting(text) => Event::Waiting(change(&text)),
             Event::Note(text) => Event::Note(change(&text)),
+            Event::Measured(mut measure) => {
+                measure.map_texts(change);
+                Event::Measured(measure)
+            }
             other => other,
         }
     }
@@ -103,6 +113,8 @@ pub struct Report {
     pub checks: Vec<String>,
     /// What a person should know.
     pub notes: Vec<String>,
+    /// How long each migration took and waited, and which locks it held.
+    pub measures: Vec<Measure>,
 }
 
 /// How to run.
@@ -141,6 +153,7 @@ pub async fn run(cleared: &Cleared, session: Session, options: &RunOptions<'_>) 
             author: options.author.clone(),
             lock: Some(options.lock),
             bin_dir: options.bin_dir.clone(),
+            locks: plan.migrations().count() <= measure::MOST,
             sink: options.sink,
         },
     )
@@ -187,6 +200,8 @@ pub async fn run(cleared: &Cleared, session: Session, options: &RunOptions<'_>) 
         steps = steps.get(taken..).unwrap_or_default();
     }
     worker.write_timings().await?;
+    report.measures = worker.take_measures();
+    measure::fill(worker.session(), &mut report.measures).await?;
     Ok((report, worker.into_session()))
 }
 

@@ -9,11 +9,14 @@ use std::time::Duration;
 
 const FIRST_LOOK: Duration = Duration::from_millis(300);
 const NEXT_LOOK: Duration = Duration::from_millis(700);
+/// While somebody stands in the way.
+const BLOCKED_LOOK: Duration = Duration::from_millis(250);
 
 /// Remembers who stood in the way last.
 pub struct Watch {
     first_look: Duration,
     last: Mutex<Option<String>>,
+    waited: Mutex<Duration>,
 }
 
 impl Watch {
@@ -21,7 +24,7 @@ impl Watch {
     /// no limit.
     pub fn within(lock_timeout: Duration) -> Watch {
         let first_look = if lock_timeout.is_zero() { FIRST_LOOK } else { FIRST_LOOK.min(lock_timeout / 2) };
-        Watch { first_look, last: Mutex::default() }
+        Watch { first_look, last: Mutex::default(), waited: Mutex::default() }
     }
 
     /// Waits for `work`, telling through `sink` who blocks it and how far an index build is.
@@ -29,10 +32,15 @@ impl Watch {
         let Some(lock) = lock else { return work.await };
         let mut work = pin!(work);
         let mut pause = self.first_look;
+        // How long the wait that is going on has lasted, as the server says.
+        let mut wait = Duration::ZERO;
         loop {
             tokio::select! {
                 biased;
-                done = &mut work => return done,
+                done = &mut work => {
+                    self.add(wait);
+                    return done;
+                }
                 () = tokio::time::sleep(pause) => {}
             }
             pause = NEXT_LOOK;
@@ -40,12 +48,30 @@ impl Watch {
             if let Ok(blockers) = lock.blockers(pid).await
                 && let Some(blocker) = blockers.into_iter().next()
             {
+                if blocker.waited < wait {
+                    self.add(std::mem::take(&mut wait));
+                }
+                wait = blocker.waited;
+                pause = BLOCKED_LOOK;
                 sink(Event::Waiting(format!("waits for {}", blocker.text)));
                 *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(blocker.text);
-            } else if let Ok(Some(phase)) = lock.index_progress(pid).await {
+                continue;
+            }
+            self.add(std::mem::take(&mut wait));
+            if let Ok(Some(phase)) = lock.index_progress(pid).await {
                 sink(Event::Waiting(phase));
             }
         }
+    }
+
+    /// Counts time as waited.
+    pub fn add(&self, waited: Duration) {
+        *self.waited.lock().unwrap_or_else(PoisonError::into_inner) += waited;
+    }
+
+    /// How long was waited since the last call: what was seen of it, which may be some tenths of a second less.
+    pub fn take_waited(&self) -> Duration {
+        std::mem::take(&mut *self.waited.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Who stood in the way last, and forgets it.

@@ -1,6 +1,7 @@
 //! The working connection: runs one unit at a time, retries what a lock refused, and leaves a clean session behind.
 
 use super::failure::{UnitFailure, is_contention, lost, needs_autocommit, title};
+use super::measure::{self, Measure};
 use super::message::{self, BEFORE, Envelope, Unit};
 use super::ran::Ran;
 use super::timing::Timing;
@@ -44,6 +45,8 @@ pub struct WorkerOptions<'a> {
     pub lock: Option<&'a Lock>,
     /// The configured folder of PostgreSQL's programs, for files that psql runs.
     pub bin_dir: Option<PathBuf>,
+    /// Ask each transaction which locks it holds.
+    pub locks: bool,
     /// Receives what happens.
     pub sink: Sink<'a>,
 }
@@ -55,6 +58,7 @@ pub struct Worker<'a> {
     pub(super) watch: Watch,
     envelope: Envelope,
     timings: Mutex<Vec<Timing>>,
+    measures: Vec<Measure>,
 }
 
 impl<'a> Worker<'a> {
@@ -71,7 +75,7 @@ impl<'a> Worker<'a> {
         let envelope = Envelope::new(options.lock_timeout, &settings);
         session.simple(&envelope.reset).await?;
         let watch = Watch::within(options.lock_timeout);
-        Ok(Worker { session, options, watch, envelope, timings: Mutex::default() })
+        Ok(Worker { session, options, watch, envelope, timings: Mutex::default(), measures: Vec::new() })
     }
 
     /// The connection, for reading.
@@ -87,6 +91,11 @@ impl<'a> Worker<'a> {
     /// Sends an event.
     pub fn tell(&self, event: Event) {
         (self.options.sink)(event);
+    }
+
+    /// What the migrations so far cost others.
+    pub(super) fn take_measures(&mut self) -> Vec<Measure> {
+        std::mem::take(&mut self.measures)
     }
 
     pub(super) fn take_timings(&mut self) -> Vec<Timing> {
@@ -195,6 +204,7 @@ impl<'a> Worker<'a> {
             && !migration.is_squash()
             && migration.settings.transaction
             && migration.up.commits_enum_value()?;
+        let mut told = None;
         let ran = if migration.body.is_some() {
             self.migrate_discreetly(migration).await?
         } else if commits {
@@ -202,17 +212,18 @@ impl<'a> Worker<'a> {
             Ran::StatementsFound("it commits a new enum value before using it".to_owned())
         } else if migration.up.means.psql.is_some() && migration.settings.transaction && reason != Reason::Resume {
             let opening = history::insert_migration(migration, true, self.author());
-            let unit = Unit::new(&migration.up, opening, history::finish_migration(&migration.version))?;
+            let unit = Unit::new(&migration.up, opening, history::finish_migration(&migration.version, None))?;
             let proof = history::is_applied(&migration.version);
             self.run_unit_by_psql(&unit, &title(migration), &proof).await?;
             Ran::Psql
         } else if migration.settings.transaction && reason != Reason::Resume {
             let opening = history::insert_migration(migration, true, self.author());
-            let unit = Unit::new(&migration.up, opening, history::finish_migration(&migration.version))?;
+            let unit = Unit::new(&migration.up, opening, self.closing(migration))?;
             let unit = self.timed(unit);
             match self.run_unit(&unit).await {
                 Ok(messages) => {
                     self.keep_timings(&[(&migration.version, &unit)], &messages);
+                    told = measure::read([&unit], &messages, self.envelope.reset_statements).pop();
                     Ran::Transaction
                 }
                 Err(failure) if ordinary && !migration.is_squash() && needs_autocommit(&failure.error) => {
@@ -225,9 +236,22 @@ impl<'a> Worker<'a> {
             journal::run(&*self, migration).await?;
             Ran::Statements
         };
+        let mut measure = self.measured(&migration.path, &migration.version);
+        if let Some((seconds, locks)) = told.filter(|_| ran == Ran::Transaction) {
+            measure = Measure { seconds, locks, ..measure };
+        } else if self.is_watched() {
+            measure::fill(&self.session, std::slice::from_mut(&mut measure)).await?;
+        }
         self.renew(&migration.up).await?;
+        self.tell(Event::Measured(measure.clone()));
+        self.measures.push(measure);
         self.tell(Event::Migrated(migration.path.clone(), ran.describe()));
         Ok(ran)
+    }
+
+    /// What closes a migration's transaction.
+    fn closing(&self, migration: &Migration) -> String {
+        history::finish_migration(&migration.version, self.options.locks.then_some(measure::LOCKS))
     }
 
     /// Applies several migrations that may share a message, each in its own transaction. Returns how many were
@@ -239,13 +263,17 @@ impl<'a> Worker<'a> {
         let mut units = Vec::with_capacity(batch.len());
         for migration in batch {
             let opening = history::insert_migration(migration, true, self.author());
-            let unit = Unit::new(&migration.up, opening, history::finish_migration(&migration.version))?;
+            let unit = Unit::new(&migration.up, opening, self.closing(migration))?;
             units.push(self.timed(unit));
+            self.tell(Event::Begin(migration.path.clone()));
         }
         let text: Vec<String> = units.iter().map(|unit| unit.message(&self.envelope)).collect();
         let outcome = self.send(&text.join(";\n")).await;
         let mut done = units.len();
+        let waited = self.watch.take_waited();
+        let mut told = Vec::new();
         if let Ok(messages) = &outcome {
+            told = measure::read(&units, messages, self.envelope.reset_statements);
             let own: Vec<_> = batch.iter().map(|migration| &migration.version).zip(&units).collect();
             self.keep_timings(&own, messages);
         }
@@ -266,8 +294,19 @@ impl<'a> Worker<'a> {
                 done += 1;
             }
         }
-        for migration in batch.iter().take(done) {
-            self.tell(Event::Migrated(migration.path.clone(), None));
+        let mut told = told.into_iter();
+        let measure = |migration: &&Migration| {
+            let (seconds, locks) = told.next().unwrap_or_default();
+            let (path, version) = (migration.path.clone(), migration.version.to_string());
+            Measure { path, version, seconds, locks, ..Measure::default() }
+        };
+        let mut measures: Vec<Measure> = batch.iter().take(done).map(measure).collect();
+        measure::attribute(&mut measures, waited);
+        for measure in measures {
+            let path = measure.path.clone();
+            self.tell(Event::Measured(measure.clone()));
+            self.measures.push(measure);
+            self.tell(Event::Migrated(path, None));
         }
         Ok(done)
     }
@@ -290,7 +329,7 @@ impl<'a> Worker<'a> {
     }
 
     async fn run_and_close(&mut self, kind: FileKind, file: &ScriptFile, closing: String) -> Result<()> {
-        self.tell(Event::Begin(file.path.clone()));
+        self.tell(Event::BeginFile(kind, file.path.clone()));
         let opening = history::upsert_file(kind, file, self.author());
         let unit = Unit::new(&file.script, opening, closing)?;
         if file.script.means.psql.is_some() {
@@ -344,6 +383,7 @@ impl<'a> Worker<'a> {
             pause.as_millis()
         )));
         tokio::time::sleep(pause).await;
+        self.watch.add(pause);
         true
     }
 

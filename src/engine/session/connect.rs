@@ -51,7 +51,7 @@ pub async fn connect(settings: &ConnectionSettings, options: &ConnectOptions) ->
                 Ok(session) => session,
                 Err(e) => {
                     // Another server of the list would refuse the same user or password; libpq stops here too.
-                    let go_on = matches!(e.code(), None | Some("57P03"));
+                    let go_on = matches!(e.code(), None | Some("57P03" | fault::ABSENT));
                     refusals.push(e);
                     if go_on { continue } else { break }
                 }
@@ -122,6 +122,7 @@ pub(super) async fn open(settings: &ConnectionSettings, options: &ConnectOptions
             Err(_) => {
                 let seconds = limit.as_secs_f64();
                 return Err(Error::failed(format!("cannot connect to {settings}"))
+                    .sqlstate(fault::ABSENT)
                     .cause(format!("no answer within {seconds} s"))
                     .help("check host, port and network; connect_timeout (PGCONNECT_TIMEOUT) sets how long to wait."));
             }

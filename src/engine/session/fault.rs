@@ -106,6 +106,9 @@ impl ServerError {
     }
 }
 
+/// The SQLSTATE of a connection that cannot be made, since no server answers.
+pub(super) const ABSENT: &str = "08001";
+
 /// The error of a call on [`super::Session::client`].
 pub fn db_error(error: tokio_postgres::Error) -> Error {
     ServerError::from_driver(&error).to_error("a query failed")
@@ -192,7 +195,9 @@ fn unreachable_server(error: &tokio_postgres::Error, settings: &ConnectionSettin
             None => failed,
         };
     }
-    let failed = Error::failed(format!("cannot connect to {settings}")).cause(io_error(error).map_or(reason, tidy));
+    let failed = Error::failed(format!("cannot connect to {settings}"))
+        .cause(io_error(error).map_or_else(|| reason.clone(), tidy));
+    let failed = if is_absent(error, &reason) { failed.sqlstate(ABSENT) } else { failed };
     let help = match io_kind(error) {
         Some(io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => {
             "no server listens there: start it, or correct host and port."
@@ -202,6 +207,28 @@ fn unreachable_server(error: &tokio_postgres::Error, settings: &ConnectionSettin
         _ => "check host, port and network.",
     };
     failed.help(help)
+}
+
+/// Whether no server answers there, as it is before one has started: nobody listens, its name is not known yet, or what
+/// stands before it hangs up.
+fn is_absent(error: &tokio_postgres::Error, reason: &str) -> bool {
+    use io::ErrorKind as Kind;
+    let hung_up = matches!(
+        io_kind(error),
+        Some(
+            Kind::ConnectionRefused
+                | Kind::NotFound
+                | Kind::ConnectionReset
+                | Kind::ConnectionAborted
+                | Kind::BrokenPipe
+                | Kind::UnexpectedEof
+                | Kind::TimedOut
+                | Kind::HostUnreachable
+                | Kind::NetworkUnreachable
+        )
+    );
+    let tls = io_error(error).and_then(io::Error::get_ref).is_some_and(|inner| inner.is::<rustls::Error>());
+    (hung_up && !tls) || reason.contains("failed to lookup address")
 }
 
 /// `Connection refused (os error 111)` without the number.

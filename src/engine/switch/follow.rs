@@ -125,6 +125,7 @@ fn tell(
         mark: false,
         testdata: Vec::new(),
         checks: false,
+        to: None,
     };
     let planned = plan::plan(sources, &found.history, &options)?;
     match planned.migrations().count() {

@@ -100,8 +100,14 @@ async fn rehearse_unmasked(
         return Ok(losses);
     }
     let session = session::connect(&target.settings, &session::ConnectOptions::default()).await?;
-    let options =
-        WorkerOptions { lock_timeout: config.lock.timeout, author: Author::default(), lock: None, bin_dir: None, sink };
+    let options = WorkerOptions {
+        lock_timeout: config.lock.timeout,
+        author: Author::default(),
+        lock: None,
+        bin_dir: None,
+        locks: false,
+        sink,
+    };
     let worker = Worker::new(session, options).await?;
     let session = worker.session();
     session.simple(&format!("BEGIN; SET LOCAL lock_timeout = {}", config.lock.timeout.as_millis())).await?;

@@ -39,6 +39,7 @@ fn options() -> PlanOptions {
         mark: false,
         testdata: vec!["default".to_owned()],
         checks: true,
+        to: None,
     }
 }
 

@@ -146,6 +146,7 @@ fn options() -> PlanOptions {
         mark: false,
         testdata: vec!["default".to_owned()],
         checks: false,
+        to: None,
     }
 }
 

@@ -25,7 +25,10 @@ pub fn apply(lab: &Lab) -> Result<Measured> {
     let round = Cell::new(1000);
     let ours = || {
         round.set(round.get() + 1);
-        fs::write(repository.migrations().join(format!("3000010100{}_column.sql", round.get())), change("ours", round.get()))?;
+        fs::write(
+            repository.migrations().join(format!("3000010100{}_column.sql", round.get())),
+            change("ours", round.get()),
+        )?;
         repository.commit("one more")?;
         lab.server.psql("postgres", "CHECKPOINT")?;
         Ok(repository.dbbuild(&["apply", "--env", "tenants", "--jobs", JOBS]))
