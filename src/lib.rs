@@ -80,6 +80,8 @@
 //! - `src/model/baseline/`: the baseline's text: dumps taken apart, normalised, ordered, compared, rendered.
 //! - `src/model/catalog/`: what a database consists of, and what differs between two.
 //! - `src/model/changelog.rs`: what changed between two baselines, as people read it.
+//! - `src/model/hba/`: rules of host-based access: the first that fits, those that are hidden, what is dangerous, what differs.
+//! - `src/model/access.rs`: `db/access.toml`: who is expected to get in.
 //! - `src/model/roles.rs`: the text of `db/roles.toml`.
 //! - `src/model/import/`: the files of other tools, turned into dbbuild's; one file for each tool.
 //! - `src/model/template/`: the texts of `dbbuild init` and `dbbuild new`.
@@ -114,6 +116,7 @@
 //! - `src/engine/cache.rs`: what was proved once, below git's common directory.
 //! - `src/engine/attic/`: what down parts lose, kept in the same transaction.
 //! - `src/engine/adopt/`: an existing database read, written down as migration zero, proved, recorded.
+//! - `src/engine/hba/`: access files judged in a throwaway, with real logins; a server's compared, replaced and taken back.
 //! - `src/engine/drift.rs`: what a database has that its sources do not make.
 //! - `src/engine/switch/`: what a switch, a merge or an edit means for the local database; a database for each branch.
 //! - `src/engine/sizes.rs`: estimated sizes of tables.

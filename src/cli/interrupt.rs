@@ -38,22 +38,29 @@ impl Interrupt {
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    heeds_interrupt: bool,
 }
 
 impl Signals {
-    /// Listens from now on.
+    /// Listens from now on; without `heeds_interrupt` Ctrl-C is left to a program that runs meanwhile.
     ///
     /// # Errors
     /// The system does not let it.
-    pub fn listen() -> Result<Signals> {
+    pub fn listen(heeds_interrupt: bool) -> Result<Signals> {
         let on = |kind| signal(kind).map_err(|e| Error::failed("cannot listen to signals").cause(e));
-        Ok(Signals { interrupt: on(SignalKind::interrupt())?, terminate: on(SignalKind::terminate())? })
+        Ok(Signals {
+            interrupt: on(SignalKind::interrupt())?,
+            terminate: on(SignalKind::terminate())?,
+            heeds_interrupt,
+        })
     }
 
     async fn interrupted(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => if self.heeds_interrupt { return },
+                _ = self.terminate.recv() => return,
+            }
         }
     }
 }

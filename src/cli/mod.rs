@@ -115,6 +115,8 @@ fn start(cli: Cli, output: &Output) -> Result<Done> {
     {
         return Ok(done);
     }
+    // Ctrl-C in psql cancels a query there.
+    let heeds_interrupt = !matches!(command, Command::Psql(_));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -122,7 +124,7 @@ fn start(cli: Cli, output: &Output) -> Result<Done> {
         .map_err(|e| Error::failed("cannot start").cause(e))?;
     let done = runtime.block_on(async {
         // Before any work: a signal that finds no handler ends the process on the spot, with a throwaway left behind.
-        let mut signals = Signals::listen()?;
+        let mut signals = Signals::listen(heeds_interrupt)?;
         tokio::select! {
             biased;
             done = command.run(&context) => done,

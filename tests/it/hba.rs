@@ -449,8 +449,19 @@ fn without_the_right_to_write_nothing_changes() {
     assert_eq!(fs::read(&file).unwrap(), before);
     let names: Vec<_> = fs::read_dir(&elsewhere).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["pg_hba.conf"]);
-    // The same user, through words that lead to one who may.
-    fs::set_permissions(&elsewhere, fs::Permissions::from_mode(0o755)).unwrap();
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    // Root's file in a folder that all may write to: it is replaced through the words, and by nobody else.
+    fs::set_permissions(&elsewhere, fs::Permissions::from_mode(0o777)).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o604)).unwrap();
+    world.write("dbbuild.toml", format!("{}run_as = [\"env\", \"-i\"]\n", world.read("dbbuild.toml")));
+    let mut command = as_server_user(dbbuild);
+    command.env("DBBUILD_STATE_DIR", &state).env("HOME", &server.dir).env("NO_COLOR", "1").current_dir(world.path(""));
+    world.run(command.args(production(&["apply"]))).ok().says("kept the old one as");
+    assert_eq!(fs::read_to_string(&file).unwrap(), world.read(HBA));
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o604);
+    world.dbbuild(&production(&["plan"])).ok();
 }
 
 #[test]

@@ -38,6 +38,7 @@ mod past;
 mod placeholders;
 mod preconditions;
 mod proof;
+mod psql;
 mod psql_files;
 mod published;
 mod push;

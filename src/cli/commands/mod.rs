@@ -170,7 +170,8 @@ commands! {
     Hba(hba),
     /// Open psql on the database
     ///
-    /// What stands after -- goes to psql: `dbbuild psql -- -c 'SELECT 1'`.
+    /// What stands after -- goes to psql: `dbbuild psql -- -c 'SELECT 1'`. The prompt names the environment, in red where
+    /// it is protected. With `run_as` of the environment psql starts through those words.
     Psql(psql),
     /// Show what was applied, when, by whom
     Log(log),

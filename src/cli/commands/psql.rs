@@ -1,16 +1,34 @@
-//! `dbbuild psql`: psql on the database, with the password in its environment and never on its command line.
+//! `dbbuild psql`: psql on the database: as whom and through which words the configuration says, with the environment in
+//! its prompt. A password travels in psql's environment and never on a command line.
+
+mod prompt;
 
 use crate::cli::{Context, Done};
-use crate::engine::server::programs;
-use crate::engine::target::Start;
+use crate::engine::history;
+use crate::engine::project::Project;
+use crate::engine::server::programs::{self, Installation};
+use crate::engine::session;
+use crate::engine::target::{Start, Target};
 use crate::error::{Error, OrFailed, Result};
-use crate::model::conninfo::LIBPQ_VARIABLES;
+use crate::model::conninfo::{ConnectionSettings, LIBPQ_VARIABLES};
+use crate::model::guard::Mark;
+use prompt::Prompt;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
+
+/// How long to look for the mark; psql itself may wait longer.
+const LOOK_LIMIT: Duration = Duration::from_secs(3);
+
+const APPLICATION: &str = "dbbuild psql";
 
 /// Arguments of `psql`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Log in as this role where its password is known (.pgpass); else SET ROLE to it
+    #[arg(long = "as", value_name = "ROLE")]
+    role: Option<String>,
     /// Arguments for psql, after --
     #[arg(last = true)]
     rest: Vec<String>,
@@ -23,30 +41,99 @@ pub struct Args {
 pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let project = context.project()?;
     let target = context.target(&project, Start::IfNeeded).await?;
-    if target.branch.is_some() {
-        // psql would only say that there is no such database.
-        target.connect().await.map_err(|e| match e.code() {
-            Some("3D000") => e.help("this branch has no database yet; `dbbuild` makes it."),
-            _ => e,
-        })?;
+    let mark = look(&target).await?;
+    // Another address is another server, which the words of the environment do not lead to.
+    let own_address = context.globals.url.is_none() && !target.embedded;
+    let words = project.config.env.get(&target.selected.name).filter(|_| own_address);
+    let words = words.map_or(&[][..], |env| &env.run_as[..]);
+    let (settings, set_role) = as_role(&target.settings, args.role.as_deref(), !words.is_empty());
+    if set_role && let Some(role) = &args.role {
+        context.output.note(&format!("no password of `{role}` is known here: logging in as usual, then SET ROLE"));
     }
-    let pg = &project.config.postgres;
-    let program = programs::find(pg.bin_dir.as_deref().map(Path::new), pg.version)
-        .map_or_else(|_| PathBuf::from("psql"), |found| found.program("psql"));
-    let mut command = Command::new(&program);
-    for variable in LIBPQ_VARIABLES {
-        command.env_remove(variable);
-    }
-    command.envs(target.settings.libpq_env());
-    let prompt = format!("{}:%/%R%x%# ", target.selected.name);
-    command.args(["-v", &format!("PROMPT1={prompt}")]).args(&args.rest);
+    let prompt = Prompt {
+        environment: target.selected.name.clone(),
+        marked: mark.as_ref().map(|mark| mark.environment.clone()).filter(|name| *name != target.selected.name),
+        role: args.role.filter(|_| set_role),
+        protected: target.selected.is_protected() || mark.is_some_and(|mark| mark.protected),
+        coloured: !context.globals.no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+    };
+    let psql = installation(&project);
+    let (mut command, start_file) = command(psql.as_ref(), words, &settings, &prompt)?;
+    command.args(&args.rest);
+    let program = command.get_program().to_string_lossy().into_owned();
     // psql handles Ctrl-C by itself; dbbuild only waits.
     let status = tokio::task::spawn_blocking(move || command.status())
         .await
         .or_failed(|| "cannot wait for psql")?
-        .or_failed(|| format!("cannot start {}", program.display()))?;
+        .or_failed(|| format!("cannot start {program}"))?;
+    drop(start_file);
     if status.success() {
         return Ok(Done::Well);
     }
     Err(Error::failed(format!("psql ended with {status}")))
+}
+
+/// What the database is marked as, where that can be seen quickly; what keeps dbbuild out, psql says better.
+async fn look(target: &Target) -> Result<Option<Mark>> {
+    let looked = tokio::time::timeout(LOOK_LIMIT, async {
+        let session = target.connect().await?;
+        history::mark(&session).await
+    });
+    match looked.await {
+        Ok(Err(e)) if target.branch.is_some() && e.code() == Some("3D000") => {
+            Err(e.help("this branch has no database yet; `dbbuild` makes it."))
+        }
+        Ok(Ok(mark)) => Ok(mark),
+        Ok(Err(_)) | Err(_) => Ok(None),
+    }
+}
+
+/// The settings for a role, and whether it is reached by SET ROLE: a login of its own needs a password that is known.
+fn as_role(settings: &ConnectionSettings, role: Option<&str>, elsewhere: bool) -> (ConnectionSettings, bool) {
+    let Some(role) = role.filter(|role| *role != settings.user()) else { return (settings.clone(), false) };
+    let login = settings.with_user(role, None);
+    if !elsewhere && session::has_password(&login) {
+        return (login, false);
+    }
+    (settings.with_option("role", role), true)
+}
+
+fn installation(project: &Project) -> Option<Installation> {
+    let pg = &project.config.postgres;
+    programs::find(pg.bin_dir.as_deref().map(Path::new), pg.version).ok()
+}
+
+/// psql with everything but the user's arguments, and the start file that it reads.
+fn command(
+    psql: Option<&Installation>,
+    words: &[String],
+    settings: &ConnectionSettings,
+    prompt: &Prompt,
+) -> Result<(Command, Option<tempfile::TempPath>)> {
+    let program = psql.map_or_else(|| PathBuf::from("psql"), |found| found.program("psql"));
+    let text = prompt.text();
+    let prompts = [format!("PROMPT1={text}"), format!("PROMPT2={text}")];
+    let settings = settings.with_application_name(APPLICATION);
+    if let Some((first, more)) = words.split_first() {
+        let mut command = Command::new(first);
+        // Another user's start file could set another prompt, and nothing of this user's environment gets there.
+        command.args(more).arg(&program).arg("-X").args(["-d", &settings.conninfo(&session::account())]);
+        prompts.iter().for_each(|prompt| _ = command.args(["-v", prompt]));
+        return Ok((command, None));
+    }
+    let mut command = Command::new(&program);
+    for variable in LIBPQ_VARIABLES {
+        command.env_remove(variable);
+    }
+    command.envs(settings.libpq_env());
+    prompts.iter().for_each(|prompt| _ = command.args(["-v", prompt]));
+    let file = start_file(prompt, psql).or_failed(|| "cannot write a start file for psql")?;
+    command.env("PSQLRC", &file);
+    Ok((command, Some(file)))
+}
+
+fn start_file(prompt: &Prompt, psql: Option<&Installation>) -> std::io::Result<tempfile::TempPath> {
+    let mut file = tempfile::Builder::new().prefix("dbbuild-psqlrc-").tempfile()?;
+    file.write_all(prompt.start_file(prompt::own_start_file(psql).as_ref()).as_bytes())?;
+    Ok(file.into_temp_path())
 }

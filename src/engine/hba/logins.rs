@@ -114,7 +114,7 @@ impl<'a> Door<'a> {
         socket.connect(SocketAddr::new(server, self.reach.port)).await
     }
 
-    fn judge(&self, answer: &std::result::Result<(), ServerError>, log: &str) -> Answer {
+    fn judge(&self, answer: &std::result::Result<(), Box<ServerError>>, log: &str) -> Answer {
         let line = self.line_in(log);
         if let Some(method) = after(log, " method=") {
             return Answer::Method(method.to_owned(), line);

@@ -132,6 +132,16 @@ pub async fn find(session: &Session, description: &str, server_id: Option<&str>)
     Ok(Found { facts, outdated: truth(3) && !truth(7), history })
 }
 
+/// The mark alone, without a word on whether it belongs to this very database.
+///
+/// # Errors
+/// The server said no.
+pub async fn mark(session: &Session) -> Result<Option<Mark>> {
+    let there = session.query_rows("SELECT pg_catalog.to_regclass('dbbuild.environment') IS NOT NULL").await?;
+    let there = there.first().and_then(|row| row.first()?.clone()).as_deref() == Some("t");
+    if there { read_mark(session).await } else { Ok(None) }
+}
+
 async fn read_mark(session: &Session) -> Result<Option<Mark>> {
     let rows = session.query_rows(MARK).await?;
     Ok(rows.first().map(|row| mark_of(row)))

@@ -31,7 +31,7 @@ pub struct Knock<'a> {
 ///
 /// # Errors
 /// TLS cannot be set up here.
-pub async fn knock<S>(stream: S, who: &Knock<'_>) -> Result<std::result::Result<(), ServerError>>
+pub async fn knock<S>(stream: S, who: &Knock<'_>) -> Result<std::result::Result<(), Box<ServerError>>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -47,7 +47,10 @@ where
         Ok(config.connect_raw(stream, tls).await.map(|_| ()))
     };
     match tokio::time::timeout(LIMIT, answer).await {
-        Ok(answer) => answer.map(|answer| answer.map_err(|error| ServerError::from_driver(&error))),
-        Err(_) => Ok(Err(ServerError { message: "the server does not answer".to_owned(), ..ServerError::default() })),
+        Ok(answer) => answer.map(|answer| answer.map_err(|error| Box::new(ServerError::from_driver(&error)))),
+        Err(_) => {
+            let message = "the server does not answer".to_owned();
+            Ok(Err(Box::new(ServerError { message, ..ServerError::default() })))
+        }
     }
 }

@@ -29,7 +29,7 @@ pub use fault::{ServerError, db_error};
 pub use knock::{Knock, knock};
 pub use notice::Notice;
 pub use pooler::{connect_directly, detect_pooler, is_pooler};
-pub use resolve::resolve;
+pub use resolve::{account, has_password, resolve};
 
 /// How much of a COPY travels in one message.
 const COPY_CHUNK: usize = 64 * 1024;

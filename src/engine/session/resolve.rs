@@ -24,6 +24,16 @@ pub fn resolve(url: Option<&str>, environ: &Environ) -> Result<ConnectionSetting
     ConnectionSettings::merge(&explicit, service.as_ref(), environ, &defaults)
 }
 
+/// The name of the user who runs dbbuild, which is who logs in where no user is named.
+pub fn account() -> String {
+    User::from_uid(geteuid()).ok().flatten().map(|account| account.name).unwrap_or_default()
+}
+
+/// Whether a password is known for these settings: given, or in the password file.
+pub fn has_password(settings: &ConnectionSettings) -> bool {
+    settings.servers().iter().any(|server| password(settings, server).0.is_some())
+}
+
 fn defaults(environ: &Environ) -> Defaults {
     let account = User::from_uid(geteuid()).ok().flatten();
     let user = account.as_ref().map(|account| account.name.clone());

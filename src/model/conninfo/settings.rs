@@ -129,6 +129,21 @@ impl ConnectionSettings {
         ConnectionSettings { servers: vec![server.clone()], ..self.clone() }
     }
 
+    /// The same with a server setting that holds from the start of the session, beside those that are asked for already.
+    #[must_use]
+    pub fn with_option(&self, name: &str, value: &str) -> ConnectionSettings {
+        let value = value.replace('\\', "\\\\").replace(' ', "\\ ");
+        let before = self.options.as_ref().map_or_else(String::new, |options| format!("{options} "));
+        ConnectionSettings { options: Some(format!("{before}-c {name}={value}")), ..self.clone() }
+    }
+
+    /// The same under this name in `pg_stat_activity`, where the user chose none.
+    #[must_use]
+    pub fn with_application_name(&self, name: &str) -> ConnectionSettings {
+        let name = self.application_name.clone().or_else(|| Some(name.to_owned()));
+        ConnectionSettings { application_name: name, ..self.clone() }
+    }
+
     /// Name of the database.
     pub fn database(&self) -> &str {
         &self.database
@@ -214,6 +229,32 @@ impl ConnectionSettings {
             ("PGCONNECT_TIMEOUT", self.connect_timeout.map(|t| t.as_secs().to_string()).unwrap_or_default()),
         ];
         pairs.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// The same for a program that another user runs, who has neither this environment nor this user's files: a string of
+    /// keywords, without the password. `account` is who is meant where no user was named: that user's own name then counts.
+    pub fn conninfo(&self, account: &str) -> String {
+        const CARRIED: [(&str, &str); 11] = [
+            ("PGHOST", "host"),
+            ("PGHOSTADDR", "hostaddr"),
+            ("PGPORT", "port"),
+            ("PGUSER", "user"),
+            ("PGDATABASE", "dbname"),
+            ("PGSSLMODE", "sslmode"),
+            ("PGCHANNELBINDING", "channel_binding"),
+            ("PGTARGETSESSIONATTRS", "target_session_attrs"),
+            ("PGOPTIONS", "options"),
+            ("PGAPPNAME", "application_name"),
+            ("PGCONNECT_TIMEOUT", "connect_timeout"),
+        ];
+        let mut parts = Vec::new();
+        for (variable, value) in self.libpq_env() {
+            let keyword = CARRIED.iter().find(|(name, _)| *name == variable).map(|(_, keyword)| *keyword);
+            if let Some(keyword) = keyword.filter(|keyword| *keyword != "user" || value != account) {
+                parts.push(format!("{keyword}='{}'", value.replace('\\', "\\\\").replace('\'', "\\'")));
+            }
+        }
+        parts.join(" ")
     }
 
     /// The connection as a URL that a person can copy; without the password.

@@ -199,7 +199,8 @@ mod tests {
     #[test]
     fn dangers_are_named() {
         use Level::{Error, Warning};
-        let cases: &[(&str, &[(usize, &str, Level)])] = &[
+        type Expected = &'static [(usize, &'static str, Level)];
+        let cases: &[(&str, Expected)] = &[
             ("local all all trust\nhost all all 127.0.0.1/32 trust\nhost all all ::1/128 trust", &[]),
             ("host all all 127.0.0.0/7 trust", &[(1, "trust", Error)]),
             ("host all all samenet trust", &[(1, "trust", Error)]),

@@ -124,7 +124,7 @@ mod tests {
         let read = |path: &str| Ok(files.get(path).map(|text| (*text).to_owned()));
         let list = |folder: &str| {
             let below = |path: &&str| path.strip_prefix(folder).and_then(|p| p.strip_prefix('/')).map(str::to_owned);
-            files.keys().filter_map(|path| below(path)).filter(|name| !name.contains('/')).collect()
+            files.keys().filter_map(below).filter(|name| !name.contains('/')).collect()
         };
         gather("db/pg_hba.conf", &read, &list)
     }
