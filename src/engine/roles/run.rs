@@ -3,7 +3,8 @@
 use super::{Planned, elsewhere};
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
-use crate::model::roles::{Change, Kind, set_password};
+use crate::model::roles::{Change, Kind, literal, set_password};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Makes the cluster what the plan says. `lock_timeout` bounds the wait in other databases.
@@ -27,6 +28,9 @@ pub async fn run(planned: &Planned, session: &Session, lock_timeout: Duration) -
     for database in databases {
         let other = elsewhere(session, database).await.map_err(|e| unreachable(e, database, changes))?;
         sessions.push((database, other));
+    }
+    if !sessions.is_empty() {
+        rehearse(planned, session).await.map_err(|e| e.help(left(&done)))?;
     }
     for (database, other) in &sessions {
         let mine: Vec<&Change> = changes.iter().filter(|change| change.database.as_ref() == Some(*database)).collect();
@@ -60,13 +64,29 @@ fn unreachable(error: Error, database: &str, changes: &[Change]) -> Error {
     Error::failed(what).cause(cause).help("nothing was changed.")
 }
 
+/// What is done in this database for roles that are to be dropped, tried and taken back: nothing is given away elsewhere
+/// where it would be in vain.
+async fn rehearse(planned: &Planned, session: &Session) -> Result<()> {
+    let disowned = |change: &&Change| change.database.is_none() && change.kind == Kind::Disown;
+    let mine: Vec<&Change> = planned.difference.changes.iter().filter(disowned).collect();
+    session.simple("BEGIN").await?;
+    let done = statements(session, &mine, planned).await;
+    session.simple("ROLLBACK").await?;
+    done
+}
+
 async fn transaction(session: &Session, begin: &str, changes: &[&Change], planned: &Planned) -> Result<()> {
     session.simple(begin).await?;
+    let done = statements(session, changes, planned).await;
+    session.simple(if done.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
+    done
+}
+
+async fn statements(session: &Session, changes: &[&Change], planned: &Planned) -> Result<()> {
     for change in changes {
         let verifier = planned.verifiers.get(&change.role).filter(|_| change.kind == Kind::Password);
         let sql = verifier.map_or_else(|| change.sql.clone(), |kept| set_password(&change.role, kept.expose()));
         if let Err(fault) = session.run(&sql).await {
-            let _ = session.simple("ROLLBACK").await;
             let mut error = fault.to_error(format!("`{}` failed", change.sql));
             if fault.sqlstate.as_deref() == Some("XX000") {
                 error = error.help("another session changed the same role at the same time: run the command again.");
@@ -74,7 +94,33 @@ async fn transaction(session: &Session, begin: &str, changes: &[&Change], planne
             return Err(error);
         }
     }
-    session.simple("COMMIT").await.map(drop)
+    still_held(session, changes).await
+}
+
+/// Whether a role that was to lose everything here still has something: what others own and granted, only they or a
+/// superuser take back, and `DROP OWNED` is silent about it.
+async fn still_held(session: &Session, changes: &[&Change]) -> Result<()> {
+    let names: BTreeSet<String> =
+        changes.iter().filter(|one| one.kind == Kind::Disown).map(|one| literal(&one.role)).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = names.into_iter().collect();
+    let sql = format!(
+        "SELECT DISTINCT r.rolname, pg_catalog.pg_describe_object(s.classid, s.objid, s.objsubid) FROM pg_catalog.pg_shdepend s \
+         JOIN pg_catalog.pg_roles r ON r.oid = s.refobjid \
+         WHERE s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND r.rolname IN ({}) \
+           AND s.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) ORDER BY 1, 2",
+        names.join(", ")
+    );
+    let rows = session.query_rows(&sql).await?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let line = |row: Vec<Option<String>>| row.into_iter().flatten().collect::<Vec<_>>().join(": ");
+    Err(Error::failed(format!("what was granted in {} cannot be taken back by this role", session.settings().database()))
+        .detail(rows.into_iter().map(line).collect::<Vec<_>>().join("\n"))
+        .help("connect as the owner of these objects, or as a superuser."))
 }
 
 /// Tries whether every other database that a plan must visit lets this role in.

@@ -116,6 +116,15 @@ impl<'c> Judge<'c> {
         }
     }
 
+    /// What somebody granted is changed in their name.
+    pub fn of_grantor(&mut self, group: &str, grantor: Option<&str>, member: &str, at: &Location) {
+        let Some(grantor) = grantor.filter(|_| self.cluster.major >= 16 && !self.is_superuser()) else { return };
+        if !self.cluster.me.member_of.contains(grantor) {
+            let what = format!("change the membership of `{member}` in `{group}`");
+            self.refuse(what, format!("`{grantor}` granted it"), Some(at));
+        }
+    }
+
     fn may_touch(&mut self, what: &str, name: &str, found: &Found, at: Option<&Location>) -> bool {
         if self.is_superuser() {
             return true;

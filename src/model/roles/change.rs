@@ -108,7 +108,7 @@ struct Work<'w> {
     found: Difference,
 }
 
-impl Work<'_> {
+impl<'w> Work<'w> {
     fn add(&mut self, kind: Kind, role: &str, sql: String) {
         self.found.changes.push(Change { kind, role: role.to_owned(), sql, database: None });
     }
@@ -158,9 +158,10 @@ impl Work<'_> {
         }
     }
 
-    fn rows(&self, role: &str) -> BTreeMap<&str, Vec<&Granted>> {
+    fn rows(&self, role: &str) -> BTreeMap<&'w str, Vec<&'w Granted>> {
         let mut rows: BTreeMap<&str, Vec<&Granted>> = BTreeMap::new();
-        for row in self.cluster.memberships.iter().filter(|row| row.member == role) {
+        let cluster = self.cluster;
+        for row in cluster.memberships.iter().filter(|row| row.member == role) {
             rows.entry(&row.group).or_default().push(row);
         }
         rows
@@ -185,11 +186,12 @@ impl Work<'_> {
             for row in rows.into_iter().filter(|row| !row.implicit) {
                 let by = self.granted_by(row);
                 let sql = format!("REVOKE {} FROM {}{by}", identifier(group), identifier(&role.name));
-                statements.push((group.to_owned(), sql));
+                statements.push((group.to_owned(), row.grantor.clone(), sql));
             }
         }
-        for (group, sql) in statements {
+        for (group, grantor, sql) in statements {
             self.judge.grant(&group, &role.name, &role.at);
+            self.judge.of_grantor(&group, grantor.as_deref(), &role.name, &role.at);
             self.add(Kind::Revoke, &role.name, sql);
         }
     }
@@ -208,6 +210,12 @@ impl Work<'_> {
             } else {
                 self.admin_of(role, membership)
             };
+            if !statements.is_empty() {
+                let rows = self.rows(&role.name).remove(group.as_str()).unwrap_or_default();
+                for row in rows.iter().filter(|row| !row.implicit) {
+                    self.judge.of_grantor(group, row.grantor.as_deref(), &role.name, &membership.at);
+                }
+            }
             for (kind, sql) in statements {
                 self.judge.grant(group, &role.name, &membership.at);
                 self.add(kind, &role.name, sql);
