@@ -82,7 +82,7 @@
 //! - `src/model/changelog.rs`: what changed between two baselines, as people read it.
 //! - `src/model/hba/`: rules of host-based access: the first that fits, those that are hidden, what is dangerous, what differs.
 //! - `src/model/access.rs`: `db/access.toml`: who is expected to get in.
-//! - `src/model/roles.rs`: the text of `db/roles.toml`.
+//! - `src/model/roles/`: `db/roles.toml`: what it declares, what sets a cluster apart from it, how it is written.
 //! - `src/model/import/`: the files of other tools, turned into dbbuild's; one file for each tool.
 //! - `src/model/template/`: the texts of `dbbuild init` and `dbbuild new`.
 //!
@@ -110,6 +110,7 @@
 //! - `src/engine/prove/`: the proof: replay, load, upgrade from upstream, compare, idempotence, test data, round trips.
 //! - `src/engine/rehearse/`: what is pending, run on a throwaway copy of the real data, and what it did there.
 //! - `src/engine/rewrite.rs`: refuses or allows what was done to a published migration.
+//! - `src/engine/roles/`: roles of a cluster read and made what the file says; passwords fetched; roles of throwaways.
 //! - `src/engine/definitions.rs`: writing definitions.
 //! - `src/engine/squash/`: old migrations replaced by the baseline at their end, proved; the databases that must have them.
 //! - `src/engine/verdict.rs`: a judgement from end to end: files, what they are measured against, the verdict that is kept.

@@ -105,11 +105,15 @@ fn a_cluster_becomes_what_the_file_says_and_stays_so() {
             ),
             "7|2031-01-31 12:30:00|t|application_name=it's \\ odd;search_path=\"$user\", \"Shop, odd\", public;statement_timeout=30s"
         );
-        assert_eq!(shop.psql("SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = 'shop_reader'"), "it's for reading");
+        assert_eq!(
+            shop.psql("SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = 'shop_reader'"),
+            "it's for reading"
+        );
         assert_eq!(shop.psql("SELECT rolinherit FROM pg_roles WHERE rolname = 'odd \"one\"'"), "f");
         assert_eq!(shop.psql("SELECT pg_has_role('shop_app', 'pg_monitor', 'USAGE')"), "t");
         assert!(enters(&server, "shop_app", CLEAR) && !enters(&server, "shop_app", "other"));
-        let in_shop = "SELECT setconfig FROM pg_db_role_setting WHERE setdatabase <> 0 AND setrole = 'shop_app'::regrole";
+        let in_shop =
+            "SELECT setconfig FROM pg_db_role_setting WHERE setdatabase <> 0 AND setrole = 'shop_app'::regrole";
         assert_eq!(shop.psql(in_shop), "{work_mem=8MB}");
 
         let kept = shop.psql("SELECT rolpassword FROM pg_authid WHERE rolname = 'shop_app'");
@@ -196,7 +200,11 @@ fn options_of_memberships_are_kept_from_16_on() {
         let text = "[role.a]\nmember_of = [{ role = \"b\", admin = true, inherit = false, set = true }, \"c\"]\n[role.b]\n[role.c]\n";
         world.write("db/roles.toml", text);
         if server.major < 16 {
-            world.dbbuild(&["roles", "plan"]).fails(1).says("PostgreSQL 15 has no option inherit").says("db/roles.toml:2:14");
+            world
+                .dbbuild(&["roles", "plan"])
+                .fails(1)
+                .says("PostgreSQL 15 has no option inherit")
+                .says("db/roles.toml:2:14");
             world.dbbuild(&["roles", "check", "--no-server"]).fails(2).says("no options inherit and set");
             return;
         }
@@ -214,7 +222,12 @@ fn options_of_memberships_are_kept_from_16_on() {
         // The loop's direction is turned in one go.
         world.write("db/roles.toml", "ignore = [\"g\"]\n[role.a]\n[role.b]\nmember_of = [\"a\"]\n[role.c]\n");
         world.dbbuild(&["roles", "apply"]).ok();
-        assert_eq!(shop.psql("SELECT roleid::regrole, member::regrole FROM pg_auth_members WHERE 'b'::regrole IN (member, roleid)"), "a|b");
+        assert_eq!(
+            shop.psql(
+                "SELECT roleid::regrole, member::regrole FROM pg_auth_members WHERE 'b'::regrole IN (member, roleid)"
+            ),
+            "a|b"
+        );
     });
 }
 
@@ -239,8 +252,15 @@ fn undeclared_roles_are_dropped_only_with_prune_and_lose_nothing() {
         // The owner of both databases, who made the roles and is no superuser.
         world.set("SHOP_URL", server.url("shop").replace("postgres@", "ops@"));
         world.dbbuild(&["env", "mark", "production", "--confirm", "production"]).ok();
-        world.write("db/roles.toml", "ignore = [\"mine_*\"]\n[role.app]\n[role.ops]\nlogin = true\ncreaterole = true\ncreatedb = true\n");
-        world.dbbuild(&["roles", "plan"]).ok().says("not declared, and left alone: leaver, other").says_not("rds_admin");
+        world.write(
+            "db/roles.toml",
+            "ignore = [\"mine_*\"]\n[role.app]\n[role.ops]\nlogin = true\ncreaterole = true\ncreatedb = true\n",
+        );
+        world
+            .dbbuild(&["roles", "plan"])
+            .ok()
+            .says("not declared, and left alone: leaver, other")
+            .says_not("rds_admin");
         world.write("db/roles.toml", "prune = true\nignore = [\"mine_*\"]\n[role.app]\n[role.ops]\nlogin = true\ncreaterole = true\ncreatedb = true\n");
 
         // A database that cannot be entered holds the drop up, and is named.
@@ -251,10 +271,15 @@ fn undeclared_roles_are_dropped_only_with_prune_and_lose_nothing() {
         hba_is(&server, "local all all trust\n");
 
         let plan = world.dbbuild(&["roles", "plan"]);
-        plan.fails(3).says("REASSIGN OWNED BY \"leaver\" TO \"ops\";  -- in the database crm").says("DROP ROLE \"other\"");
+        plan.fails(3)
+            .says("REASSIGN OWNED BY \"leaver\" TO \"ops\";  -- in the database crm")
+            .says("DROP ROLE \"other\"");
         plan.says_not("rds_admin").says_not("mine_x");
         world.dbbuild(&["roles", "apply"]).ok();
-        assert_eq!(shop.psql("SELECT string_agg(rolname, ' ' ORDER BY rolname) FROM pg_roles WHERE oid >= 16384"), "app mine_x ops rds_admin");
+        assert_eq!(
+            shop.psql("SELECT string_agg(rolname, ' ' ORDER BY rolname) FROM pg_roles WHERE oid >= 16384"),
+            "app mine_x ops rds_admin"
+        );
         for database in [&shop, &crm] {
             assert_eq!(database.psql("SELECT tableowner FROM pg_tables WHERE tablename = 'leavers'"), "ops");
             assert_eq!(database.psql("SELECT count(*) FROM leavers"), "1");
@@ -276,13 +301,20 @@ fn a_running_cluster_is_written_down() {
         world.write("db/roles.toml", "# ours\n\n# the readers\n[role.reader] # all of them\nlogin = true # no more\n\n[role.gone]\nenvironments = [\"development\"]\n");
         world.dbbuild(&["roles", "adopt"]).ok().says("new      app").says("changed  reader").says_not("rds_thing");
         let text = world.read("db/roles.toml");
-        assert!(text.starts_with("# ours\n\n# the readers\n[role.reader] # all of them\nlogin = false # no more\n"), "{text}");
+        assert!(
+            text.starts_with("# ours\n\n# the readers\n[role.reader] # all of them\nlogin = false # no more\n"),
+            "{text}"
+        );
         assert!(text.contains("[role.'Odd role']") || text.contains("[role.\"Odd role\"]"), "{text}");
         assert!(text.contains("# password = { env = \"APP_PASSWORD\" }"), "{text}");
         world.dbbuild(&["roles", "plan"]).ok().says("are what db/roles.toml says");
         world.dbbuild(&["roles", "adopt"]).ok().says("says it already");
         assert_eq!(world.read("db/roles.toml"), text);
-        world.dbbuild(&["roles", "check", "--env", "production"]).ok().says("0 passwords can be fetched").says("a second time there was nothing to do");
+        world
+            .dbbuild(&["roles", "check", "--env", "production"])
+            .ok()
+            .says("0 passwords can be fetched")
+            .says("a second time there was nothing to do");
     });
 }
 
@@ -291,10 +323,26 @@ fn what_is_wrong_with_the_file_is_said_with_its_place() {
     let Some((server, world)) = shop(15, &[]) else { return };
     for (text, status, says) in [
         ("[role.app]\nlogim = true\n", 2, "unknown key `logim` at db/roles.toml:2:1"),
-        ("[role.app]\nlogin = true\npassword = \"Cl3ar-pässword\"\n", 2, "a password stands in the file itself at db/roles.toml:3:12"),
-        ("[role.a]\nmember_of = [\"b\"]\n[role.b]\nmember_of = [\"a\"]\n", 2, "roles are members of each other: a → b → a at db/roles.toml:1:7"),
-        ("[role.a]\npassword = { env = \"NOT_SET\" }\n", 2, "the environment variable NOT_SET is not set at db/roles.toml:2:1"),
-        ("[role.a]\nmember_of = [\"rds_iam\"]\n", 1, "`rds_iam`, which is not declared and not on the server at db/roles.toml:2:14"),
+        (
+            "[role.app]\nlogin = true\npassword = \"Cl3ar-pässword\"\n",
+            2,
+            "a password stands in the file itself at db/roles.toml:3:12",
+        ),
+        (
+            "[role.a]\nmember_of = [\"b\"]\n[role.b]\nmember_of = [\"a\"]\n",
+            2,
+            "roles are members of each other: a → b → a at db/roles.toml:1:7",
+        ),
+        (
+            "[role.a]\npassword = { env = \"NOT_SET\" }\n",
+            2,
+            "the environment variable NOT_SET is not set at db/roles.toml:2:1",
+        ),
+        (
+            "[role.a]\nmember_of = [\"rds_iam\"]\n",
+            1,
+            "`rds_iam`, which is not declared and not on the server at db/roles.toml:2:14",
+        ),
     ] {
         world.write("db/roles.toml", text);
         for verb in ["plan", "apply"] {
@@ -336,7 +384,10 @@ fn migrations_find_the_declared_roles() {
         "CREATE TABLE IF NOT EXISTS t (id int PRIMARY KEY);\nGRANT SELECT ON t TO app_reader;\nCREATE SCHEMA IF NOT EXISTS s AUTHORIZATION tables;\n\
          CREATE TABLE IF NOT EXISTS s.u (id int PRIMARY KEY);\nALTER TABLE s.u OWNER TO tables;\n",
     );
-    world.write("db/migrations/2_made.sql", "-- dbbuild:idempotent false a role\nCREATE ROLE made;\nGRANT SELECT ON t TO made;\n");
+    world.write(
+        "db/migrations/2_made.sql",
+        "-- dbbuild:idempotent false a role\nCREATE ROLE made;\nGRANT SELECT ON t TO made;\n",
+    );
     world.commit("Grant").ok();
     world.dbbuild(&[]).ok();
     let baseline = world.read("db/baseline.sql");
@@ -351,7 +402,10 @@ fn migrations_find_the_declared_roles() {
     let text = world.read("db/roles.toml").replace("[role.app_reader]", "[role.other]");
     world.write("db/roles.toml", text.replace("\"app_reader\"", "\"other\""));
     world.dbbuild(&["verify", "--worktree"]).fails(1).says("role \"app_reader\" does not exist");
-    world.dbbuild(&["roles", "check", "--no-server"]).fails(1).says("the baseline names the role `app_reader`, which is not declared");
+    world
+        .dbbuild(&["roles", "check", "--no-server"])
+        .fails(1)
+        .says("the baseline names the role `app_reader`, which is not declared");
     world.write("db/roles.toml", "[role.a]\npassword = \"literal\"\n");
     world.dbbuild(&["verify", "--worktree"]).fails(2).says("db/roles.toml:2:12").says_not("literal\"");
 }
@@ -360,7 +414,10 @@ fn migrations_find_the_declared_roles() {
 fn bootstrap_makes_the_declared_roles_first() {
     each(&["log_statement=all"], |server, world| {
         world.write("db/roles.toml", odd(FILE) + "[role.later]\nlogin = true\npassword = { env = \"NOT_SET\" }\n");
-        world.write("db/migrations/1_first.sql", "CREATE TABLE IF NOT EXISTS t (id int PRIMARY KEY);\nGRANT SELECT ON t TO shop_reader;\n");
+        world.write(
+            "db/migrations/1_first.sql",
+            "CREATE TABLE IF NOT EXISTS t (id int PRIMARY KEY);\nGRANT SELECT ON t TO shop_reader;\n",
+        );
         world.dbbuild(&["baseline"]).ok();
         let booted = world.dbbuild(&["bootstrap"]);
         booted.ok().says("`later` gets no password: the environment variable NOT_SET is not set").says_not(CLEAR);

@@ -370,8 +370,23 @@ pub(super) async fn plain(request: &Request<'_>, plan: &ThrowawayPlan, states: &
     dump
 }
 
-/// The roles that the migrations made, with their memberships: the cluster was empty before.
+/// The roles that the migrations made, with their memberships: the cluster was empty before, but for declared roles. Of
+/// those the ones count that the migrations use.
 pub(super) async fn read_roles(side: &Side<'_>) -> Result<Vec<RoleNeed>> {
+    let roles = all_roles(side).await?;
+    if side.made_first().is_empty() {
+        return Ok(roles);
+    }
+    let mentioned = catalog::mentioned_roles(side.session().client(), &side.own_roles()).await?;
+    let groups: BTreeSet<String> = roles.iter().flat_map(|role| &role.member_of).cloned().collect();
+    let used = |role: &RoleNeed| {
+        let named = mentioned.iter().any(|one| one.name == role.name) || groups.contains(&role.name);
+        named || !role.member_of.is_empty() || !side.made_first().contains(&role.name)
+    };
+    Ok(roles.into_iter().filter(used).collect())
+}
+
+async fn all_roles(side: &Side<'_>) -> Result<Vec<RoleNeed>> {
     let sql = "SELECT rolname FROM pg_catalog.pg_roles \
                WHERE rolname !~ '^pg_' AND rolname NOT IN ('postgres', CURRENT_USER) ORDER BY 1";
     let mut roles = Vec::new();

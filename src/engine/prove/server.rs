@@ -13,6 +13,7 @@ use crate::model::attic;
 use crate::model::baseline::{Dump, NormaliseOptions, normalise};
 use crate::model::config::Config;
 use crate::model::sources::Sources;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ const DATABASE: &str = "app";
 pub struct ThrowawayPlan {
     pub(super) options: ThrowawayOptions,
     exclude: Vec<String>,
+    /// Roles that are there before anything runs, since they are declared.
+    pub(super) made_first: BTreeSet<String>,
     /// What should be said about the choice of the kind of server.
     pub(super) notes: Vec<String>,
 }
@@ -49,6 +52,7 @@ impl ThrowawayPlan {
                 ..ThrowawayOptions::default()
             },
             exclude: config.baseline.exclude.clone(),
+            made_first: BTreeSet::new(),
             notes: Vec::new(),
         })
     }
@@ -59,7 +63,9 @@ impl ThrowawayPlan {
     /// The roles file is wrong.
     pub fn from_sources(config: &Config, sources: &Sources) -> Result<ThrowawayPlan> {
         let mut plan = ThrowawayPlan::from_config(config)?;
-        plan.options.declared = roles::made_first(config, sources)?;
+        let made = roles::made_first(config, sources)?;
+        plan.options.declared = made.sql;
+        plan.made_first = made.names;
         Ok(plan)
     }
 
@@ -188,6 +194,11 @@ impl Side<'_> {
     /// The roles whose objects carry no owner: the superuser, and the role that runs migrations.
     pub fn own_roles(&self) -> Vec<String> {
         std::iter::once("postgres".to_owned()).chain(self.plan.options.role.clone()).collect()
+    }
+
+    /// Declared roles that were there before anything ran.
+    pub fn made_first(&self) -> &BTreeSet<String> {
+        &self.plan.made_first
     }
 
     /// Shuts the server down in order, for a copy of it; `None` where there is nothing to copy.

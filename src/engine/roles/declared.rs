@@ -8,17 +8,26 @@ use crate::model::baseline::{RoleNeed, role_statements};
 use crate::model::config::Config;
 use crate::model::roles::{Attribute, Roles, Wish, difference, identifier};
 use crate::model::sources::Sources;
-use crate::model::sql::{made_role, split};
+use crate::model::sql::{made_roles, split};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The statements that make the declared roles on an empty server before anything else runs: of all environments, without
-/// login and without a membership, since what a migration grants is the migration's own. Only the role that runs migrations
-/// belongs to its declared groups, as it could not make them owners otherwise. Empty where nothing is declared.
+/// The declared roles as an empty server gets them before anything else runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MadeFirst {
+    /// Their names.
+    pub names: BTreeSet<String>,
+    /// The statements.
+    pub sql: String,
+}
+
+/// What makes the declared roles that the sources do not make: of all environments, without login and without a
+/// membership, since what a migration grants is the migration's own. Only the role that runs migrations belongs to its
+/// declared groups, as it could not make them owners otherwise.
 ///
 /// # Errors
 /// The file is wrong.
-pub fn made_first(config: &Config, sources: &Sources) -> Result<String> {
-    let Some(text) = &sources.roles else { return Ok(String::new()) };
+pub fn made_first(config: &Config, sources: &Sources) -> Result<MadeFirst> {
+    let Some(text) = &sources.roles else { return Ok(MadeFirst::default()) };
     let roles = parsed(config, text)?;
     let own = made_by_sources(sources);
     let runner = config.postgres.role.as_deref();
@@ -26,19 +35,21 @@ pub fn made_first(config: &Config, sources: &Sources) -> Result<String> {
     let needs: Vec<RoleNeed> =
         roles.roles.keys().filter(plain).map(|name| RoleNeed { name: name.clone(), member_of: Vec::new() }).collect();
     if needs.is_empty() {
-        return Ok(String::new());
+        return Ok(MadeFirst::default());
     }
+    let names: BTreeSet<String> = needs.iter().map(|need| need.name.clone()).collect();
     let made = role_statements(&needs);
-    let Some(runner) = runner else { return Ok(made) };
+    let Some(runner) = runner else { return Ok(MadeFirst { names, sql: made }) };
     // Made by the role itself, as far as it can be, it may grant them on.
     let mut sql = format!("SET ROLE {};\n{made}RESET ROLE;\n", identifier(runner));
-    for group in roles.groups_of(runner).into_iter().filter(|group| needs.iter().any(|need| need.name == **group)) {
+    for group in roles.groups_of(runner).into_iter().filter(|group| names.contains(*group)) {
         sql.push_str(&format!("GRANT {} TO {};\n", identifier(group), identifier(runner)));
     }
-    Ok(sql)
+    Ok(MadeFirst { names, sql })
 }
 
-/// Roles that a file makes without asking whether they are there: made before, they would be in its way.
+/// Roles that the sources make by themselves: made before, they would be in the way of a file that does not ask whether
+/// they are there, and the baseline would not know them as the sources' own.
 fn made_by_sources(sources: &Sources) -> BTreeSet<String> {
     let migrations = sources.all_migrations();
     let scripts = migrations.iter().map(|migration| &migration.up);
@@ -54,7 +65,7 @@ fn mentions_role(text: &str) -> bool {
 }
 
 fn statements(text: &str) -> Vec<String> {
-    split(text).unwrap_or_default().iter().filter_map(|one| made_role(&text[one.range.clone()])).collect()
+    split(text).unwrap_or_default().iter().flat_map(|one| made_roles(&text[one.range.clone()])).collect()
 }
 
 /// What makes the declared roles that a server lacks, and touches none that it has: of this environment as they are declared,

@@ -11,7 +11,7 @@ mod run;
 mod trial;
 
 pub use cluster::read as read_cluster;
-pub use declared::{made_first, missing_locally};
+pub use declared::{MadeFirst, made_first, missing_locally};
 pub use password::resolve;
 pub use proof::try_whole;
 pub use run::{reachable, run};

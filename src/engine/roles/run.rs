@@ -118,9 +118,12 @@ async fn still_held(session: &Session, changes: &[&Change]) -> Result<()> {
         return Ok(());
     }
     let line = |row: Vec<Option<String>>| row.into_iter().flatten().collect::<Vec<_>>().join(": ");
-    Err(Error::failed(format!("what was granted in {} cannot be taken back by this role", session.settings().database()))
-        .detail(rows.into_iter().map(line).collect::<Vec<_>>().join("\n"))
-        .help("connect as the owner of these objects, or as a superuser."))
+    Err(Error::failed(format!(
+        "what was granted in {} cannot be taken back by this role",
+        session.settings().database()
+    ))
+    .detail(rows.into_iter().map(line).collect::<Vec<_>>().join("\n"))
+    .help("connect as the owner of these objects, or as a superuser."))
 }
 
 /// Tries whether every other database that a plan must visit lets this role in.

@@ -27,7 +27,7 @@ pub use mention::{Mention, last_name, mention, same_name};
 pub use object::{ObjectRef, main_object};
 pub use parameter::{parameter, with_parameter};
 pub use password::literal_password;
-pub use role::made_role;
+pub use role::made_roles;
 pub use scan::{Fault, ScanError};
 pub(crate) use scan::{PieceKind, Scanner};
 
