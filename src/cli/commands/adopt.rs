@@ -188,8 +188,9 @@ fn files(
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(e) => return Err(e).or_failed(|| format!("cannot read {}", paths.roles)),
     };
-    if !captured.roles.is_empty() {
-        let known = crate::engine::roles::parsed(&project.config, &existing)?;
+    let known = crate::engine::roles::parsed(&project.config, &existing)?;
+    // A file that names roles is somebody's own; `dbbuild roles adopt` adds to one.
+    if known.roles.is_empty() && !captured.roles.is_empty() {
         let written = roles::write(&existing, &known, &captured.roles, &target.selected.name)?;
         if written.text != existing {
             files.push((paths.roles.clone(), written.text));

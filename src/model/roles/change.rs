@@ -2,7 +2,7 @@
 
 use super::allowed::Judge;
 use super::sql::{identifier, literal, options, set, set_password, setting_name, valid_until};
-use super::{Attribute, Attributes, Cluster, Found, Granted, Membership, Role, Roles, Setting};
+use super::{Attribute, Attributes, Cluster, Role, Roles, Setting};
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -101,15 +101,15 @@ pub fn difference(wish: &Wish<'_>, cluster: &Cluster) -> Result<Difference> {
     Error::all(work.judge.faults).map_or(Ok(work.found), Err)
 }
 
-struct Work<'w> {
-    wish: &'w Wish<'w>,
-    cluster: &'w Cluster,
-    judge: Judge<'w>,
-    found: Difference,
+pub(super) struct Work<'w> {
+    pub(super) wish: &'w Wish<'w>,
+    pub(super) cluster: &'w Cluster,
+    pub(super) judge: Judge<'w>,
+    pub(super) found: Difference,
 }
 
 impl<'w> Work<'w> {
-    fn add(&mut self, kind: Kind, role: &str, sql: String) {
+    pub(super) fn add(&mut self, kind: Kind, role: &str, sql: String) {
         self.found.changes.push(Change { kind, role: role.to_owned(), sql, database: None });
     }
 
@@ -156,120 +156,6 @@ impl<'w> Work<'w> {
                 self.judge.fault(error);
             }
         }
-    }
-
-    fn rows(&self, role: &str) -> BTreeMap<&'w str, Vec<&'w Granted>> {
-        let mut rows: BTreeMap<&str, Vec<&Granted>> = BTreeMap::new();
-        let cluster = self.cluster;
-        for row in cluster.memberships.iter().filter(|row| row.member == role) {
-            rows.entry(&row.group).or_default().push(row);
-        }
-        rows
-    }
-
-    fn granted_by(&self, row: &Granted) -> String {
-        match &row.grantor {
-            Some(grantor) if self.cluster.major >= 16 => format!(" GRANTED BY {}", identifier(grantor)),
-            _ => String::new(),
-        }
-    }
-
-    fn revoke(&mut self, role: &Role) {
-        let mut statements = Vec::new();
-        for (group, rows) in self.rows(&role.name) {
-            let wanted = role.member_of.iter().any(|one| one.role == group);
-            // A service's own memberships are its own affair, but those in PostgreSQL's roles are ours.
-            let theirs = !group.starts_with("pg_") && self.wish.roles.ignores(group);
-            if wanted || theirs {
-                continue;
-            }
-            for row in rows.into_iter().filter(|row| !row.implicit) {
-                let by = self.granted_by(row);
-                let sql = format!("REVOKE {} FROM {}{by}", identifier(group), identifier(&role.name));
-                statements.push((group.to_owned(), row.grantor.clone(), sql));
-            }
-        }
-        for (group, grantor, sql) in statements {
-            self.judge.grant(&group, &role.name, &role.at);
-            self.judge.of_grantor(&group, grantor.as_deref(), &role.name, &role.at);
-            self.add(Kind::Revoke, &role.name, sql);
-        }
-    }
-
-    fn grant(&mut self, role: &Role) {
-        for membership in &role.member_of {
-            let group = &membership.role;
-            let declared = self.wish.roles.roles.get(group).is_some_and(|one| one.is_for(self.wish.environment));
-            if !declared && !self.cluster.roles.contains_key(group) {
-                let elsewhere = self.wish.roles.roles.contains_key(group);
-                self.judge.fault(missing(role, membership, self.wish.environment, elsewhere));
-                continue;
-            }
-            let statements = if self.cluster.major >= 16 {
-                self.options_of(role, membership)
-            } else {
-                self.admin_of(role, membership)
-            };
-            if !statements.is_empty() {
-                let rows = self.rows(&role.name).remove(group.as_str()).unwrap_or_default();
-                for row in rows.iter().filter(|row| !row.implicit) {
-                    self.judge.of_grantor(group, row.grantor.as_deref(), &role.name, &membership.at);
-                }
-            }
-            for (kind, sql) in statements {
-                self.judge.grant(group, &role.name, &membership.at);
-                self.add(kind, &role.name, sql);
-            }
-        }
-    }
-
-    /// PostgreSQL 15: a membership is there or not, with or without ADMIN OPTION.
-    fn admin_of(&mut self, role: &Role, wanted: &Membership) -> Vec<(Kind, String)> {
-        let odd = wanted.inherit.is_some_and(|inherit| inherit != role.has(Attribute::Inherit));
-        for (key, differs) in [("inherit", odd), ("set", !wanted.set)] {
-            if differs {
-                let major = self.cluster.major;
-                let message = format!("PostgreSQL {major} has no option {key} of a single membership");
-                let error = Error::failed(message).at(wanted.at.clone());
-                self.judge
-                    .fault(error.help(format!("it came with PostgreSQL 16; take `{key}` out. Nothing was changed.")));
-            }
-        }
-        let (group, member) = (identifier(&wanted.role), identifier(&role.name));
-        let row = self.rows(&role.name).get(wanted.role.as_str()).and_then(|rows| rows.first().copied());
-        match (row.map(|row| row.admin), wanted.admin) {
-            (None, false) => vec![(Kind::Grant, format!("GRANT {group} TO {member}"))],
-            (None | Some(false), true) => {
-                vec![(Kind::Grant, format!("GRANT {group} TO {member} WITH ADMIN OPTION"))]
-            }
-            (Some(true), false) => vec![(Kind::Revoke, format!("REVOKE ADMIN OPTION FOR {group} FROM {member}"))],
-            _ => Vec::new(),
-        }
-    }
-
-    /// PostgreSQL 16 and later: each grantor's row has three options, and all rows together count.
-    fn options_of(&self, role: &Role, wanted: &Membership) -> Vec<(Kind, String)> {
-        let inherit = wanted.inherit.unwrap_or_else(|| role.has(Attribute::Inherit));
-        let rows = self.rows(&role.name).remove(wanted.role.as_str()).unwrap_or_default();
-        // The maker of a role has ADMIN OPTION from the beginning.
-        let implicit = rows.iter().any(|row| row.implicit);
-        let admin = wanted.admin && !implicit;
-        let (group, member) = (identifier(&wanted.role), identifier(&role.name));
-        let word = |on: bool| if on { "TRUE" } else { "FALSE" };
-        let grant = |by: String| {
-            let options = format!("ADMIN {}, INHERIT {}, SET {}", word(admin), word(inherit), word(wanted.set));
-            (Kind::Grant, format!("GRANT {group} TO {member} WITH {options}{by}"))
-        };
-        let granted: Vec<&&Granted> = rows.iter().filter(|row| !row.implicit).collect();
-        if granted.is_empty() {
-            let there = implicit && wanted.admin && !inherit && !wanted.set;
-            return if there { Vec::new() } else { vec![grant(String::new())] };
-        }
-        let any = |option: fn(&Granted) -> bool| granted.iter().any(|row| option(row));
-        if (any(|row| row.admin), any(|row| row.inherit), any(|row| row.set)) == (admin, inherit, wanted.set) {
-            return Vec::new();
-        }
-        granted.iter().map(|row| grant(self.granted_by(row))).collect()
     }
 
     fn settings(&mut self, role: &Role) {
@@ -332,123 +218,4 @@ impl<'w> Work<'w> {
         self.judge.set(&role.name, self.cluster.roles.get(&role.name), &[], &role.at);
         self.add(Kind::Password, &role.name, set_password(&role.name, "SCRAM-SHA-256$…"));
     }
-
-    fn undeclared(&mut self) {
-        let roles = self.wish.roles;
-        let mut drops: Vec<(&str, &Found)> = Vec::new();
-        for (name, found) in &self.cluster.roles {
-            let declared = roles.roles.get(name);
-            if found.system || roles.ignores(name) && declared.is_none() {
-                continue;
-            }
-            let me = &self.cluster.me;
-            let stays = match declared {
-                Some(role) if role.is_for(self.wish.environment) => continue,
-                Some(role) => Some(format!("it is declared for {} only", role.environments.join(", "))),
-                None if !roles.prune => None,
-                None if *name == me.name || *name == me.session => Some("it is connected".to_owned()),
-                None if self.wish.named.contains(name) => Some("the baseline names it".to_owned()),
-                None if self.heir_is(name) => Some("it is the heir".to_owned()),
-                None => {
-                    drops.push((name, found));
-                    continue;
-                }
-            };
-            if let Some(why) = stays {
-                self.found.notes.push(format!("`{name}` is left as it is: {why}"));
-            }
-            self.found.undeclared.push(name.clone());
-        }
-        self.prune(&drops);
-    }
-
-    fn heir_is(&self, name: &str) -> bool {
-        self.wish.roles.heir.as_deref().or(self.wish.owner) == Some(name)
-    }
-
-    /// Who inherits in a database: whom the file names, whoever runs migrations, the database's owner, or who asks.
-    fn heir(&self, database: &str, dropped: &[&str]) -> String {
-        let known = |name: &&str| self.cluster.roles.contains_key(*name) && !dropped.contains(name);
-        let owner = self.cluster.databases.get(database).map(String::as_str);
-        let named = self.wish.roles.heir.as_deref();
-        named
-            .or_else(|| [self.wish.owner, owner].into_iter().flatten().find(known))
-            .unwrap_or(&self.cluster.me.name)
-            .to_owned()
-    }
-
-    fn prune(&mut self, drops: &[(&str, &Found)]) {
-        let names: Vec<&str> = drops.iter().map(|(name, _)| *name).collect();
-        let mut elsewhere: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-        let mut here: Vec<&str> = Vec::new();
-        for (name, found) in drops {
-            self.judge.drop(name, found);
-            for database in found.holds_in.iter().flatten().filter(|name| **name != self.cluster.database) {
-                elsewhere.entry(database.clone()).or_default().push(name);
-            }
-            if found.holds_in.iter().any(|place| place.as_ref().is_none_or(|name| *name == self.cluster.database)) {
-                here.push(name);
-            }
-        }
-        let mut first = Vec::new();
-        for (database, owners) in &elsewhere {
-            let heir = self.heir(database, &names);
-            first.extend(self.disown(owners, &heir, Some(database)));
-        }
-        if !here.is_empty() {
-            let heir = self.heir(&self.cluster.database, &names);
-            let statements = self.disown(&here, &heir, None);
-            self.found.changes.extend(statements);
-        }
-        names.iter().for_each(|name| self.add(Kind::Drop, name, format!("DROP ROLE {}", identifier(name))));
-        first.append(&mut self.found.changes);
-        self.found.changes = first;
-    }
-
-    fn disown(&mut self, owners: &[&str], heir: &str, database: Option<&String>) -> Vec<Change> {
-        let me = &self.cluster.me;
-        let superuser = me.has(Attribute::Superuser);
-        let declared = self.wish.roles.roles.get(heir).is_some_and(|one| one.is_for(self.wish.environment));
-        if !self.cluster.roles.contains_key(heir) && (database.is_some() || !declared) {
-            let message = format!("the heir of dropped roles, `{heir}`, does not exist");
-            self.judge.fault(Error::failed(message).help("make it first, with `prune = false`; nothing was changed."));
-        } else if !superuser && heir != me.name && !me.member_of.contains(heir) {
-            let message = format!("the role `{}` may not give anything to `{heir}`", me.name);
-            let error = Error::failed(message).cause("it is no member of that role");
-            self.judge
-                .fault(error.help("name another `heir` in the file, or connect as a superuser; nothing was changed."));
-        }
-        let mut changes = Vec::new();
-        for owner in owners {
-            let name = identifier(owner);
-            let with = if self.cluster.major >= 16 { " WITH INHERIT TRUE, SET TRUE" } else { "" };
-            // Only a member may give away what a role owns.
-            let member = (!superuser).then(|| format!("GRANT {name} TO CURRENT_USER{with}"));
-            let statements = [
-                member,
-                Some(format!("REASSIGN OWNED BY {name} TO {}", identifier(heir))),
-                Some(format!("DROP OWNED BY {name}")),
-                // Here the role is dropped in the same transaction, and the membership with it.
-                (!superuser && database.is_some()).then(|| format!("REVOKE {name} FROM CURRENT_USER")),
-            ];
-            changes.extend(statements.into_iter().flatten().map(|sql| Change {
-                kind: Kind::Disown,
-                role: (*owner).to_owned(),
-                sql,
-                database: database.cloned(),
-            }));
-        }
-        changes
-    }
-}
-
-fn missing(role: &Role, membership: &Membership, environment: &str, elsewhere: bool) -> Error {
-    let group = &membership.role;
-    let why = if elsewhere { format!("not declared for {environment}") } else { "not declared".to_owned() };
-    Error::failed(format!("`{}` is to be a member of `{group}`, which is {why} and not on the server", role.name))
-        .at(membership.at.clone())
-        .help(format!(
-            "declare it with `[role.{group}]`, or take it out of `member_of`; where only some servers have it, say so by \
-             `environments`. Nothing was changed."
-        ))
 }

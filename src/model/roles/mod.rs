@@ -6,7 +6,10 @@
 mod allowed;
 mod change;
 mod cluster;
+mod entry;
+mod grants;
 mod loops;
+mod prune;
 mod read;
 mod sql;
 #[cfg(test)]

@@ -1,17 +1,16 @@
 //! Reads the file. Every fault has its line and column, and all of them come at once.
 
-use super::value::{Setting, Until};
-use super::{Attribute, Membership, Reference, Role, Roles, loops};
+use super::value::Until;
+use super::{Attribute, Role, Roles, loops};
 use crate::error::{Error, Location, Result};
-use crate::model::config::{at_span, is_setting_name, nearest, toml_fault};
+use crate::model::config::{at_span, nearest, toml_fault};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 type Key<'a> = Spanned<Cow<'a, str>>;
-type Value<'a> = Spanned<DeValue<'a>>;
+pub(super) type Value<'a> = Spanned<DeValue<'a>>;
 
 /// PostgreSQL cuts longer names.
 const LONGEST: usize = 63;
@@ -57,7 +56,7 @@ pub fn parse(text: &str, path: &str, environments: &[&str]) -> Result<Roles> {
     Error::all(reader.found).map_or(Ok(roles), Err)
 }
 
-struct Reader<'t> {
+pub(super) struct Reader<'t> {
     text: &'t str,
     path: &'t str,
     environments: &'t [&'t str],
@@ -65,21 +64,21 @@ struct Reader<'t> {
 }
 
 impl Reader<'_> {
-    fn at(&self, span: &Range<usize>) -> Location {
+    pub(super) fn at(&self, span: &Range<usize>) -> Location {
         at_span(self.text, self.path, span)
     }
 
-    fn fault(&mut self, span: &Range<usize>, message: impl Into<String>) {
+    pub(super) fn fault(&mut self, span: &Range<usize>, message: impl Into<String>) {
         let at = self.at(span);
         self.found.push(Error::usage(message).at(at));
     }
 
-    fn fault_with_help(&mut self, span: &Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+    pub(super) fn fault_with_help(&mut self, span: &Range<usize>, message: impl Into<String>, help: impl Into<String>) {
         let at = self.at(span);
         self.found.push(Error::usage(message).at(at).help(help));
     }
 
-    fn unknown(&mut self, key: &Key<'_>, known: &[&str]) {
+    pub(super) fn unknown(&mut self, key: &Key<'_>, known: &[&str]) {
         let near = nearest(key.get_ref(), known.iter().copied());
         let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
         let message = format!("unknown key `{}`", key.get_ref().escape_debug());
@@ -161,7 +160,7 @@ impl Reader<'_> {
     }
 
     /// The name of a role that is spoken of; PostgreSQL's own are welcome here.
-    fn name(&mut self, value: &Value<'_>) -> Option<String> {
+    pub(super) fn name(&mut self, value: &Value<'_>) -> Option<String> {
         let name = self.text(value)?;
         if !name.starts_with("pg_") {
             self.check_name(&name, &value.span());
@@ -169,7 +168,7 @@ impl Reader<'_> {
         Some(name)
     }
 
-    fn table<'v, 't>(&mut self, value: &'v Value<'t>) -> Option<&'v DeTable<'t>> {
+    pub(super) fn table<'v, 't>(&mut self, value: &'v Value<'t>) -> Option<&'v DeTable<'t>> {
         let table = value.get_ref().as_table();
         if table.is_none() {
             self.wrong(value, "a table");
@@ -178,12 +177,12 @@ impl Reader<'_> {
     }
 
     /// The value itself is never repeated: it may be a password that stands where it does not belong.
-    fn wrong(&mut self, value: &Value<'_>, wanted: &str) {
+    pub(super) fn wrong(&mut self, value: &Value<'_>, wanted: &str) {
         let message = format!("this is a value of type {}; wanted is {wanted}", value.get_ref().type_str());
         self.fault(&value.span(), message);
     }
 
-    fn boolean(&mut self, value: &Value<'_>) -> Option<bool> {
+    pub(super) fn boolean(&mut self, value: &Value<'_>) -> Option<bool> {
         let found = value.get_ref().as_bool();
         if found.is_none() {
             self.wrong(value, "true or false");
@@ -191,7 +190,7 @@ impl Reader<'_> {
         found
     }
 
-    fn text(&mut self, value: &Value<'_>) -> Option<String> {
+    pub(super) fn text(&mut self, value: &Value<'_>) -> Option<String> {
         match value.get_ref().as_str() {
             Some(text) if text.contains('\0') => {
                 self.fault(&value.span(), "a text cannot hold a zero byte");
@@ -205,7 +204,7 @@ impl Reader<'_> {
         }
     }
 
-    fn texts(&mut self, value: &Value<'_>) -> Vec<(String, Range<usize>)> {
+    pub(super) fn texts(&mut self, value: &Value<'_>) -> Vec<(String, Range<usize>)> {
         let Some(items) = value.get_ref().as_array() else {
             self.wrong(value, "a list of texts");
             return Vec::new();
@@ -257,139 +256,5 @@ impl Reader<'_> {
             }
         }
         names.into_iter().map(|(name, _)| name).collect()
-    }
-
-    fn memberships(&mut self, value: &Value<'_>) -> Vec<Membership> {
-        let Some(items) = value.get_ref().as_array() else {
-            self.wrong(value, "a list of roles");
-            return Vec::new();
-        };
-        let mut found: Vec<Membership> = Vec::new();
-        for item in items.iter() {
-            let Some(membership) = self.membership(item) else { continue };
-            if found.iter().any(|known| known.role == membership.role) {
-                self.fault(&item.span(), format!("`{}` stands here twice", membership.role.escape_debug()));
-            }
-            found.push(membership);
-        }
-        found
-    }
-
-    fn membership(&mut self, item: &Value<'_>) -> Option<Membership> {
-        const KNOWN: [&str; 4] = ["role", "admin", "inherit", "set"];
-        let at = self.at(&item.span());
-        let plain = |role| Membership { role, admin: false, inherit: None, set: true, at: at.clone() };
-        if item.get_ref().is_str() {
-            return self.name(item).map(plain);
-        }
-        let Some(table) = item.get_ref().as_table() else {
-            self.wrong(item, "a role, or a table { role = \"NAME\", admin = true }");
-            return None;
-        };
-        let mut membership = plain(String::new());
-        for (key, value) in table.iter() {
-            match key.get_ref().as_ref() {
-                "role" => membership.role = self.name(value)?,
-                "admin" => membership.admin = self.boolean(value)?,
-                "inherit" => membership.inherit = self.boolean(value),
-                "set" => membership.set = self.boolean(value)?,
-                _ => self.unknown(key, &KNOWN),
-            }
-        }
-        if membership.role.is_empty() {
-            self.fault(&item.span(), "the key `role` is missing");
-            return None;
-        }
-        Some(membership)
-    }
-
-    fn settings(&mut self, value: &Value<'_>) -> BTreeMap<String, Setting> {
-        let mut found: BTreeMap<String, Setting> = BTreeMap::new();
-        let Some(table) = self.table(value) else { return found };
-        for (key, value) in table.iter() {
-            // PostgreSQL does not tell them apart by case.
-            let name = key.get_ref().to_ascii_lowercase();
-            if !is_setting_name(&name) {
-                self.fault(&key.span(), format!("`{}` is not the name of a setting", key.get_ref().escape_debug()));
-            } else if found.contains_key(&name) {
-                self.fault(&key.span(), format!("`{name}` stands here twice"));
-            } else if let Some(setting) = self.setting(&name, value) {
-                found.insert(name, setting);
-            }
-        }
-        found
-    }
-
-    fn setting(&mut self, name: &str, value: &Value<'_>) -> Option<Setting> {
-        let found = match value.get_ref() {
-            DeValue::Array(items) => {
-                let items = items.iter().map(|item| self.scalar(item)).collect::<Option<Vec<_>>>()?;
-                return Some(Setting::of_items(name, items));
-            }
-            _ => Setting::of_text(name, &self.scalar(value)?),
-        };
-        if found.is_none() {
-            self.fault(&value.span(), format!("`{name}` is a list of names, with commas between them"));
-        }
-        found
-    }
-
-    fn scalar(&mut self, value: &Value<'_>) -> Option<String> {
-        let text = match value.get_ref() {
-            DeValue::Boolean(on) => Some(if *on { "on" } else { "off" }.to_owned()),
-            DeValue::Integer(number) => {
-                i64::from_str_radix(number.as_str(), number.radix()).ok().map(|n| n.to_string())
-            }
-            DeValue::Float(number) => Some(number.as_str().to_owned()),
-            DeValue::String(text) if !text.chars().any(char::is_control) => Some(text.to_string()),
-            _ => None,
-        };
-        if text.is_none() {
-            self.wrong(value, "a text of one line, a number, true or false, or a list of them");
-        }
-        text
-    }
-
-    fn password(&mut self, value: &Value<'_>) -> Option<Reference> {
-        const KNOWN: [&str; 3] = ["env", "file", "command"];
-        let help = "write `password = { env = \"VARIABLE\" }`, `{ file = \"PATH\" }` or `{ command = [\"PROGRAM\"] }`.";
-        if value.get_ref().is_str() {
-            let message = "a password stands in the file itself";
-            let help = format!("{help} The one that stood here is known to whoever read the file: change it.");
-            self.fault_with_help(&value.span(), message, help);
-            return None;
-        }
-        let Some(table) = value.get_ref().as_table() else {
-            self.fault_with_help(&value.span(), "a password is named by its place", help);
-            return None;
-        };
-        let mut found = Vec::new();
-        for (key, value) in table.iter() {
-            match key.get_ref().as_ref() {
-                "env" => found.extend(self.filled(value).map(Reference::Env)),
-                "file" => found.extend(self.filled(value).map(Reference::File)),
-                "command" => {
-                    let words: Vec<String> = self.texts(value).into_iter().map(|(word, _)| word).collect();
-                    if words.first().is_none_or(String::is_empty) {
-                        self.fault(&value.span(), "a command begins with the name of a program");
-                    } else {
-                        found.push(Reference::Command(words));
-                    }
-                }
-                _ => self.unknown(key, &KNOWN),
-            }
-        }
-        if table.len() != 1 {
-            self.fault_with_help(&value.span(), "a password has one place", help);
-        }
-        found.pop()
-    }
-
-    fn filled(&mut self, value: &Value<'_>) -> Option<String> {
-        let text = self.text(value)?;
-        if text.is_empty() {
-            self.fault(&value.span(), "this is empty");
-        }
-        Some(text).filter(|text| !text.is_empty())
     }
 }

@@ -1,0 +1,134 @@
+//! Memberships: those that are to go first, so that no statement closes a loop that the next one would open.
+
+use super::change::{Kind, Work};
+use super::sql::identifier;
+use super::{Attribute, Granted, Membership, Role};
+use crate::error::Error;
+use std::collections::BTreeMap;
+
+impl<'w> Work<'w> {
+    fn rows(&self, role: &str) -> BTreeMap<&'w str, Vec<&'w Granted>> {
+        let mut rows: BTreeMap<&str, Vec<&Granted>> = BTreeMap::new();
+        let cluster = self.cluster;
+        for row in cluster.memberships.iter().filter(|row| row.member == role) {
+            rows.entry(&row.group).or_default().push(row);
+        }
+        rows
+    }
+
+    fn granted_by(&self, row: &Granted) -> String {
+        match &row.grantor {
+            Some(grantor) if self.cluster.major >= 16 => format!(" GRANTED BY {}", identifier(grantor)),
+            _ => String::new(),
+        }
+    }
+
+    pub(super) fn revoke(&mut self, role: &Role) {
+        let mut statements = Vec::new();
+        for (group, rows) in self.rows(&role.name) {
+            let wanted = role.member_of.iter().any(|one| one.role == group);
+            // A service's own memberships are its own affair, but those in PostgreSQL's roles are ours.
+            let theirs = !group.starts_with("pg_") && self.wish.roles.ignores(group);
+            if wanted || theirs {
+                continue;
+            }
+            for row in rows.into_iter().filter(|row| !row.implicit) {
+                let by = self.granted_by(row);
+                let sql = format!("REVOKE {} FROM {}{by}", identifier(group), identifier(&role.name));
+                statements.push((group.to_owned(), row.grantor.clone(), sql));
+            }
+        }
+        for (group, grantor, sql) in statements {
+            self.judge.grant(&group, &role.name, &role.at);
+            self.judge.of_grantor(&group, grantor.as_deref(), &role.name, &role.at);
+            self.add(Kind::Revoke, &role.name, sql);
+        }
+    }
+
+    pub(super) fn grant(&mut self, role: &Role) {
+        for membership in &role.member_of {
+            let group = &membership.role;
+            let declared = self.wish.roles.roles.get(group).is_some_and(|one| one.is_for(self.wish.environment));
+            if !declared && !self.cluster.roles.contains_key(group) {
+                let elsewhere = self.wish.roles.roles.contains_key(group);
+                self.judge.fault(missing(role, membership, self.wish.environment, elsewhere));
+                continue;
+            }
+            let statements = if self.cluster.major >= 16 {
+                self.options_of(role, membership)
+            } else {
+                self.admin_of(role, membership)
+            };
+            if !statements.is_empty() {
+                let rows = self.rows(&role.name).remove(group.as_str()).unwrap_or_default();
+                for row in rows.iter().filter(|row| !row.implicit) {
+                    self.judge.of_grantor(group, row.grantor.as_deref(), &role.name, &membership.at);
+                }
+            }
+            for (kind, sql) in statements {
+                self.judge.grant(group, &role.name, &membership.at);
+                self.add(kind, &role.name, sql);
+            }
+        }
+    }
+
+    /// PostgreSQL 15: a membership is there or not, with or without ADMIN OPTION.
+    fn admin_of(&mut self, role: &Role, wanted: &Membership) -> Vec<(Kind, String)> {
+        let odd = wanted.inherit.is_some_and(|inherit| inherit != role.has(Attribute::Inherit));
+        for (key, differs) in [("inherit", odd), ("set", !wanted.set)] {
+            if differs {
+                let major = self.cluster.major;
+                let message = format!("PostgreSQL {major} has no option {key} of a single membership");
+                let error = Error::failed(message).at(wanted.at.clone());
+                self.judge
+                    .fault(error.help(format!("it came with PostgreSQL 16; take `{key}` out. Nothing was changed.")));
+            }
+        }
+        let (group, member) = (identifier(&wanted.role), identifier(&role.name));
+        let row = self.rows(&role.name).get(wanted.role.as_str()).and_then(|rows| rows.first().copied());
+        match (row.map(|row| row.admin), wanted.admin) {
+            (None, false) => vec![(Kind::Grant, format!("GRANT {group} TO {member}"))],
+            (None | Some(false), true) => {
+                vec![(Kind::Grant, format!("GRANT {group} TO {member} WITH ADMIN OPTION"))]
+            }
+            (Some(true), false) => vec![(Kind::Revoke, format!("REVOKE ADMIN OPTION FOR {group} FROM {member}"))],
+            _ => Vec::new(),
+        }
+    }
+
+    /// PostgreSQL 16 and later: each grantor's row has three options, and all rows together count.
+    fn options_of(&self, role: &Role, wanted: &Membership) -> Vec<(Kind, String)> {
+        let inherit = wanted.inherit.unwrap_or_else(|| role.has(Attribute::Inherit));
+        let rows = self.rows(&role.name).remove(wanted.role.as_str()).unwrap_or_default();
+        // The maker of a role has ADMIN OPTION from the beginning.
+        let implicit = rows.iter().any(|row| row.implicit);
+        let admin = wanted.admin && !implicit;
+        let (group, member) = (identifier(&wanted.role), identifier(&role.name));
+        let word = |on: bool| if on { "TRUE" } else { "FALSE" };
+        let grant = |by: String| {
+            let options = format!("ADMIN {}, INHERIT {}, SET {}", word(admin), word(inherit), word(wanted.set));
+            (Kind::Grant, format!("GRANT {group} TO {member} WITH {options}{by}"))
+        };
+        let granted: Vec<&&Granted> = rows.iter().filter(|row| !row.implicit).collect();
+        if granted.is_empty() {
+            let there = implicit && wanted.admin && !inherit && !wanted.set;
+            return if there { Vec::new() } else { vec![grant(String::new())] };
+        }
+        let any = |option: fn(&Granted) -> bool| granted.iter().any(|row| option(row));
+        if (any(|row| row.admin), any(|row| row.inherit), any(|row| row.set)) == (admin, inherit, wanted.set) {
+            return Vec::new();
+        }
+        granted.iter().map(|row| grant(self.granted_by(row))).collect()
+    }
+}
+
+fn missing(role: &Role, membership: &Membership, environment: &str, elsewhere: bool) -> Error {
+    let group = &membership.role;
+    let why = if elsewhere { format!("not declared for {environment}") } else { "not declared".to_owned() };
+    Error::failed(format!("`{}` is to be a member of `{group}`, which is {why} and not on the server", role.name))
+        .at(membership.at.clone())
+        .help(format!(
+            "declare it with `[role.{group}]`, or take it out of `member_of`; where only some servers have it, say so by \
+             `environments`. Nothing was changed."
+        ))
+}
