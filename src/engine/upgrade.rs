@@ -9,6 +9,7 @@ use crate::engine::secure::Bodies;
 use crate::engine::session::Session;
 use crate::engine::target::Target;
 use crate::error::{Error, Result};
+use crate::model::attic::given::OnConflict;
 use crate::model::baseline::{Baseline, inputs_of};
 use crate::model::checksum::Checksum;
 use crate::model::config::Order;
@@ -51,6 +52,8 @@ pub struct Work<'a> {
     pub job: Job,
     /// What is written beside the rows; asked for only where something is written.
     pub author: &'a dyn Fn() -> Author,
+    /// What becomes of kept values that cannot be given back as they are.
+    pub on_conflict: OnConflict,
     /// Run the checks before anything else.
     pub check_first: bool,
     /// Receives what happens.
@@ -234,6 +237,7 @@ async fn run_unmasked(
         lock_timeout: work.project.config.lock.timeout,
         author: (work.author)(),
         bin_dir: work.project.config.postgres.bin_dir.as_ref().map(PathBuf::from),
+        on_conflict: work.on_conflict,
         lock: &lock,
         found: Some(&found),
         sink: work.sink,

@@ -4,6 +4,7 @@
 //! [`effect`].
 
 pub mod effect;
+pub mod given;
 
 use std::fmt;
 

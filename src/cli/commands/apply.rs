@@ -11,6 +11,7 @@ use crate::engine::runner::{Event, Measure};
 use crate::engine::settle::Settlement;
 use crate::engine::target::{Start, Target};
 use crate::error::Result;
+use crate::model::attic::given::OnConflict;
 use crate::model::config::parse_duration;
 use crate::model::version::Version;
 use std::cell::OnceCell;
@@ -22,6 +23,9 @@ pub struct Args {
     /// Run the integrity checks before, too
     #[arg(long)]
     check_first: bool,
+    /// What becomes of kept values that were changed meanwhile: report, keep-current or restore
+    #[arg(long, value_name = "WHAT", default_value = "report")]
+    on_conflict: OnConflict,
     /// Only migrations up to this version; repeatable files, init data and checks wait for the newest
     #[arg(long, value_name = "VERSION", value_parser = version)]
     to: Option<Version>,
@@ -90,6 +94,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         wait: args.wait,
         to: args.to,
         allow_behind: args.allow_behind,
+        on_conflict: args.on_conflict,
         check_first: args.check_first,
         settle: &args.settle,
         author: &|| author.get_or_init(|| provenance::author(&project, &given)).clone(),

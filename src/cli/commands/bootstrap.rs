@@ -8,6 +8,7 @@ use crate::engine::provenance;
 use crate::engine::target::Start;
 use crate::engine::upgrade::{self, Job, Work};
 use crate::error::Result;
+use crate::model::attic::given::OnConflict;
 
 /// Arguments of `bootstrap`.
 #[derive(Debug, clap::Args)]
@@ -35,6 +36,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         sources: &sources,
         job: Job::Bootstrap,
         author: &|| provenance::author(&project, &given),
+        on_conflict: OnConflict::Report,
         check_first: false,
         sink: &|event| progress.event(event),
         begin: &|total| progress.expect(total),

@@ -6,7 +6,7 @@ use crate::engine::cache::Kind;
 use crate::engine::git::Source;
 use crate::engine::project::Project;
 use crate::engine::prove::{self, Goal, Request};
-use crate::engine::provenance::{self, Given};
+use crate::engine::provenance;
 use crate::engine::runner::{Event, Report};
 use crate::engine::session::Session;
 use crate::engine::switch::branch;
@@ -15,6 +15,7 @@ use crate::engine::upgrade::{self, Job, Outcome, Work};
 use crate::engine::verdict::Judgement;
 use crate::engine::{definitions, drift, files, merge, rewrite, upstream};
 use crate::error::{Error, Result};
+use crate::model::attic::given::{Given, OnConflict};
 use crate::model::baseline::Rewritten;
 use crate::model::definitions::{change, is_generated};
 use crate::model::plan::FileKind;
@@ -34,6 +35,9 @@ pub struct Args {
     /// Take back migrations that the files do not have, by their kept down parts, and bring edited ones to their new content
     #[arg(long)]
     take_back: bool,
+    /// What becomes of kept values that were changed meanwhile: report, keep-current or restore
+    #[arg(long, value_name = "WHAT", default_value = "report")]
+    on_conflict: OnConflict,
 }
 
 /// What became of the baseline.
@@ -64,13 +68,15 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let decided = decide::decide(context, &project, &sources, &target, session, wanted).await?;
     let (session, created) = (decided.session, created || decided.rebuilt);
     let progress = context.progress("migrations", sources.migrations.len());
-    let (local, baseline) =
-        tokio::join!(build_local(&project, &sources, &target, session, context, decided.take_back), async {
+    let (local, baseline) = tokio::join!(
+        build_local(&project, &sources, &target, session, context, (decided.take_back, args.on_conflict)),
+        async {
             if args.no_baseline {
                 return Ok(Baseline::Skipped);
             }
             regenerate(&project, &sources, &|event| progress.event(event)).await
-        });
+        }
+    );
     progress.end();
     let (outcome, baseline) = match (local, baseline) {
         (Ok(outcome), Ok(baseline)) => (outcome, baseline),
@@ -114,7 +120,7 @@ pub async fn build_local(
     target: &Target,
     session: Session,
     context: &Context,
-    take_back: Option<Absent>,
+    (take_back, on_conflict): (Option<Absent>, OnConflict),
 ) -> Result<Outcome> {
     let sink = |event: Event| match event {
         Event::Note(text) => context.output.note(&text),
@@ -125,7 +131,8 @@ pub async fn build_local(
         project,
         sources,
         job: Job::Build { take_back },
-        author: &|| provenance::author(project, &Given::default()),
+        author: &|| provenance::author(project, &provenance::Given::default()),
+        on_conflict,
         check_first: false,
         sink: &sink,
         begin: &|_| {},
@@ -283,6 +290,8 @@ pub fn describe(out: &crate::cli::output::Output, report: &Report) {
             out.line(&format!("  {path} ({how})"));
         }
     }
+    report.given.iter().filter_map(Given::describe).for_each(|line| out.line(&line));
+    report.given.iter().filter_map(Given::complaint).for_each(|text| out.note(&text));
     for kind in [FileKind::Repeatable, FileKind::Init, FileKind::TestData] {
         let ran = upgrade::count_files(report, kind);
         if ran > 0 {
@@ -303,7 +312,29 @@ pub fn report_json(report: &Report) -> serde_json::Value {
         report.files.iter().map(|(kind, path)| serde_json::json!({ "kind": kind.as_str(), "path": path })).collect();
     serde_json::json!({
         "removed": report.removed, "taken_back": report.taken_back, "recorded": report.recorded, "migrations": migrations, "files": files,
-        "skipped": report.skipped, "checks": report.checks, "notes": report.notes,
+        "given_back": report.given.iter().map(given_json).collect::<Vec<_>>(), "skipped": report.skipped, "checks": report.checks, "notes": report.notes,
+    })
+}
+
+/// What became of one entry of the attic, for JSON.
+fn given_json(given: &Given) -> serde_json::Value {
+    let entry = &given.entry;
+    let examples: Vec<_> = given
+        .examples
+        .iter()
+        .map(|conflict| {
+            let value = |(column, kept, current): &(String, Option<String>, Option<String>)| {
+                serde_json::json!({ "column": column, "kept": kept, "current": current })
+            };
+            let values: Vec<_> = conflict.values.iter().map(value).collect();
+            serde_json::json!({ "key": conflict.key, "why": conflict.why, "values": values })
+        })
+        .collect();
+    serde_json::json!({
+        "entry": entry.id, "version": entry.version, "kind": entry.kind.as_str(), "reason": entry.reason.as_str(),
+        "schema": entry.schema, "table": entry.table, "columns": entry.columns, "given": given.given,
+        "conflicts": given.conflicts, "restored": given.restored, "dropped": given.dropped, "left": given.left(),
+        "why": given.whole, "examples": examples,
     })
 }
 

@@ -6,6 +6,7 @@ use crate::cli::output::count;
 use crate::cli::{Context, Done};
 use crate::engine::target::Start;
 use crate::error::Result;
+use crate::model::attic::given::OnConflict;
 use crate::model::guard::Action;
 
 /// Arguments of `reset`.
@@ -23,7 +24,7 @@ pub async fn run(context: &Context, _: Args) -> Result<Done> {
     let target = context.target(&project, Start::IfNeeded).await?;
     drop_guarded(context, &target, Action::Reset).await?;
     let (session, _) = target.open(&project.config).await?;
-    let outcome = build::build_local(&project, &sources, &target, session, context, None).await?;
+    let outcome = build::build_local(&project, &sources, &target, session, context, (None, OnConflict::Report)).await?;
     build::describe(&context.output, &outcome.report);
     context.output.line(&format!("{} was built anew: {}", target.describe(), count(outcome.applied, "migration")));
     context.output.json(&serde_json::json!({

@@ -7,6 +7,7 @@ use crate::engine::switch::branch;
 use crate::engine::target::Start;
 use crate::engine::upgrade::{self, Job, Work};
 use crate::error::{Error, Result};
+use crate::model::attic::given::OnConflict;
 
 /// Arguments of `seed`.
 #[derive(Debug, clap::Args)]
@@ -33,6 +34,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         sources: &sources,
         job: Job::Seed(sets.clone()),
         author: &|| provenance::author(&project, &Given::default()),
+        on_conflict: OnConflict::Report,
         check_first: false,
         sink: &|event| {
             if let crate::engine::runner::Event::Note(text) = event {

@@ -5,12 +5,14 @@
 
 mod copy;
 mod facts;
+pub mod give;
 mod keep;
 mod look;
 mod make_way;
 mod plan;
 mod record;
 mod split;
+pub mod stored;
 
 pub(in crate::engine) use keep::{Keeping, Stop};
 

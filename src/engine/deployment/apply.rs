@@ -9,6 +9,7 @@ use crate::engine::settle::{self, Settlement};
 use crate::engine::target::Target;
 use crate::engine::upgrade::{self, Job, Outcome, Work};
 use crate::error::Result;
+use crate::model::attic::given::OnConflict;
 use crate::model::sources::Sources;
 use crate::model::version::Version;
 use std::time::{Duration, Instant};
@@ -23,6 +24,8 @@ pub struct ApplyOptions<'a> {
     pub to: Option<Version>,
     /// Apply though the database has what the tree has not, or was applied from a newer commit.
     pub allow_behind: bool,
+    /// What becomes of kept values that cannot be given back as they are.
+    pub on_conflict: OnConflict,
     /// What a person says of interrupted statements.
     pub settle: &'a [Settlement],
     /// Written beside the rows; asked for only where something is written.
@@ -64,6 +67,7 @@ pub async fn apply(
         sources,
         job: options.to.clone().map_or(Job::Apply, Job::ApplyTo),
         author: options.author,
+        on_conflict: options.on_conflict,
         check_first: options.check_first,
         sink,
         begin: &|total| sink(Event::Total(total)),

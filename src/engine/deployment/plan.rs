@@ -10,6 +10,7 @@ use crate::engine::switch;
 use crate::engine::target::Target;
 use crate::engine::upgrade::{Job, Work, plan_for, texts_for};
 use crate::error::{Error, Result};
+use crate::model::attic::given::OnConflict;
 use crate::model::draft;
 use crate::model::guard::{self, Action};
 use crate::model::migration::Migration;
@@ -61,8 +62,16 @@ pub async fn plan(project: &Project, sources: &Sources, target: &Target, request
             Job::Build { take_back: takes_back(project, sources, target, looked, wanted).await? }
         }
     };
-    let work =
-        Work { project, sources, job, author: &Author::default, check_first: false, sink: &|_| {}, begin: &|_| {} };
+    let work = Work {
+        project,
+        sources,
+        job,
+        author: &Author::default,
+        on_conflict: OnConflict::Report,
+        check_first: false,
+        sink: &|_| {},
+        begin: &|_| {},
+    };
     let texts = match &session {
         Some(session) => texts_for(&work, &found, session).await?,
         None => Texts::new(),

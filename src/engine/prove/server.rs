@@ -10,6 +10,7 @@ use crate::engine::server::{self, Origin, Stopped, Throwaway, ThrowawayKind, Thr
 use crate::engine::session::{self, ConnectOptions, Session};
 use crate::error::{Error, Result};
 use crate::model::attic;
+use crate::model::attic::given::OnConflict;
 use crate::model::baseline::{Dump, NormaliseOptions, normalise};
 use crate::model::config::Config;
 use crate::model::sources::Sources;
@@ -135,6 +136,7 @@ impl ThrowawayPlan {
             lock: None,
             bin_dir: options.bin_dir.clone(),
             locks: false,
+            on_conflict: OnConflict::Report,
             sink,
         };
         let worker = Worker::new(session, options).await?;

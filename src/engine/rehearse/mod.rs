@@ -20,6 +20,7 @@ use crate::engine::session::{self, ConnectOptions, Session};
 use crate::engine::target::{Target, check_version};
 use crate::engine::upgrade::{self, Job, Work, plan_for};
 use crate::error::{Error, Result};
+use crate::model::attic::given::OnConflict;
 use crate::model::guard::{self, Mark};
 use crate::model::plan::{Plan, Step as Planned};
 use crate::model::reconcile::Texts;
@@ -131,6 +132,7 @@ fn work<'a>(rehearsal: &Rehearsal<'a>, sources: &'a Sources, sink: Sink<'a>) -> 
         sources,
         job: Job::Apply,
         author: &Author::default,
+        on_conflict: OnConflict::Report,
         check_first: false,
         sink,
         begin,

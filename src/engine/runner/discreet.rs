@@ -3,6 +3,7 @@
 
 use super::Event;
 use super::failure::{UnitFailure, describe, lost, title};
+use super::give::Stop;
 use super::message::{BEFORE, Envelope, Unit};
 use super::ran::Ran;
 use super::worker::Worker;
@@ -36,7 +37,17 @@ impl Worker<'_> {
         let unit = Unit::new(&migration.up, opening, history::finish_migration(&migration.version, None))?;
         for attempt in 1.. {
             self.silence(migration).await?;
-            let outcome = self.send_unit(&unit).await;
+            let outcome = match self.has_kept(migration) {
+                true => match self.try_giving(&unit, migration, &self.quiet()).await {
+                    Err(Stop::Giving(error)) => {
+                        self.clean().await?;
+                        return Err(self.not_given(&cloaked(&error), migration));
+                    }
+                    Err(Stop::Script(failure)) => Err(failure),
+                    Ok(()) => Ok(()),
+                },
+                false => self.send_unit(&unit).await,
+            };
             let Err(failure) = outcome else { break };
             if failure.error.gone {
                 return Err(lost(&cloaked(&failure.error)));
@@ -71,10 +82,14 @@ impl Worker<'_> {
         Ok(Err(describe(&told, &title(migration), place, unit.ordinal(failure.completed))))
     }
 
+    /// An envelope that resets nothing.
+    fn quiet(&self) -> Envelope {
+        Envelope { lock_timeout: self.envelope().lock_timeout, reset: "SELECT 1".to_owned(), reset_statements: 1 }
+    }
+
     /// Sends a unit whose end resets nothing: what keeps it out of the log is to count until the very last of it.
     async fn send_unit(&self, unit: &Unit<'_>) -> std::result::Result<(), UnitFailure> {
-        let quiet =
-            Envelope { lock_timeout: self.envelope().lock_timeout, reset: "SELECT 1".to_owned(), reset_statements: 1 };
+        let quiet = self.quiet();
         if !unit.body.copy_blocks {
             return self.send(&unit.message(&quiet)).await.map(|_| ());
         }

@@ -73,6 +73,9 @@ impl Journal<'_, '_> {
             }
         }
         worker.execute(&worker.envelope().reset).await?;
+        if worker.has_kept(self.migration) {
+            return worker.give_and_finish(self.migration).await;
+        }
         worker.execute(&history::finish_migration(&self.migration.version, None)).await.map_err(|e| {
             e.cause("dbbuild's own record could not be completed").help("a script must not change the schema dbbuild.")
         })
@@ -94,6 +97,7 @@ impl Journal<'_, '_> {
         let session = self.worker.session();
         let exists = format!("SELECT FROM dbbuild.migration WHERE version = '{version}'");
         if session.query_rows(&exists).await?.is_empty() {
+            self.worker.look_before(self.migration).await?;
             let row = history::insert_migration(self.migration, false, self.worker.author());
             // Left by somebody who took the migration's row away by hand.
             let stale = format!("DELETE FROM dbbuild.statement WHERE version = '{version}'");
@@ -362,7 +366,7 @@ impl Journal<'_, '_> {
 
     /// The row of an entry. With that of a concurrent build stand the indexes that were there before it, so that a new,
     /// invalid one is known to be ours.
-    fn insert(&self, entry: &Entry, state: &str) -> String {
+    pub(super) fn insert(&self, entry: &Entry, state: &str) -> String {
         // A row that is written with what it tells of shares its transaction.
         let when = match state {
             "done" => "pg_catalog.now(), pg_catalog.clock_timestamp() - pg_catalog.now()",

@@ -9,6 +9,7 @@ mod check;
 mod discreet;
 mod entry;
 mod failure;
+mod give;
 mod journal;
 mod load;
 mod measure;
@@ -39,6 +40,7 @@ use crate::engine::lock::{self, Lock};
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::model::attic::Kept;
+use crate::model::attic::given::{Given, OnConflict};
 use crate::model::guard::{Cleared, Mark};
 use crate::model::migration::Migration;
 use crate::model::plan::{FileKind, Step};
@@ -109,6 +111,8 @@ pub struct Report {
     pub skipped: Vec<String>,
     /// Paths of other files that ran.
     pub files: Vec<(FileKind, String)>,
+    /// What the attic had of these migrations, and what became of it.
+    pub given: Vec<Given>,
     /// Paths of checks that passed.
     pub checks: Vec<String>,
     /// What a person should know.
@@ -125,6 +129,8 @@ pub struct RunOptions<'a> {
     pub author: Author,
     /// The configured folder of PostgreSQL's programs.
     pub bin_dir: Option<PathBuf>,
+    /// What becomes of kept values that cannot be given back as they are.
+    pub on_conflict: OnConflict,
     /// The lock that the caller holds on this database.
     pub lock: &'a Lock,
     /// What was read under this lock and the plan was made from; without it, the database is read again.
@@ -154,10 +160,12 @@ pub async fn run(cleared: &Cleared, session: Session, options: &RunOptions<'_>) 
             lock: Some(options.lock),
             bin_dir: options.bin_dir.clone(),
             locks: plan.migrations().count() <= measure::MOST,
+            on_conflict: options.on_conflict,
             sink: options.sink,
         },
     )
     .await?;
+    worker.look_into_attic().await?;
     if plan.install {
         worker
             .execute(history::SCHEMA)
@@ -177,7 +185,7 @@ pub async fn run(cleared: &Cleared, session: Session, options: &RunOptions<'_>) 
         if options.lock.is_lost() {
             return Err(left_behind(lock::lost(), &report, total));
         }
-        let batch = migrations_ahead(steps);
+        let batch = migrations_ahead(steps, &worker);
         if batch.len() > 1 {
             let done = worker.migrate_batch(&batch).await?;
             report.migrations.extend(batch.iter().take(done).map(|m| (m.path.clone(), None)));
@@ -206,13 +214,14 @@ pub async fn run(cleared: &Cleared, session: Session, options: &RunOptions<'_>) 
 }
 
 /// The migrations at the head of the list that may travel in one message.
-fn migrations_ahead(steps: &[Step]) -> Vec<&Migration> {
+fn migrations_ahead<'s>(steps: &'s [Step], worker: &Worker<'_>) -> Vec<&'s Migration> {
     let mut batch = Vec::new();
     let mut bytes = 0;
     for step in steps {
         let Step::Migration { migration, reason: crate::model::plan::Reason::New } = step else { break };
         bytes += migration.up.text.len();
-        if batch.len() >= message::BATCH_FILES || bytes > message::BATCH_BYTES || !message::may_travel(migration) {
+        let full = batch.len() >= message::BATCH_FILES || bytes > message::BATCH_BYTES;
+        if full || !message::may_travel(migration) || worker.has_kept(migration) {
             break;
         }
         batch.push(migration.as_ref());
@@ -241,6 +250,7 @@ async fn run_step(
         }
         Step::TakeBack(back) => {
             let kept = worker.take_back(back).await?;
+            worker.look_into_attic().await?;
             report.taken_back.push(back.label());
             report.kept.extend((!kept.is_empty()).then_some(kept));
             Ok(())
@@ -252,6 +262,7 @@ async fn run_step(
         }
         Step::Migration { migration, reason } => {
             let ran = worker.migrate(migration, *reason).await?;
+            report.given.extend(worker.take_given());
             match ran {
                 Ran::Skipped(_) => report.skipped.push(migration.path.clone()),
                 ran => report.migrations.push((migration.path.clone(), ran.describe())),

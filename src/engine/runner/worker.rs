@@ -1,7 +1,8 @@
 //! The working connection: runs one unit at a time, retries what a lock refused, and leaves a clean session behind.
 
 use super::failure::{UnitFailure, is_contention, lost, needs_autocommit, title};
-use super::measure::{self, Measure};
+use super::give::Stop;
+use super::measure::{self, HeldLock, Measure};
 use super::message::{self, BEFORE, Envelope, Unit};
 use super::ran::Ran;
 use super::timing::Timing;
@@ -11,12 +12,14 @@ use crate::engine::history::{self, Author};
 use crate::engine::lock::Lock;
 use crate::engine::session::{self, ConnectOptions, Session};
 use crate::error::Result;
+use crate::model::attic::given::{Given, OnConflict};
 use crate::model::directive::OnFail;
 use crate::model::migration::Migration;
 use crate::model::plan::{FileKind, Reason};
 use crate::model::script::Script;
 use crate::model::sources::ScriptFile;
 use crate::model::version::Version;
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -47,6 +50,8 @@ pub struct WorkerOptions<'a> {
     pub bin_dir: Option<PathBuf>,
     /// Ask each transaction which locks it holds.
     pub locks: bool,
+    /// What becomes of kept values that cannot be given back as they are.
+    pub on_conflict: OnConflict,
     /// Receives what happens.
     pub sink: Sink<'a>,
 }
@@ -59,6 +64,9 @@ pub struct Worker<'a> {
     envelope: Envelope,
     timings: Mutex<Vec<Timing>>,
     measures: Vec<Measure>,
+    /// The versions of which the attic has something.
+    pub(super) kept_versions: BTreeSet<String>,
+    pub(super) given: Mutex<Vec<Given>>,
 }
 
 impl<'a> Worker<'a> {
@@ -75,7 +83,9 @@ impl<'a> Worker<'a> {
         let envelope = Envelope::new(options.lock_timeout, &settings);
         session.simple(&envelope.reset).await?;
         let watch = Watch::within(options.lock_timeout);
-        Ok(Worker { session, options, watch, envelope, timings: Mutex::default(), measures: Vec::new() })
+        let (timings, given) = (Mutex::default(), Mutex::default());
+        let (measures, kept_versions) = (Vec::new(), BTreeSet::new());
+        Ok(Worker { session, options, watch, envelope, timings, measures, kept_versions, given })
     }
 
     /// The connection, for reading.
@@ -131,6 +141,10 @@ impl<'a> Worker<'a> {
     /// Waits for work of another connection, watching what that waits for.
     pub(super) async fn watched<T>(&self, work: impl Future<Output = T>, pid: i32) -> T {
         self.watch.over(work, pid, self.options.lock, self.options.sink).await
+    }
+
+    pub(super) fn on_conflict(&self) -> OnConflict {
+        self.options.on_conflict
     }
 
     pub(in crate::engine) fn author(&self) -> &Author {
@@ -211,27 +225,12 @@ impl<'a> Worker<'a> {
             journal::run(&*self, migration).await?;
             Ran::StatementsFound("it commits a new enum value before using it".to_owned())
         } else if migration.up.means.psql.is_some() && migration.settings.transaction && reason != Reason::Resume {
-            let opening = history::insert_migration(migration, true, self.author());
-            let unit = Unit::new(&migration.up, opening, history::finish_migration(&migration.version, None))?;
-            let proof = history::is_applied(&migration.version);
-            self.run_unit_by_psql(&unit, &title(migration), &proof).await?;
+            self.migrate_by_psql(migration).await?;
             Ran::Psql
         } else if migration.settings.transaction && reason != Reason::Resume {
-            let opening = history::insert_migration(migration, true, self.author());
-            let unit = Unit::new(&migration.up, opening, self.closing(migration))?;
-            let unit = self.timed(unit);
-            match self.run_unit(&unit).await {
-                Ok(messages) => {
-                    self.keep_timings(&[(&migration.version, &unit)], &messages);
-                    told = measure::read([&unit], &messages, self.envelope.reset_statements).pop();
-                    Ran::Transaction
-                }
-                Err(failure) if ordinary && !migration.is_squash() && needs_autocommit(&failure.error) => {
-                    journal::run(&*self, migration).await?;
-                    Ran::StatementsFound(failure.error.message.clone())
-                }
-                Err(failure) => return Err(self.failed(&unit, failure, &title(migration))),
-            }
+            let (ran, measure) = self.migrate_in_transaction(migration).await?;
+            told = measure;
+            ran
         } else {
             journal::run(&*self, migration).await?;
             Ran::Statements
@@ -252,6 +251,51 @@ impl<'a> Worker<'a> {
     /// What closes a migration's transaction.
     fn closing(&self, migration: &Migration) -> String {
         history::finish_migration(&migration.version, self.options.locks.then_some(measure::LOCKS))
+    }
+
+    async fn migrate_in_transaction(
+        &mut self,
+        migration: &Migration,
+    ) -> Result<(Ran, Option<(Option<f64>, Vec<HeldLock>)>)> {
+        let opening = history::insert_migration(migration, true, self.author());
+        let unit = Unit::new(&migration.up, opening, self.closing(migration))?;
+        let outcome = if self.has_kept(migration) {
+            match self.run_giving(&unit, migration).await {
+                Ok(()) => return Ok((Ran::Transaction, None)),
+                Err(Stop::Giving(error)) => return Err(self.not_given(&error, migration)),
+                Err(Stop::Script(failure)) => Err((unit, failure)),
+            }
+        } else {
+            let unit = self.timed(unit);
+            match self.run_unit(&unit).await {
+                Ok(messages) => {
+                    self.keep_timings(&[(&migration.version, &unit)], &messages);
+                    let told = measure::read([&unit], &messages, self.envelope.reset_statements).pop();
+                    Ok((Ran::Transaction, told))
+                }
+                Err(failure) => Err((unit, failure)),
+            }
+        };
+        match outcome {
+            Ok(ran) => Ok(ran),
+            Err((_, failure))
+                if migration.settings.apart.is_none() && !migration.is_squash() && needs_autocommit(&failure.error) =>
+            {
+                journal::run(&*self, migration).await?;
+                Ok((Ran::StatementsFound(failure.error.message.clone()), None))
+            }
+            Err((unit, failure)) => Err(self.failed(&unit, failure, &title(migration))),
+        }
+    }
+
+    async fn migrate_by_psql(&mut self, migration: &Migration) -> Result<()> {
+        let proof = history::is_applied(&migration.version);
+        if self.has_kept(migration) {
+            return self.run_by_psql_and_give(migration).await;
+        }
+        let opening = history::insert_migration(migration, true, self.author());
+        let unit = Unit::new(&migration.up, opening, history::finish_migration(&migration.version, None))?;
+        self.run_unit_by_psql(&unit, &title(migration), &proof).await
     }
 
     /// Applies several migrations that may share a message, each in its own transaction. Returns how many were

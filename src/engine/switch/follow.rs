@@ -12,6 +12,7 @@ use crate::engine::target::{Start, Target};
 use crate::engine::upgrade::{self, Job, Outcome, Work};
 use crate::engine::{drift, prove};
 use crate::error::Result;
+use crate::model::attic::given::OnConflict;
 use crate::model::guard::Standing;
 use crate::model::plan::{self, PlanOptions};
 use crate::model::sources::Sources;
@@ -170,6 +171,7 @@ async fn bring(
         sources,
         job: Job::Build { take_back },
         author: &|| provenance::author(project, &Given::default()),
+        on_conflict: OnConflict::Report,
         check_first: false,
         sink,
         begin: &|_| {},

@@ -6,6 +6,7 @@ use crate::engine::session::Session;
 use crate::engine::target::Target;
 use crate::engine::{history::Author, session};
 use crate::error::{Error, Result};
+use crate::model::attic::given::OnConflict;
 use crate::model::config::Config;
 use crate::model::reconcile::{Made, Way};
 use crate::model::sources::Sources;
@@ -106,6 +107,7 @@ async fn rehearse_unmasked(
         lock: None,
         bin_dir: None,
         locks: false,
+        on_conflict: OnConflict::Report,
         sink,
     };
     let worker = Worker::new(session, options).await?;

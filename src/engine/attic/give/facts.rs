@@ -1,0 +1,212 @@
+//! What giving back needs to know of the tables that get something, and of those that hold it.
+
+use crate::engine::attic::stored::{Answer, cell, rows};
+use crate::engine::history::literal;
+use crate::engine::session::Session;
+use crate::engine::target::quote;
+use crate::model::attic::Entry;
+use std::collections::BTreeMap;
+
+/// A column of a table of the user's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Column {
+    pub name: String,
+    /// With its modifier: `character varying(20)`.
+    pub full_type: String,
+    /// Computed, not written.
+    pub generated: bool,
+    /// GENERATED ALWAYS AS IDENTITY: PostgreSQL refuses to update it.
+    pub always: bool,
+    /// Storage, compression and collation are those of its type, so that its type can be set again without loss.
+    pub plain: bool,
+}
+
+/// A table of the user's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Table {
+    pub oid: u32,
+    pub schema: String,
+    pub name: String,
+    /// `r` or `p`; others get nothing back.
+    pub kind: char,
+    /// It stands in an inheritance or a partitioning.
+    pub related: bool,
+    pub columns: Vec<Column>,
+}
+
+impl Table {
+    /// Qualified and quoted.
+    pub fn sql(&self) -> String {
+        format!("{}.{}", quote(&self.schema), quote(&self.name))
+    }
+
+    /// For FROM, UPDATE and DELETE: rows of inheriting tables are entries of their own.
+    pub fn only(&self) -> String {
+        let only = if self.kind == 'r' { "ONLY " } else { "" };
+        format!("{only}{}", self.sql())
+    }
+
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+}
+
+const TABLE: &str = "SELECT c.oid::text, c.relkind::text, \
+    (c.relispartition OR EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)))::text, \
+    a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), (a.attgenerated <> '')::text, \
+    (a.attidentity = 'a')::text, (a.attidentity = '' AND a.attstorage = t.typstorage \
+    AND (pg_catalog.to_jsonb(a) ->> 'attcompression' = '') IS NOT FALSE \
+    AND a.attcollation = t.typcollation)::text \
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+    LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+    LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid";
+
+/// A table by its name, if there is one that rows can be put into.
+pub(super) async fn table(session: &Session, schema: &str, name: &str) -> Answer<Option<Table>> {
+    let sql = format!(
+        "{TABLE} WHERE n.nspname = {} AND c.relname = {} AND c.relkind IN ('r', 'p') ORDER BY a.attnum",
+        literal(schema),
+        literal(name)
+    );
+    let mut found: Option<Table> = None;
+    for row in rows(session, &sql).await? {
+        let text = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();
+        let table = found.get_or_insert_with(|| Table {
+            oid: text(0).parse().unwrap_or(0),
+            schema: schema.to_owned(),
+            name: name.to_owned(),
+            kind: text(1).chars().next().unwrap_or('r'),
+            related: text(2) == "true",
+            columns: Vec::new(),
+        });
+        if row.get(3).cloned().flatten().is_some() {
+            table.columns.push(Column {
+                name: text(3),
+                full_type: text(4),
+                generated: text(5) == "true",
+                always: text(6) == "true",
+                plain: text(7) == "true",
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// An entry with what the table that holds it looks like.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub entry: Entry,
+    /// Types by the names `k1`, `v1`, `m1`, …
+    pub types: BTreeMap<String, String>,
+    /// Blocks of that table.
+    pub blocks: u64,
+}
+
+impl Held {
+    /// Qualified and quoted.
+    pub fn sql(&self) -> String {
+        format!("dbbuild_attic.{}", quote(self.entry.holds.as_deref().unwrap_or_default()))
+    }
+
+    /// Whether it is known what the down part made of the values.
+    pub fn has_made(&self) -> bool {
+        self.types.contains_key("m1")
+    }
+}
+
+/// Reads what holds an entry.
+pub(super) async fn held(session: &Session, entry: Entry) -> Answer<Held> {
+    let mut held = Held { types: BTreeMap::new(), blocks: 0, entry };
+    let Some(name) = held.entry.holds.clone() else { return Ok(held) };
+    let Some(table) = table(session, "dbbuild_attic", &name).await? else { return Ok(held) };
+    held.types = table.columns.into_iter().map(|column| (column.name, column.full_type)).collect();
+    let size =
+        format!("SELECT pg_catalog.pg_relation_size({}) / pg_catalog.current_setting('block_size')::bigint", table.oid);
+    held.blocks = cell(session, &size).await?.and_then(|blocks| blocks.parse().ok()).unwrap_or(0);
+    Ok(held)
+}
+
+/// A kept value, ready to be put into a column, and a condition that it still is the same there.
+pub(super) struct Put {
+    pub value: String,
+    pub same: Option<String>,
+}
+
+/// `kept` is a column of the table that holds the entry: `v1`.
+pub(super) fn put(held: &Held, kept: &str, column: &Column) -> Put {
+    let value = format!("k.{kept}");
+    if held.types.get(kept) == Some(&column.full_type) {
+        return Put { value, same: None };
+    }
+    let value = format!("({value})::text::{}", column.full_type);
+    let same = Some(format!("({value})::text IS NOT DISTINCT FROM (k.{kept})::text"));
+    Put { value, same }
+}
+
+/// A comparison of a column of `t` with a kept column by which rows are found.
+pub(super) fn equal(held: &Held, kept: &str, column: &Column) -> String {
+    let name = quote(&column.name);
+    match held.types.get(kept) == Some(&column.full_type) {
+        true => format!("t.{name} = k.{kept}"),
+        false => format!("t.{name}::text = k.{kept}::text"),
+    }
+}
+
+/// `ROW(t."a"::text, …)`: to be compared with the same of other columns, whatever their types.
+pub(super) fn texts<'n>(of: &str, names: impl IntoIterator<Item = &'n str>) -> String {
+    let texts: Vec<String> = names.into_iter().map(|name| format!("{of}.{}::text", quote(name))).collect();
+    format!("ROW({})", texts.join(", "))
+}
+
+/// `v1`, `v2`, … for so many columns.
+pub(super) fn numbered(letter: char, n: usize) -> Vec<String> {
+    (1..=n).map(|i| format!("{letter}{i}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::attic::{Kind, Reason};
+
+    fn held(types: &[(&str, &str)]) -> Held {
+        let entry = Entry {
+            id: 7,
+            version: "1".to_owned(),
+            name: "a".to_owned(),
+            checksum: String::new(),
+            kind: Kind::Column,
+            reason: Reason::Dropped,
+            schema: "s".to_owned(),
+            table: "t".to_owned(),
+            columns: vec!["a".to_owned()],
+            key_columns: vec!["id".to_owned()],
+            whole_rows: false,
+            holds: Some("kept_7".to_owned()),
+            rows: 1,
+            details: serde_json::Value::Null,
+            kept_at: String::new(),
+            kept_by: String::new(),
+            git_commit: None,
+            dbbuild_version: String::new(),
+        };
+        let types = types.iter().map(|(name, of)| ((*name).to_owned(), (*of).to_owned())).collect();
+        Held { entry, types, blocks: 0 }
+    }
+
+    fn column(name: &str, full_type: &str) -> Column {
+        Column { name: name.to_owned(), full_type: full_type.to_owned(), generated: false, always: false, plain: true }
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_put_only_where_it_stays_the_same() {
+        let held = held(&[("v1", "text"), ("k1", "bigint")]);
+        let same = put(&held, "v1", &column("a", "text"));
+        assert_eq!((same.value.as_str(), same.same), ("k.v1", None));
+        let cut = put(&held, "v1", &column("a", "character varying(3)"));
+        assert_eq!(cut.value, "(k.v1)::text::character varying(3)");
+        assert!(cut.same.is_some_and(|same| same.ends_with("IS NOT DISTINCT FROM (k.v1)::text")));
+        assert_eq!(equal(&held, "k1", &column("Id", "bigint")), "t.\"Id\" = k.k1");
+        assert_eq!(equal(&held, "k1", &column("id", "integer")), "t.\"id\"::text = k.k1::text");
+        assert_eq!(texts("t", ["a", "b\""]), "ROW(t.\"a\"::text, t.\"b\"\"\"::text)");
+    }
+}

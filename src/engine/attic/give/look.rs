@@ -1,0 +1,125 @@
+//! The look before the up part: which kept rows and values somebody has changed since the down part.
+
+use super::facts::{Held, Table, equal, numbered, texts};
+use super::{Giving, LOOK, PINS, Wanted};
+use crate::engine::attic::stored::{Answer, rows as query};
+use crate::engine::history::literal;
+use crate::engine::session::Session;
+use crate::model::attic::given::is_of_rows;
+
+/// What [`Giving`] begins with.
+pub struct Look;
+
+/// Why a value is in conflict that is not what the down part made.
+pub(super) const CHANGED: &str = "it was changed meanwhile";
+
+impl Look {
+    /// Looks, in the transaction that is open. None where the attic has nothing of these versions.
+    ///
+    /// # Errors
+    /// The server said no.
+    pub async fn take(session: &Session, wanted: &Wanted) -> Answer<Option<Giving>> {
+        let before = pinned(session).await?;
+        let giving = Giving::open(session, wanted).await?;
+        if giving.held.is_empty() {
+            unpin(session, before).await?;
+            return Ok(None);
+        }
+        session.simple_raw(LOOK).await?;
+        for held in &giving.held {
+            session.simple_raw(&format!("DELETE FROM dbbuild_attic.look WHERE entry = {}", held.entry.id)).await?;
+            let Some(table) = giving.before.get(&super::place(&held.entry)) else { continue };
+            if let Some(sql) = stood(held, table).or_else(|| changed(held, table)) {
+                session.simple_raw(&sql).await?;
+            }
+        }
+        unpin(session, before).await?;
+        Ok(Some(giving))
+    }
+
+    /// Goes on after an interruption: what was seen before the first statement stands in the database.
+    ///
+    /// # Errors
+    /// The server said no.
+    pub async fn again(session: &Session, wanted: &Wanted) -> Answer<Option<Giving>> {
+        let before = pinned(session).await?;
+        let giving = Giving::open(session, wanted).await?;
+        unpin(session, before).await?;
+        Ok(Some(giving).filter(|giving| !giving.held.is_empty()))
+    }
+}
+
+/// Kept rows whose key another row has.
+fn stood(held: &Held, table: &Table) -> Option<String> {
+    if !is_of_rows(held.entry.kind) {
+        return None;
+    }
+    let on = by_key(held, table)?;
+    Some(format!(
+        "INSERT INTO dbbuild_attic.look SELECT {}, k.ctid, true, NULL FROM {} k JOIN {} t ON {on}",
+        held.entry.id,
+        held.sql(),
+        table.only()
+    ))
+}
+
+/// Kept values whose place holds another one than the down part put there.
+pub(super) fn changed(held: &Held, table: &Table) -> Option<String> {
+    let entry = &held.entry;
+    if is_of_rows(entry.kind) || !held.has_made() || !entry.columns.iter().all(|name| table.column(name).is_some()) {
+        return None;
+    }
+    let on = by_key(held, table)?;
+    let made = numbered('m', entry.columns.len());
+    Some(format!(
+        "INSERT INTO dbbuild_attic.look SELECT {}, k.ctid, true, CASE WHEN {now} IS DISTINCT FROM {} THEN {} END \
+         FROM {} k JOIN {} t ON {on} WHERE {now} IS DISTINCT FROM {}",
+        entry.id,
+        texts("k", made.iter().map(String::as_str)),
+        literal(CHANGED),
+        held.sql(),
+        table.only(),
+        texts("k", made.iter().map(String::as_str)),
+        now = texts("t", entry.columns.iter().map(String::as_str)),
+    ))
+}
+
+/// How the rows of a table (`t`) are found by an entry (`k`), where there is a key.
+pub(super) fn by_key(held: &Held, table: &Table) -> Option<String> {
+    let entry = &held.entry;
+    if entry.whole_rows || entry.key_columns.is_empty() {
+        return None;
+    }
+    let mut all = Vec::new();
+    for (n, name) in entry.key_columns.iter().enumerate() {
+        let kept = match is_of_rows(entry.kind) {
+            true => format!("v{}", entry.columns.iter().position(|column| column == name)? + 1),
+            false => format!("k{}", n + 1),
+        };
+        all.push(equal(held, &kept, table.column(name)?));
+    }
+    Some(all.join(" AND "))
+}
+
+/// Sets the pins, and returns what was set before.
+async fn pinned(session: &Session) -> Answer<Vec<(String, String)>> {
+    let mut before = Vec::new();
+    let current = PINS.map(|(name, _)| format!("pg_catalog.current_setting('{name}')")).join(", ");
+    let row = query(session, &format!("SELECT {current}")).await?.into_iter().next().unwrap_or_default();
+    for ((name, _), value) in PINS.iter().zip(row) {
+        before.push(((*name).to_owned(), value.unwrap_or_default()));
+    }
+    set(session, PINS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))).await?;
+    Ok(before)
+}
+
+/// What the script is to find as it was.
+async fn unpin(session: &Session, before: Vec<(String, String)>) -> Answer<()> {
+    set(session, before.into_iter()).await
+}
+
+async fn set(session: &Session, settings: impl Iterator<Item = (String, String)>) -> Answer<()> {
+    let calls: Vec<String> =
+        settings.map(|(name, value)| format!("pg_catalog.set_config('{name}', {}, true)", literal(&value))).collect();
+    session.simple_raw(&format!("SELECT {}", calls.join(", "))).await.map(|_| ())
+}

@@ -1,0 +1,206 @@
+//! Giving back: what was kept of a migration, put back in the transaction in which that migration is applied again.
+//!
+//! It works in two steps: a look before the up part runs, which tells what was changed since the down part, and the
+//! giving after it. What the up part itself fills in is no conflict. It runs no script and writes no row of the version
+//! table, and begins and ends no transaction.
+
+mod facts;
+mod fast;
+mod look;
+mod quiet;
+mod range;
+mod rows;
+mod settle;
+mod values;
+
+pub use look::Look;
+
+use super::stored::{self, Answer, rows as query};
+use crate::engine::session::Session;
+use crate::model::attic::given::{Given, OnConflict, groups, is_of_rows};
+use crate::model::attic::{Entry, Kind};
+use facts::{Held, Table};
+use std::collections::BTreeMap;
+
+/// What an entry's rows are settled as, row by row: `why` tells of a conflict, null of something that stands already.
+const LOOK: &str = "CREATE TABLE IF NOT EXISTS dbbuild_attic.look \
+    (entry bigint NOT NULL, kept tid NOT NULL, stood boolean NOT NULL, why text)";
+
+/// Settings under which texts of values are the same at keeping and at giving back, whatever a script has set.
+const PINS: [(&str, &str); 11] = [
+    ("search_path", "pg_catalog"),
+    ("DateStyle", "ISO"),
+    ("IntervalStyle", "postgres"),
+    ("TimeZone", "UTC"),
+    ("bytea_output", "hex"),
+    ("extra_float_digits", "1"),
+    ("xmloption", "content"),
+    ("lc_monetary", "C"),
+    ("row_security", "off"),
+    ("synchronize_seqscans", "off"),
+    ("statement_timeout", "0"),
+];
+
+/// Tables of the user's by schema and name, as far as entries name them.
+type Tables = BTreeMap<(String, String), Table>;
+
+/// Entries of the attic that belong to a migration which is about to be applied.
+#[derive(Debug)]
+pub struct Giving {
+    held: Vec<Held>,
+    /// Tables as they were before the up part.
+    before: Tables,
+    /// The checksum of the migration as it is applied now.
+    checksum: String,
+    /// The up part shares the transaction: what stands after it alone is its own making.
+    shares: bool,
+    on_conflict: OnConflict,
+}
+
+/// How to give back.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// The versions that the migration stands for.
+    pub versions: Vec<String>,
+    /// The checksum of its file.
+    pub checksum: String,
+    /// Whether its up part runs in the very transaction.
+    pub shares: bool,
+    /// What becomes of conflicts.
+    pub on_conflict: OnConflict,
+}
+
+impl Giving {
+    /// Reads the entries, and the tables as they stand.
+    pub(super) async fn open(session: &Session, wanted: &Wanted) -> Answer<Giving> {
+        let mut held = Vec::new();
+        for entry in stored::of_versions(session, &wanted.versions).await? {
+            held.push(facts::held(session, entry).await?);
+        }
+        let before = tables(session, &held).await?;
+        Ok(Giving {
+            held,
+            before,
+            checksum: wanted.checksum.clone(),
+            shares: wanted.shares,
+            on_conflict: wanted.on_conflict,
+        })
+    }
+
+    /// Gives back, in the transaction that is open, after the up part. Returns what became of each entry.
+    ///
+    /// # Errors
+    /// The server said no to something that is no conflict of single rows.
+    pub async fn give(&self, session: &Session) -> Answer<Vec<Given>> {
+        session.simple_raw("SET CONSTRAINTS ALL IMMEDIATE").await?;
+        pin(session).await?;
+        session.simple_raw(LOOK).await?;
+        let now = tables(session, &self.held).await?;
+        let mut whole: BTreeMap<i64, String> = BTreeMap::new();
+        let mut ready: Vec<(&Held, &Table)> = Vec::new();
+        for held in self.held.iter().filter(|held| held.entry.kind != Kind::Sequence) {
+            match self.fits(held, &now) {
+                Ok(table) => ready.push((held, table)),
+                Err(why) => drop(whole.insert(held.entry.id, why)),
+            }
+        }
+        let touched: Vec<&Table> =
+            now.values().filter(|table| ready.iter().any(|(_, of)| of.oid == table.oid)).collect();
+        let mut aside = quiet::aside(session, &touched).await?;
+        let refers = references(session, &touched).await?;
+        for group in groups(touched.len(), &refers) {
+            let circular = group.iter().any(|one| refers.iter().any(|(from, to)| from == one && group.contains(to)));
+            let group: Vec<&Table> = group.into_iter().filter_map(|n| touched.get(n).copied()).collect();
+            let of = |rows: bool| -> Vec<(&Held, &Table)> {
+                let mine = |(held, table): &&(&Held, &Table)| {
+                    is_of_rows(held.entry.kind) == rows && group.iter().any(|one| one.oid == table.oid)
+                };
+                ready.iter().filter(mine).copied().collect()
+            };
+            if circular && !of(true).is_empty() {
+                aside.defer_keys(session, &group).await?;
+            }
+            self.give_rows(session, &of(true), circular).await?;
+            session.simple_raw("SET CONSTRAINTS ALL IMMEDIATE").await?;
+            for (held, table) in of(false) {
+                aside.free_identities(session, table, &held.entry.columns).await?;
+                if let Some(why) = self.give_values(session, held, table).await? {
+                    whole.insert(held.entry.id, why);
+                }
+            }
+        }
+        let mut given = Vec::new();
+        for held in &self.held {
+            let table = now.get(&place(&held.entry));
+            given.push(match held.entry.kind {
+                Kind::Sequence => settle::sequence(session, held).await?,
+                _ => self.settle(session, held, table, whole.remove(&held.entry.id)).await?,
+            });
+        }
+        aside.back(session).await?;
+        session.simple_raw("DROP TABLE dbbuild_attic.look").await?;
+        Ok(given)
+    }
+
+    /// The table that gets an entry, or why none can.
+    fn fits<'t>(&self, held: &Held, now: &'t Tables) -> std::result::Result<&'t Table, String> {
+        let entry = &held.entry;
+        let table = now.get(&place(entry)).ok_or("the migration makes no such table any more")?;
+        for name in &entry.columns {
+            match table.column(name) {
+                None => return Err(format!("the migration makes no column {name} any more")),
+                Some(column) if column.generated => return Err(format!("the column {name} is generated now")),
+                Some(_) => {}
+            }
+        }
+        if held.types.is_empty() {
+            return Err(format!("{} is gone from the attic", held.sql()));
+        }
+        Ok(table)
+    }
+
+    /// Whether a table is of the up part's making, in this very transaction.
+    fn is_made(&self, table: &Table) -> bool {
+        let before = self.before.get(&(table.schema.clone(), table.name.clone()));
+        self.shares && before.is_none_or(|before| before.oid != table.oid)
+    }
+}
+
+fn place(entry: &Entry) -> (String, String) {
+    (entry.schema.clone(), entry.table.clone())
+}
+
+async fn tables(session: &Session, held: &[Held]) -> Answer<Tables> {
+    let mut tables = Tables::new();
+    for held in held {
+        let place = place(&held.entry);
+        if !tables.contains_key(&place)
+            && let Some(table) = facts::table(session, &place.0, &place.1).await?
+        {
+            tables.insert(place, table);
+        }
+    }
+    Ok(tables)
+}
+
+/// Which of the tables refer to which.
+async fn references(session: &Session, tables: &[&Table]) -> Answer<Vec<(usize, usize)>> {
+    let oids: Vec<String> = tables.iter().map(|table| table.oid.to_string()).collect();
+    let sql = format!(
+        "SELECT conrelid::text, confrelid::text FROM pg_catalog.pg_constraint WHERE contype = 'f' AND conparentid = 0 \
+         AND conrelid = ANY ('{{{0}}}'::pg_catalog.oid[]) AND confrelid = ANY ('{{{0}}}'::pg_catalog.oid[])",
+        oids.join(",")
+    );
+    let at = |oid: Option<String>| tables.iter().position(|table| Some(table.oid.to_string()) == oid);
+    let found = query(session, &sql).await?.into_iter().filter_map(|row| {
+        let mut row = row.into_iter();
+        Some((at(row.next()?)?, at(row.next()?)?))
+    });
+    Ok(found.collect())
+}
+
+/// Sets what [`PINS`] says for the transaction, after a script that may have taken a role.
+async fn pin(session: &Session) -> Answer<()> {
+    let set: Vec<String> = PINS.iter().map(|(name, value)| format!("SET LOCAL {name} = '{value}'")).collect();
+    session.simple_raw(&format!("SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; {}", set.join("; "))).await.map(|_| ())
+}

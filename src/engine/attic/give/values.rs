@@ -1,0 +1,129 @@
+//! Single values and dropped columns, given back to the rows that they were of.
+
+use super::facts::{Held, Table, numbered, texts};
+use super::look::{self, CHANGED, by_key};
+use super::rows::{assignments, differs, unsettled};
+use super::{Giving, fast, range};
+use crate::engine::attic::stored::{Answer, rows as query};
+use crate::engine::history::literal;
+use crate::engine::session::Session;
+
+/// Why a value is in conflict whose row nobody has.
+const GONE: &str = "its row is gone";
+/// Why a value is in conflict that the column takes as another one.
+const OTHER: &str = "the column would hold another value now";
+
+impl Giving {
+    /// Gives the values of an entry back. Returns why nothing of it can be.
+    pub(super) async fn give_values(&self, session: &Session, held: &Held, table: &Table) -> Answer<Option<String>> {
+        if held.entry.rows > 1000 {
+            session.simple_raw(&format!("ANALYZE {}", held.sql())).await?;
+        }
+        if held.entry.whole_rows {
+            return by_other_columns(session, held, table).await;
+        }
+        let Some(on) = by_key(held, table) else {
+            return Ok(Some(format!("the key {} is gone", held.entry.key_columns.join(", "))));
+        };
+        self.note_conflicts(session, held, table, &on).await?;
+        if fast::give(session, held, table).await? {
+            return Ok(None);
+        }
+        let (set, same) = assignments(held, table);
+        let guards: String = same.iter().map(|same| format!(" AND {same}")).collect();
+        let (only, kept, free, differs) = (table.only(), held.sql(), unsettled(held), differs(held));
+        let update = |range: &str| {
+            format!("UPDATE {only} t SET {set} FROM {kept} k WHERE {on} AND {range} AND {free} AND {differs}{guards}")
+        };
+        range::over(session, held, &update, None).await?;
+        if !same.is_empty() {
+            let sql = format!(
+                "INSERT INTO dbbuild_attic.look SELECT {}, k.ctid, false, {} FROM {kept} k JOIN {only} t ON {on} \
+                 WHERE {free} AND {differs}",
+                held.entry.id,
+                literal(OTHER)
+            );
+            session.simple_raw(&sql).await?;
+        }
+        Ok(None)
+    }
+
+    async fn note_conflicts(&self, session: &Session, held: &Held, table: &Table, on: &str) -> Answer<()> {
+        let (id, only, kept, free) = (held.entry.id, table.only(), held.sql(), unsettled(held));
+        let differs = differs(held);
+        let mut sql = format!(
+            "UPDATE dbbuild_attic.look l SET why = NULL FROM {kept} k JOIN {only} t ON {on} \
+             WHERE l.entry = {id} AND l.kept = k.ctid AND NOT {differs}; "
+        );
+        let before = self.before.get(&super::place(&held.entry));
+        let looked = before.is_some_and(|before| look::changed(held, before).is_some());
+        if held.has_made() && !looked {
+            let made = numbered('m', held.entry.columns.len());
+            sql.push_str(&format!(
+                "INSERT INTO dbbuild_attic.look SELECT {id}, k.ctid, true, {} FROM {kept} k JOIN {only} t ON {on} \
+                 WHERE {free} AND {differs} AND {} IS DISTINCT FROM {}; ",
+                literal(CHANGED),
+                texts("t", held.entry.columns.iter().map(String::as_str)),
+                texts("k", made.iter().map(String::as_str)),
+            ));
+        }
+        sql.push_str(&format!(
+            "DELETE FROM dbbuild_attic.look l USING {kept} k WHERE l.entry = {id} AND l.kept = k.ctid \
+             AND NOT EXISTS (SELECT FROM {only} t WHERE {on}); \
+             INSERT INTO dbbuild_attic.look SELECT {id}, k.ctid, false, {} FROM {kept} k \
+             WHERE NOT EXISTS (SELECT FROM {only} t WHERE {on})",
+            literal(GONE)
+        ));
+        session.simple_raw(&sql).await.map(|_| ())
+    }
+}
+
+/// Without a key a row is found by all its other columns; equal ones are counted. What the down part made of a value must
+/// stand there still.
+async fn by_other_columns(session: &Session, held: &Held, table: &Table) -> Answer<Option<String>> {
+    let entry = &held.entry;
+    if let Some(lost) = entry.key_columns.iter().find(|name| table.column(name).is_none()) {
+        return Ok(Some(format!("its rows were found by the column {lost}, which is gone")));
+    }
+    let columns = entry.columns.iter().map(String::as_str);
+    let (made, keys) = (numbered('m', entry.columns.len()), numbered('k', entry.key_columns.len()));
+    let (now, then) = match held.has_made() {
+        true => (texts("t", columns), texts("k", made.iter().map(String::as_str))),
+        false => ("ROW(1)".to_owned(), "ROW(1)".to_owned()),
+    };
+    let (set, same) = assignments(held, table);
+    let same: String = same.iter().map(|same| format!(" AND {same}")).collect();
+    let sql = format!(
+        "WITH now AS MATERIALIZED (SELECT t.ctid AS at, t.tableoid AS rel, {row_now}::text AS row, {now}::text AS made, \
+         pg_catalog.row_number() OVER (PARTITION BY {row_now}::text, {now}::text ORDER BY t.ctid) AS n FROM {only} t), \
+         held AS MATERIALIZED (SELECT k.*, k.ctid AS kept, {row_then}::text AS row_then, {then}::text AS made_then, \
+         pg_catalog.row_number() OVER (PARTITION BY {row_then}::text, {then}::text ORDER BY k.ordinal) AS n_then \
+         FROM {held_table} k WHERE {free}), \
+         done AS (UPDATE {only} t SET {set} FROM held k JOIN now ON now.row = k.row_then AND now.made = k.made_then \
+         AND now.n = k.n_then WHERE t.ctid = now.at AND t.tableoid = now.rel{same} RETURNING k.kept) \
+         INSERT INTO dbbuild_attic.look SELECT {id}, held.kept, false, {why} FROM held \
+         WHERE NOT EXISTS (SELECT FROM done WHERE done.kept = held.kept)",
+        row_now = texts("t", entry.key_columns.iter().map(String::as_str)),
+        row_then = texts("k", keys.iter().map(String::as_str)),
+        only = table.only(),
+        held_table = held.sql(),
+        free = unsettled(held),
+        id = entry.id,
+        why = literal("its row is gone or was changed meanwhile"),
+    );
+    session.simple_raw("SAVEPOINT dbbuild_give").await?;
+    let why = match session.simple_raw(&sql).await {
+        Ok(_) => None,
+        Err(error) if range::is_of_rows(&error) => Some(error.message.clone()),
+        Err(error) => return Err(error),
+    };
+    let end = if why.is_some() { "ROLLBACK TO SAVEPOINT dbbuild_give; " } else { "" };
+    session.simple_raw(&format!("{end}RELEASE SAVEPOINT dbbuild_give")).await?;
+    Ok(why)
+}
+
+/// How many rows a table has.
+pub(super) async fn count(session: &Session, table: &Table) -> Answer<u64> {
+    let rows = query(session, &format!("SELECT pg_catalog.count(*) FROM {}", table.only())).await?;
+    Ok(rows.into_iter().flatten().flatten().next().and_then(|n| n.parse().ok()).unwrap_or(0))
+}
