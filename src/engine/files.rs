@@ -6,7 +6,7 @@ use crate::model::snapshot::{FileEntry, Snapshot};
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How the names of files begin that are not yet whole. Sources never begin with a dot.
 const UNFINISHED: &str = ".dbbuild-";
@@ -60,6 +60,49 @@ pub fn replace_owned(path: &Path, bytes: &[u8], like: &Path) -> io::Result<()> {
     new.as_file().sync_all()?;
     new.persist(&path).map_err(|e| e.error)?;
     Ok(())
+}
+
+/// A file that only its owner may read, written piece by piece: it stands whole, or as it was before.
+#[derive(Debug)]
+pub struct Private {
+    new: tempfile::NamedTempFile,
+    path: PathBuf,
+}
+
+impl Private {
+    /// Begins.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn begin(path: &Path) -> io::Result<Private> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        sweep(folder);
+        let new = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
+        // As in `write_beside`.
+        let _ = new.as_file().try_lock();
+        new.as_file().set_permissions(fs::Permissions::from_mode(0o600))?;
+        Ok(Private { new, path: path.to_owned() })
+    }
+
+    /// Puts it in its place.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub fn finish(self) -> io::Result<()> {
+        self.new.as_file().sync_all()?;
+        self.new.persist(&self.path).map_err(|e| e.error)?;
+        Ok(())
+    }
+}
+
+impl Write for Private {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.new.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.new.flush()
+    }
 }
 
 /// Makes a file that is not there yet.

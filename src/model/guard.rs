@@ -229,6 +229,26 @@ fn judge_marked(
     }
 }
 
+/// Judges the wish to drop something from the attic: of a protected environment only with its name said again.
+///
+/// # Errors
+/// A refusal; nothing was dropped.
+pub fn judge_drop_kept(facts: &TargetFacts, selected: &Selected, confirm: Option<&str>) -> Result<()> {
+    judge(Action::Migrate, facts, selected)?;
+    let protected = selected.is_protected() || matches!(facts.standing(), Standing::Valid(mark) if mark.protected);
+    if protected && confirm != Some(selected.name.as_str()) {
+        return Err(Error::failed(format!(
+            "refused to drop from the attic of {}: the environment {} is protected",
+            facts.description, selected.name
+        ))
+        .help(format!(
+            "`dbbuild attic export` first; if you mean it: `--confirm {}`. Nothing was dropped.",
+            selected.name
+        )));
+    }
+    Ok(())
+}
+
 /// Judges the wish to copy a database for another branch and to mark the copy: only of an unprotected database that is
 /// what it says.
 ///

@@ -6,6 +6,7 @@
 
 mod adopt;
 mod apply;
+mod attic_give;
 mod attic_keep;
 mod bad_input;
 mod batch;

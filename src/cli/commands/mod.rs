@@ -2,6 +2,7 @@
 
 pub mod adopt;
 pub mod apply;
+pub mod attic;
 pub mod baseline;
 pub mod bootstrap;
 pub mod build;
@@ -105,6 +106,11 @@ commands! {
     /// that it took, what was rewritten, what grew and which rows it touched; then the checks. The database itself is read
     /// only. Exit status 1: something fails.
     Rehearse(rehearse),
+    /// List, show, export or drop what is kept of migrations that were taken back
+    ///
+    /// What a down part drops, overwrites or narrows lies in the attic, the schema dbbuild_attic of the database, until the
+    /// same migration is applied again and gives it back.
+    Attic(attic),
     /// Write, read and try the bodies of secure migrations, which are not in git
     ///
     /// A migration with `-- dbbuild:secure` is a stand-in; its body lies under `secure_path` of each environment.

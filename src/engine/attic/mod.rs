@@ -4,6 +4,7 @@
 //! the runner.
 
 mod copy;
+pub mod export;
 mod facts;
 pub mod give;
 mod keep;

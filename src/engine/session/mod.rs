@@ -200,6 +200,27 @@ impl Session {
         }
     }
 
+    /// Runs `COPY … TO stdout` and hands its data over as it arrives. The inner error is that of `take`.
+    pub async fn copy_out<E>(&self, sql: &str, mut take: impl FnMut(&[u8]) -> Result<(), E>) -> Result<Result<(), E>> {
+        let failed = |e: Box<ServerError>| e.to_error("COPY failed");
+        let stream = match self.client.copy_out(sql).await {
+            Ok(stream) => stream,
+            Err(e) => return Err(failed(self.server_error(&e, 0).await)),
+        };
+        pin_mut!(stream);
+        while let Some(piece) = stream.next().await {
+            match piece {
+                Ok(bytes) => {
+                    if let Err(e) = take(&bytes) {
+                        return Ok(Err(e));
+                    }
+                }
+                Err(e) => return Err(failed(self.server_error(&e, 0).await)),
+            }
+        }
+        Ok(Ok(()))
+    }
+
     /// The server's notices since the last call; beyond a thousand only their number is kept.
     pub fn take_notices(&self) -> Vec<Notice> {
         self.inbox.take()

@@ -1,6 +1,6 @@
 //! What giving back did: rows and values that stand again, and those that are in conflict with what was done meanwhile.
 
-use super::{Entry, Kind};
+use super::{Entry, KeptEntry, Kind};
 use std::fmt;
 use std::str::FromStr;
 
@@ -143,6 +143,18 @@ impl Entry {
     /// "shop.orders"
     pub fn relation(&self) -> String {
         format!("{}.{}", self.schema, self.table)
+    }
+
+    /// As one line of a report.
+    pub fn kept(&self) -> KeptEntry {
+        KeptEntry {
+            kind: self.kind,
+            reason: self.reason,
+            schema: self.schema.clone(),
+            table: self.table.clone(),
+            columns: self.columns.clone(),
+            rows: self.rows,
+        }
     }
 
     /// "20240712093000_add_legacy"
