@@ -115,7 +115,7 @@
 //! - `src/engine/squash/`: old migrations replaced by the baseline at their end, proved; the databases that must have them.
 //! - `src/engine/verdict.rs`: a judgement from end to end: files, what they are measured against, the verdict that is kept.
 //! - `src/engine/cache.rs`: what was proved once, below git's common directory.
-//! - `src/engine/attic/`: what down parts lose, kept in the same transaction.
+//! - `src/engine/attic/`: what down parts lose, kept in the same transaction, and given back by the next up part.
 //! - `src/engine/adopt/`: an existing database read, written down as migration zero, proved, recorded.
 //! - `src/engine/hba/`: access files judged in a throwaway, with real logins; a server's compared, replaced and taken back.
 //! - `src/engine/drift.rs`: what a database has that its sources do not make.

@@ -8,6 +8,7 @@ mod adopt;
 mod apply;
 mod attic_give;
 mod attic_keep;
+mod attic_matrix;
 mod bad_input;
 mod batch;
 mod commands;

@@ -17,6 +17,8 @@ pub(super) struct Column {
     pub generated: bool,
     /// GENERATED ALWAYS AS IDENTITY: PostgreSQL refuses to update it.
     pub always: bool,
+    /// Its collation is a user's, which the attic leaves behind.
+    pub collated: bool,
     /// Storage, compression and collation are those of its type, so that its type can be set again without loss.
     pub plain: bool,
 }
@@ -56,7 +58,7 @@ const TABLE: &str = "SELECT c.oid::text, c.relkind::text, \
     a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), (a.attgenerated <> '')::text, \
     (a.attidentity = 'a')::text, (a.attidentity = '' AND a.attstorage = t.typstorage \
     AND (pg_catalog.to_jsonb(a) ->> 'attcompression' = '') IS NOT FALSE \
-    AND a.attcollation = t.typcollation)::text \
+    AND a.attcollation = t.typcollation)::text, (a.attcollation >= 16384)::text \
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
     LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid";
@@ -86,6 +88,7 @@ pub(super) async fn table(session: &Session, schema: &str, name: &str) -> Answer
                 generated: text(5) == "true",
                 always: text(6) == "true",
                 plain: text(7) == "true",
+                collated: text(8) == "true",
             });
         }
     }
@@ -139,22 +142,23 @@ pub(super) fn put(held: &Held, kept: &str, column: &Column) -> Put {
         return Put { value, same: None };
     }
     let value = format!("({value})::text::{}", column.full_type);
-    let same = Some(format!("({value})::text IS NOT DISTINCT FROM (k.{kept})::text"));
+    let same = Some(format!("({value})::text COLLATE \"C\" IS NOT DISTINCT FROM (k.{kept})::text COLLATE \"C\""));
     Put { value, same }
 }
 
 /// A comparison of a column of `t` with a kept column by which rows are found.
 pub(super) fn equal(held: &Held, kept: &str, column: &Column) -> String {
     let name = quote(&column.name);
-    match held.types.get(kept) == Some(&column.full_type) {
+    match held.types.get(kept) == Some(&column.full_type) && !column.collated {
         true => format!("t.{name} = k.{kept}"),
-        false => format!("t.{name}::text = k.{kept}::text"),
+        false => format!("t.{name}::text COLLATE \"C\" = k.{kept}::text COLLATE \"C\""),
     }
 }
 
 /// `ROW(t."a"::text, …)`: to be compared with the same of other columns, whatever their types.
 pub(super) fn texts<'n>(of: &str, names: impl IntoIterator<Item = &'n str>) -> String {
-    let texts: Vec<String> = names.into_iter().map(|name| format!("{of}.{}::text", quote(name))).collect();
+    let texts: Vec<String> =
+        names.into_iter().map(|name| format!("{of}.{}::text COLLATE \"C\"", quote(name))).collect();
     format!("ROW({})", texts.join(", "))
 }
 
@@ -194,7 +198,14 @@ mod tests {
     }
 
     fn column(name: &str, full_type: &str) -> Column {
-        Column { name: name.to_owned(), full_type: full_type.to_owned(), generated: false, always: false, plain: true }
+        Column {
+            name: name.to_owned(),
+            full_type: full_type.to_owned(),
+            generated: false,
+            always: false,
+            collated: false,
+            plain: true,
+        }
     }
 
     #[test]
@@ -204,9 +215,12 @@ mod tests {
         assert_eq!((same.value.as_str(), same.same), ("k.v1", None));
         let cut = put(&held, "v1", &column("a", "character varying(3)"));
         assert_eq!(cut.value, "(k.v1)::text::character varying(3)");
-        assert!(cut.same.is_some_and(|same| same.ends_with("IS NOT DISTINCT FROM (k.v1)::text")));
+        assert!(cut.same.is_some_and(|same| same.contains(" IS NOT DISTINCT FROM (k.v1)::text")));
         assert_eq!(equal(&held, "k1", &column("Id", "bigint")), "t.\"Id\" = k.k1");
-        assert_eq!(equal(&held, "k1", &column("id", "integer")), "t.\"id\"::text = k.k1::text");
-        assert_eq!(texts("t", ["a", "b\""]), "ROW(t.\"a\"::text, t.\"b\"\"\"::text)");
+        assert_eq!(
+            equal(&held, "k1", &column("id", "integer")),
+            "t.\"id\"::text COLLATE \"C\" = k.k1::text COLLATE \"C\""
+        );
+        assert_eq!(texts("t", ["a", "b\""]), "ROW(t.\"a\"::text COLLATE \"C\", t.\"b\"\"\"::text COLLATE \"C\")");
     }
 }

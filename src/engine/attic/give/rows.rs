@@ -205,13 +205,17 @@ fn orphan(held: &Held, key: &Key, all: &[(&Held, &Table)]) -> Option<String> {
     for (one, other) in &key.pairs {
         let own = kept(held, one)?;
         given.push(format!("k.{own} IS NOT NULL"));
-        stands.push(format!("p.{}::text = k.{own}::text", quote(other)));
+        stands.push(format!("p.{}::text COLLATE \"C\" = k.{own}::text COLLATE \"C\"", quote(other)));
     }
     let mut comes = String::new();
     for (parent, _) in all.iter().filter(|(_, of)| of.oid == key.to) {
         let mut pairs = Vec::new();
         for (one, other) in &key.pairs {
-            pairs.push(format!("q.{}::text = k.{}::text", kept(parent, other)?, kept(held, one)?));
+            pairs.push(format!(
+                "q.{}::text COLLATE \"C\" = k.{}::text COLLATE \"C\"",
+                kept(parent, other)?,
+                kept(held, one)?
+            ));
         }
         comes.push_str(&format!(
             " AND NOT EXISTS (SELECT FROM {} q WHERE {} AND NOT EXISTS (SELECT FROM dbbuild_attic.look l \
