@@ -211,18 +211,67 @@ impl Kept {
 }
 
 impl KeptEntry {
-    /// `column shop.orders.note, 12 rows, dropped`
+    /// `column shop.orders.note with 12 values`, and why where that is not plain.
     pub fn describe(&self) -> String {
-        let table = format!("{}.{}", self.schema, self.table);
-        let rows = if self.rows == 1 { "1 row".to_owned() } else { format!("{} rows", self.rows) };
-        let values = if self.rows == 1 { "1 value".to_owned() } else { format!("{} values", self.rows) };
-        let columns = self.columns.join(", ");
-        match self.kind {
-            Kind::Table => format!("table {table}, {rows}, {}", self.reason),
-            Kind::Column => format!("column {table}.{columns}, {values}, {}", self.reason),
-            Kind::Value => format!("{values} of {table}.{columns}, {}", self.reason),
-            Kind::Row => format!("{rows} of {table}, {}", self.reason),
-            Kind::Sequence => format!("the position of sequence {table}, {}", self.reason),
+        let name = format!("{}.{}", shown(&self.schema), shown(&self.table));
+        let many = |noun: &str| if self.rows == 1 { format!("1 {noun}") } else { format!("{} {noun}s", self.rows) };
+        let columns: Vec<String> = self.columns.iter().map(|column| format!("{name}.{}", shown(column))).collect();
+        let columns = columns.join(", ");
+        let what = match self.kind {
+            Kind::Table => format!("table {name} with {}", many("row")),
+            Kind::Column if self.columns.len() > 1 => format!("columns {columns} with the values of {}", many("row")),
+            Kind::Column => format!("column {columns} with {}", many("value")),
+            Kind::Value => format!("{} of {columns}", many("value")),
+            Kind::Row => format!("{} of {name}", many("row")),
+            Kind::Sequence => format!("the position of sequence {name}"),
+        };
+        match self.reason {
+            Reason::Refused => format!("{what}, refused by the older schema"),
+            Reason::Dependent => format!("{what}, which refer to refused rows"),
+            Reason::Narrowed => format!("{what}, which the older type does not hold"),
+            _ => what,
         }
+    }
+}
+
+/// A name as SQL wants it.
+fn shown(name: &str) -> String {
+    let plain = |(n, c): (usize, char)| c.is_ascii_lowercase() || c == '_' || n > 0 && c.is_ascii_digit();
+    if !name.is_empty() && name.chars().enumerate().all(plain) {
+        return name.to_owned();
+    }
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_as_they_are_written() {
+        assert!(Kind::ALL.into_iter().all(|kind| Kind::parse(kind.as_str()) == Some(kind)));
+        assert!(Reason::ALL.into_iter().all(|reason| Reason::parse(reason.as_str()) == Some(reason)));
+        assert_eq!((Kind::parse("thing"), Reason::parse("")), (None, None));
+    }
+
+    #[test]
+    fn entries_are_described() {
+        let entry = |kind, reason, columns: &[&str], rows| KeptEntry {
+            kind,
+            reason,
+            schema: "shop".to_owned(),
+            table: "Order".to_owned(),
+            columns: columns.iter().map(|name| (*name).to_owned()).collect(),
+            rows,
+        };
+        let check = |entry: KeptEntry, text: &str| assert_eq!(entry.describe(), text);
+        check(entry(Kind::Table, Reason::Dropped, &["a"], 1), "table shop.\"Order\" with 1 row");
+        check(entry(Kind::Column, Reason::Dropped, &["a"], 2), "column shop.\"Order\".a with 2 values");
+        check(
+            entry(Kind::Column, Reason::Dropped, &["a", "b"], 2),
+            "columns shop.\"Order\".a, shop.\"Order\".b with the values of 2 rows",
+        );
+        check(entry(Kind::Row, Reason::Refused, &["a"], 1), "1 row of shop.\"Order\", refused by the older schema");
+        check(entry(Kind::Sequence, Reason::Dropped, &[], 0), "the position of sequence shop.\"Order\"");
     }
 }

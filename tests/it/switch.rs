@@ -100,7 +100,7 @@ fn with_auto_a_switch_takes_back_and_applies() {
     world
         .git(&["checkout", "-q", "main"])
         .ok()
-        .says("taking back loses: table public.b with 1 row")
+        .says("taking back moves into the attic: table public.b with 1 row")
         .says("took back 2_b");
     assert_eq!((applied(&db).as_str(), has(&db, "b")), ("1", false));
     // The database is what the baseline says, by its catalogs.

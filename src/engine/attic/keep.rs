@@ -295,27 +295,6 @@ impl<'k, 'w> Keeping<'k, 'w> {
             .into())
     }
 
-    /// Puts sequences that the script had set back to where they stood: no rollback does that. To be called after one.
-    ///
-    /// # Errors
-    /// The server said no.
-    pub(in crate::engine) async fn restore_positions(&self) -> Result<()> {
-        let used = |(oid, relation): (&u32, &effect::Relation)| {
-            relation.position.map(|(at, up)| format!("({oid}, {at}, {up})"))
-        };
-        let positions: Vec<String> = self.first.iter().flat_map(|look| &look.relations).filter_map(used).collect();
-        if positions.is_empty() {
-            return Ok(());
-        }
-        let sql = format!(
-            "SELECT pg_catalog.setval(c.oid, w.at) FROM (VALUES {}) w (oid, at, up) \
-             JOIN pg_catalog.pg_class c ON c.oid = w.oid AND c.relkind = 'S', pg_catalog.pg_sequence_last_value(c.oid) is_at (at) \
-             WHERE is_at.at IS NULL OR CASE WHEN w.up THEN is_at.at < w.at ELSE is_at.at > w.at END",
-            positions.join(", ")
-        );
-        self.worker.execute(&sql).await
-    }
-
     /// Makes the attic where there is none.
     pub(super) async fn install(&mut self) -> Result<(), Stop> {
         if self.installed {
@@ -336,6 +315,26 @@ impl<'k, 'w> Keeping<'k, 'w> {
     pub(super) async fn ask(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, UnitFailure> {
         Ok(record::rows(&self.send(sql).await?))
     }
+}
+
+/// Puts sequences that the script had set back to where they stood: no rollback does that. To be called after one.
+///
+/// # Errors
+/// The server said no.
+pub(in crate::engine) async fn restore_positions(worker: &Worker<'_>, first: Option<&Look>) -> Result<()> {
+    let used =
+        |(oid, relation): (&u32, &effect::Relation)| relation.position.map(|(at, up)| format!("({oid}, {at}, {up})"));
+    let positions: Vec<String> = first.iter().flat_map(|look| &look.relations).filter_map(used).collect();
+    if positions.is_empty() {
+        return Ok(());
+    }
+    let sql = format!(
+        "SELECT pg_catalog.setval(c.oid, w.at) FROM (VALUES {}) w (oid, at, up) \
+         JOIN pg_catalog.pg_class c ON c.oid = w.oid AND c.relkind = 'S', pg_catalog.pg_sequence_last_value(c.oid) is_at (at) \
+         WHERE is_at.at IS NULL OR CASE WHEN w.up THEN is_at.at < w.at ELSE is_at.at > w.at END",
+        positions.join(", ")
+    );
+    worker.execute(&sql).await
 }
 
 /// Statements as one text.

@@ -15,7 +15,7 @@ mod record;
 mod split;
 pub mod stored;
 
-pub(in crate::engine) use keep::{Keeping, Stop};
+pub(in crate::engine) use keep::{Keeping, Stop, restore_positions};
 
 use crate::engine::history::literal;
 use crate::engine::session::Session;

@@ -8,14 +8,14 @@ use super::failure::{describe, lost, needs_autocommit};
 use super::message::Unit;
 use super::pieces::Stumble;
 use super::worker::Worker;
-use crate::engine::attic::{Keeping, Stop};
+use crate::engine::attic::{Keeping, Stop, restore_positions};
 use crate::engine::history::{self, literal};
 use crate::engine::session::ServerError;
 use crate::error::{Error, Result};
-use crate::model::attic::{HeldLock, Kept, KeptEntry, Rehearsal};
+use crate::model::attic::{Kept, KeptEntry};
 use crate::model::plan::FileKind;
 use crate::model::reconcile::{Made, Remove, TakeBack};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// The SQLSTATE of a drop that other objects depend on.
 pub const DEPENDENTS: &str = "2BP01";
@@ -67,7 +67,7 @@ impl Worker<'_> {
                 return Err(stop.into_error(self, back, &unit));
             }
             self.clean().await?;
-            keeping.restore_positions().await?;
+            restore_positions(self, keeping.first.as_ref()).await?;
             let Some(error) = stop.server_error() else { return Err(stop.into_error(self, back, &unit)) };
             if needs_autocommit(error) {
                 return Ok(None);
@@ -87,95 +87,6 @@ impl Worker<'_> {
             }
         }
         Ok(None)
-    }
-
-    /// Takes migrations back in one transaction that is rolled back, and says what would be kept and which locks were taken.
-    ///
-    /// # Errors
-    /// A down part failed, as it would in earnest. Nothing was changed.
-    pub async fn rehearse(&self, backs: &[TakeBack]) -> Result<Rehearsal> {
-        let head = format!("BEGIN; SET LOCAL lock_timeout = {}", self.envelope().lock_timeout);
-        self.execute(&head).await?;
-        let names = self.names().await?;
-        let mut rehearsal = Rehearsal::default();
-        let mut first: Option<Keeping<'_, '_>> = None;
-        let mut outcome = Ok(());
-        for back in backs {
-            if !rehearsal.untried.is_empty() || !back.runs_in_transaction() {
-                rehearsal.untried.push(back.label());
-                continue;
-            }
-            match self.rehearse_one(back).await {
-                Ok(Some(mut keeping)) => {
-                    let entries = std::mem::take(&mut keeping.entries);
-                    rehearsal.kept.push(Kept { label: back.label(), entries });
-                    first.get_or_insert(keeping);
-                }
-                Ok(None) => rehearsal.untried.push(back.label()),
-                Err(error) => {
-                    outcome = Err(error);
-                    break;
-                }
-            }
-        }
-        if outcome.is_ok() && rehearsal.untried.len() < backs.len() {
-            rehearsal.locks = self.locks(&names).await?;
-        }
-        if !self.session().is_closed() {
-            self.clean().await?;
-            if let Some(first) = first {
-                first.restore_positions().await?;
-            }
-        }
-        outcome.map(|()| rehearsal)
-    }
-
-    /// One step of a rehearsal, within its transaction; `None` where it cannot be tried in one.
-    async fn rehearse_one<'k>(&'k self, back: &'k TakeBack) -> Result<Option<Keeping<'k, 'k>>> {
-        let unit = Unit::new(&back.down, String::new(), String::new())?;
-        self.execute("SAVEPOINT dbbuild_step").await?;
-        let mut keeping = Keeping::new(self, back);
-        let mut outcome = keeping.run(&unit, ("SELECT 1", 1)).await;
-        let depended = |stop: &Stop| stop.server_error().is_some_and(|e| e.sqlstate.as_deref() == Some(DEPENDENTS));
-        if outcome.as_ref().is_err_and(depended) && !back.views.is_empty() {
-            self.execute("ROLLBACK TO SAVEPOINT dbbuild_step").await?;
-            keeping = Keeping::new(self, back);
-            outcome = keeping.run(&unit, (&drop_views(back), 1)).await;
-        }
-        match outcome {
-            Ok(()) => {
-                self.reset().await?;
-                Ok(Some(keeping))
-            }
-            Err(stop) if stop.server_error().is_some_and(needs_autocommit) => {
-                self.execute("ROLLBACK TO SAVEPOINT dbbuild_step").await?;
-                Ok(None)
-            }
-            Err(stop) => Err(stop.into_error(self, back, &unit)),
-        }
-    }
-
-    /// The names of the tables that stand, by OID.
-    async fn names(&self) -> Result<BTreeMap<String, String>> {
-        let rows = self.session().query_rows(NAMES).await?;
-        Ok(rows.into_iter().filter_map(|row| row.into_iter().collect::<Option<Vec<_>>>()).filter_map(pair).collect())
-    }
-
-    /// The strongest lock of this transaction on each of these tables; reading alone does not count.
-    async fn locks(&self, names: &BTreeMap<String, String>) -> Result<Vec<HeldLock>> {
-        let rows = self.session().query_rows(HELD).await?;
-        let held = rows.into_iter().filter_map(|row| row.into_iter().collect::<Option<Vec<_>>>()).filter_map(pair);
-        let mut strongest: BTreeMap<&str, String> = BTreeMap::new();
-        let strength = |mode: &str| LOCKS.iter().position(|lock| *lock == mode);
-        for (oid, mode) in held {
-            let (Some(name), Some(strong)) = (names.get(&oid), strength(&mode)) else { continue };
-            let own = strongest.entry(name).or_insert_with(|| mode.clone());
-            if strength(own).is_none_or(|weak| weak < strong) {
-                *own = mode;
-            }
-        }
-        let lock = |(name, mode): (&str, String)| HeldLock { relation: name.to_owned(), mode };
-        Ok(strongest.into_iter().map(lock).collect())
     }
 
     /// Drops what repeatable files made, and their rows.
@@ -216,7 +127,7 @@ impl Worker<'_> {
 
 impl Stop {
     /// What the server said.
-    fn server_error(&self) -> Option<&ServerError> {
+    pub(super) fn server_error(&self) -> Option<&ServerError> {
         match self {
             Stop::Script(stumble) => Some(&stumble.failure.error),
             Stop::Own(failure) => Some(&failure.error),
@@ -225,7 +136,7 @@ impl Stop {
     }
 
     /// The error as users see it, of a transaction that was rolled back.
-    fn into_error(self, worker: &Worker<'_>, back: &TakeBack, unit: &Unit<'_>) -> Error {
+    pub(super) fn into_error(self, worker: &Worker<'_>, back: &TakeBack, unit: &Unit<'_>) -> Error {
         let rolled_back = "it was rolled back, and the migration is still applied.";
         match self {
             Stop::Script(Stumble { failure, .. }) | Stop::Own(failure) if failure.error.gone => lost(&failure.error),
@@ -245,29 +156,6 @@ impl Stop {
         }
     }
 }
-
-fn pair(row: Vec<String>) -> Option<(String, String)> {
-    let mut cells = row.into_iter();
-    Some((cells.next()?, cells.next()?))
-}
-
-/// Locks of tables that keep others from work, the weakest first.
-const LOCKS: [&str; 7] = [
-    "RowShareLock",
-    "RowExclusiveLock",
-    "ShareUpdateExclusiveLock",
-    "ShareLock",
-    "ShareRowExclusiveLock",
-    "ExclusiveLock",
-    "AccessExclusiveLock",
-];
-
-const NAMES: &str = "SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c \
-    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'm') \
-        AND n.nspname NOT IN ('pg_catalog', 'dbbuild', 'dbbuild_attic', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'";
-
-const HELD: &str = "SELECT l.relation, l.mode FROM pg_catalog.pg_locks l \
-    WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation' AND l.granted";
 
 /// Drops the views of the tree's repeatable files, and forgets that these files ran: they make their views again.
 pub fn drop_views(back: &TakeBack) -> String {

@@ -21,6 +21,7 @@ mod ran;
 mod rerun;
 mod settle;
 mod timing;
+mod trial;
 mod watch;
 mod worker;
 
@@ -33,6 +34,7 @@ pub use message::Unit;
 pub(in crate::engine) use pieces::Stumble;
 pub use precondition::Unmet;
 pub use ran::Ran;
+pub use trial::Trial;
 pub use worker::{Worker, WorkerOptions};
 
 use crate::engine::history::{self, Author, Found};

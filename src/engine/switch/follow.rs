@@ -187,7 +187,7 @@ async fn bring(
     Ok(Followed { notes, done: Some((target.describe(), outcome)) })
 }
 
-/// "taking back loses: …", where it loses anything.
+/// "taking back moves into the attic: …", where it loses anything.
 pub(super) fn loss_note(losses: &Losses) -> Option<String> {
-    (!losses.is_empty()).then(|| format!("taking back loses: {}", losses.lines().join("; ")))
+    (!losses.is_empty()).then(|| format!("taking back moves into the attic: {}", losses.lines().join("; ")))
 }

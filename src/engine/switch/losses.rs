@@ -1,34 +1,28 @@
 //! What would be lost: found by running the down parts in a transaction that is rolled back, since the text of a down part
 //! does not say which rows go with what it drops.
 
-use crate::engine::runner::{DEPENDENTS, Sink, Worker, WorkerOptions, drop_all, drop_views};
+use crate::engine::runner::{Sink, Trial, Worker, WorkerOptions, drop_all};
 use crate::engine::session::Session;
 use crate::engine::target::Target;
 use crate::engine::{history::Author, session};
 use crate::error::{Error, Result};
+use crate::model::attic::KeptEntry;
 use crate::model::attic::given::OnConflict;
 use crate::model::config::Config;
 use crate::model::reconcile::{Made, Way};
 use crate::model::sources::Sources;
 use crate::model::version::Version;
-use std::collections::BTreeMap;
 
 /// Rows are counted up to here: beyond it the exact number helps nobody.
 const COUNTED: usize = 100_000;
 /// Lines that are shown.
 const SHOWN: usize = 12;
 
-/// The user's tables by OID; a table that is written anew has another file.
-const TABLES: &str = "SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname), \
-    pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid), pg_catalog.pg_relation_filenode(c.oid) \
+/// The user's tables.
+const TABLES: &str = "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) \
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-    WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'dbbuild', 'dbbuild_attic') \
-      AND n.nspname !~ '^pg_(toast|temp)'";
-
-/// Their columns.
-const COLUMNS: &str = "SELECT a.attrelid, a.attnum, pg_catalog.quote_ident(a.attname) FROM pg_catalog.pg_attribute a \
-    JOIN pg_catalog.pg_class c ON c.oid = a.attrelid WHERE c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped \
-      AND c.oid >= 16384";
+    WHERE c.relkind = 'r' AND c.relpersistence <> 't' \
+      AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'dbbuild', 'dbbuild_attic') AND n.nspname !~ '^pg_(toast|temp)'";
 
 /// What goes with a take-back or a rebuild.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,23 +49,6 @@ impl Losses {
     }
 }
 
-/// A look at tables and columns.
-struct Look {
-    /// By OID.
-    tables: BTreeMap<String, Table>,
-    /// Name by table's OID and number.
-    columns: BTreeMap<(String, String), String>,
-}
-
-/// A table at one moment.
-struct Table {
-    name: String,
-    /// Rows deleted so far in this transaction; TRUNCATE is not counted.
-    deleted: u64,
-    /// Its file, another one after TRUNCATE and after a rewrite.
-    file: String,
-}
-
 /// Runs the down parts of a way in a transaction, looks what is gone, tries what is applied again after them, and rolls back.
 ///
 /// # Errors
@@ -95,10 +72,9 @@ async fn rehearse_unmasked(
     way: &Way,
     sink: Sink<'_>,
 ) -> Result<Losses> {
-    let mut losses = Losses::default();
     if way.back.is_empty() {
         // What a repeatable file made holds no rows of its own.
-        return Ok(losses);
+        return Ok(Losses::default());
     }
     let session = session::connect(&target.settings, &session::ConnectOptions::default()).await?;
     let options = WorkerOptions {
@@ -112,40 +88,46 @@ async fn rehearse_unmasked(
     };
     let worker = Worker::new(session, options).await?;
     let session = worker.session();
-    session.simple(&format!("BEGIN; SET LOCAL lock_timeout = {}", config.lock.timeout.as_millis())).await?;
-    let before = look(session).await?;
-    let objects: Vec<Made> = way.remove.iter().flat_map(|file| file.objects.clone()).collect();
-    session.simple(&drop_all(&objects, false, &[])).await?;
-    for back in &way.back {
-        if !back.runs_in_transaction() {
-            losses.unknown.push(format!("what else {} made, whose down part runs in no transaction", back.label()));
-            break;
-        }
-        let mut down = back.down.clone();
-        target.placeholders.fill_kept(&mut down);
-        let body = down.body()?;
-        session.simple("SAVEPOINT before_down").await?;
-        let mut outcome = worker.run_inside(&down, &body).await?;
-        if matches!(&outcome, Err(failure) if failure.code() == Some(DEPENDENTS)) {
-            session.simple("ROLLBACK TO SAVEPOINT before_down").await?;
-            session.simple(&drop_views(back)).await?;
-            outcome = worker.run_inside(&down, &body).await?;
-        }
-        if let Err(failure) = outcome {
-            worker.clean_up().await?;
-            return Err(failure_of(format!("{} cannot be taken back by its down part", back.label()), &failure).help(
-                "remove what stands in the way, or let `dbbuild reset` build the database anew; nothing was changed.",
-            ));
-        }
-        worker.reset().await?;
+    let mut trial = Trial::begin(&worker).await?;
+    let outcome = try_way(&mut trial, &worker, target, sources, way).await;
+    if !session.is_closed() {
+        trial.end().await?;
     }
-    let after = look(session).await?;
-    let left = left_in_new_files(session, &before, &after).await?;
-    let again = if losses.unknown.is_empty() { apply_again(&worker, target, sources, way).await } else { Ok(()) };
-    worker.clean_up().await?;
-    again?;
-    losses.lost = compare(session, &before, &after, &left).await?;
+    let losses = outcome?;
     worker.into_session().close().await;
+    Ok(losses)
+}
+
+/// Takes the way, and applies again what comes again, within a transaction that is rolled back.
+async fn try_way(
+    trial: &mut Trial<'_>,
+    worker: &Worker<'_>,
+    target: &Target,
+    sources: &Sources,
+    way: &Way,
+) -> Result<Losses> {
+    let mut losses = Losses::default();
+    let objects: Vec<Made> = way.remove.iter().flat_map(|file| file.objects.clone()).collect();
+    worker.session().simple(&drop_all(&objects, false, &[])).await?;
+    for back in &way.back {
+        let mut filled = back.clone();
+        target.placeholders.fill_kept(&mut filled.down);
+        match trial.step(&filled).await {
+            Ok(Some(kept)) => losses.lost.extend(kept.entries.iter().map(KeptEntry::describe)),
+            Ok(None) => {
+                losses.unknown.push(format!("what else {} made, whose down part runs in no transaction", back.label()));
+                break;
+            }
+            Err(error) => {
+                return Err(failure_of(format!("{} cannot be taken back by its down part", back.label()), &error).help(
+                    "remove what stands in the way, or let `dbbuild reset` build the database anew; nothing was changed.",
+                ));
+            }
+        }
+    }
+    if losses.unknown.is_empty() {
+        apply_again(worker, target, sources, way).await?;
+    }
     Ok(losses)
 }
 
@@ -194,76 +176,14 @@ fn failure_of(message: String, failure: &Error) -> Error {
     error.sqlstate(failure.code().unwrap_or_default())
 }
 
-async fn look(session: &Session) -> Result<Look> {
-    let text = |row: &[Option<String>], i: usize| row.get(i).cloned().flatten().unwrap_or_default();
-    let tables = session.query_rows(TABLES).await?;
-    let table = |row: &[Option<String>]| {
-        (text(row, 0), Table { name: text(row, 1), deleted: text(row, 2).parse().unwrap_or(0), file: text(row, 3) })
-    };
-    let tables = tables.iter().map(|row| table(row)).collect();
-    let columns = session.query_rows(COLUMNS).await?;
-    let columns = columns.iter().map(|row| ((text(row, 0), text(row, 1)), text(row, 2))).collect();
-    Ok(Look { tables, columns })
-}
-
-/// The rows that tables hold whose file is another one now, by OID: they were emptied, or written anew.
-async fn left_in_new_files(session: &Session, before: &Look, after: &Look) -> Result<BTreeMap<String, usize>> {
-    let mut left = BTreeMap::new();
-    for (oid, table) in &after.tables {
-        if before.tables.get(oid).is_some_and(|old| old.file != table.file) {
-            left.insert(oid.clone(), count(session, &format!("SELECT FROM ONLY {}", table.name)).await?);
-        }
-    }
-    Ok(left)
-}
-
-/// What is in the first look and not in the second, counted now that all of it stands again.
-async fn compare(
-    session: &Session,
-    before: &Look,
-    after: &Look,
-    left: &BTreeMap<String, usize>,
-) -> Result<Vec<String>> {
-    let mut lost = Vec::new();
-    for (oid, Table { name, deleted, .. }) in &before.tables {
-        let Some(Table { deleted: now, .. }) = after.tables.get(oid) else {
-            let rows = count(session, &format!("SELECT FROM ONLY {name}")).await?;
-            if rows > 0 {
-                lost.push(format!("table {name} with {}", many(rows, "row")));
-            }
-            continue;
-        };
-        let mut gone = usize::try_from(now.saturating_sub(*deleted)).unwrap_or(usize::MAX);
-        if let Some(left) = left.get(oid) {
-            gone = gone.max(count(session, &format!("SELECT FROM ONLY {name}")).await?.saturating_sub(*left));
-        }
-        if gone > 0 {
-            lost.push(format!("{} of {name}", many(gone, "row")));
-        }
-    }
-    for ((oid, number), column) in &before.columns {
-        let (Some(Table { name: table, .. }), true) = (before.tables.get(oid), after.tables.contains_key(oid)) else {
-            continue;
-        };
-        if after.columns.contains_key(&(oid.clone(), number.clone())) {
-            continue;
-        }
-        let values = count(session, &format!("SELECT FROM ONLY {table} WHERE {column} IS NOT NULL")).await?;
-        if values > 0 {
-            lost.push(format!("column {table}.{column} with {}", many(values, "value")));
-        }
-    }
-    Ok(lost)
-}
-
 /// All tables that hold rows: what a rebuild loses.
 ///
 /// # Errors
 /// The server said no.
 pub async fn contents(session: &Session) -> Result<Losses> {
-    let tables = look(session).await?.tables;
+    let tables = session.query_rows(TABLES).await?;
     let mut lost = Vec::new();
-    for Table { name, .. } in tables.values() {
+    for name in tables.iter().flatten().flatten() {
         let rows = count(session, &format!("SELECT FROM ONLY {name}")).await?;
         if rows > 0 {
             lost.push(format!("table {name} with {}", many(rows, "row")));

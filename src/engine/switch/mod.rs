@@ -172,7 +172,7 @@ pub fn undecided(sources: &Sources, survey: &Survey, losses: &Losses) -> Error {
     let error = edited_error(sources, survey, "");
     let error = match losses.lines() {
         lines if lines.is_empty() => error,
-        lines => error.cause("taking it back loses what follows").detail(lines.join("\n")),
+        lines => error.cause("taking it back moves what follows into the attic").detail(lines.join("\n")),
     };
     error.help(
         "`dbbuild build --take-back` takes it back by its kept down part and applies the new content; `dbbuild reset` builds \

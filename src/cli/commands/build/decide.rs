@@ -77,7 +77,7 @@ pub(super) async fn decide(
     if asks(&survey.way) && !wanted {
         ask(context, sources, &survey, &losses)?;
     } else if !losses.is_empty() {
-        context.output.note(&format!("taking back loses: {}", losses.lines().join("; ")));
+        context.output.note(&format!("taking back moves into the attic: {}", losses.lines().join("; ")));
     }
     let left = survey.way.stuck.iter().map(|stuck| format!("{}_{}", stuck.row.version, stuck.row.name));
     Ok(going(session, Some(survey.absent), left.collect()))
@@ -90,7 +90,7 @@ fn asks(way: &Way) -> bool {
 
 fn ask(context: &Context, sources: &Sources, survey: &Survey, losses: &Losses) -> Result<()> {
     if context.globals.yes {
-        losses.lines().iter().for_each(|line| context.output.note(&format!("taking back loses {line}")));
+        losses.lines().iter().for_each(|line| context.output.note(&format!("taking back moves into the attic {line}")));
         return Ok(());
     }
     let error = switch::undecided(sources, survey, losses);
@@ -98,7 +98,7 @@ fn ask(context: &Context, sources: &Sources, survey: &Survey, losses: &Losses) -
         return Err(error);
     }
     context.output.note(&error.to_string());
-    losses.lines().iter().for_each(|line| context.output.note(&format!("taking back loses {line}")));
+    losses.lines().iter().for_each(|line| context.output.note(&format!("taking back moves into the attic {line}")));
     let labels: Vec<String> = survey.way.back.iter().map(|back| back.label()).collect();
     if output::confirm(&format!("Take back {}, and apply the files as they are now?", labels.join(", "))) {
         return Ok(());
