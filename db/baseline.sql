@@ -1,7 +1,7 @@
 -- dbbuild baseline: generated, never edited by hand; `dbbuild baseline` makes it again.
 -- dbbuild:format 1
 -- dbbuild:postgres 15
--- dbbuild:inputs 6965726cd082babfa4e2b75db2b29554c7d4c47d52e989cebac53554134b3d1a
+-- dbbuild:inputs 90ef58c985c1d6edde44022e6327f70ac8a1ac2f6b2767a0d2627222eecca0a6
 
 SET statement_timeout = 0;
 SET lock_timeout = 0;
@@ -664,6 +664,7 @@ CREATE TABLE public.order_items (
     quantity integer NOT NULL,
     unit_price public.money_amount NOT NULL,
     line_total numeric(14,2) GENERATED ALWAYS AS (((quantity)::numeric * (unit_price)::numeric)) STORED,
+    note text,
     CONSTRAINT order_items_line_no_check CHECK ((line_no > 0)),
     CONSTRAINT order_items_quantity_positive CHECK ((quantity > 0))
 );
@@ -709,6 +710,12 @@ COMMENT ON COLUMN public.order_items.unit_price IS 'Price of one piece when it w
 --
 
 COMMENT ON COLUMN public.order_items.line_total IS 'Quantity times price.';
+
+--
+-- Name: COLUMN order_items.note; Type: COMMENT; Schema: public
+--
+
+COMMENT ON COLUMN public.order_items.note IS 'What the customer wishes for this line: an engraving, a colour; null for most.';
 
 --
 -- Name: order_summary; Type: VIEW; Schema: api
@@ -1870,7 +1877,7 @@ COPY public.order_events (id, order_id, occurred_at, old_status, new_status) FRO
 -- Name: order_items; Type: TABLE DATA; Schema: public
 --
 
-COPY public.order_items (order_id, line_no, product_id, quantity, unit_price) FROM stdin;
+COPY public.order_items (order_id, line_no, product_id, quantity, unit_price, note) FROM stdin;
 \.
 
 --
@@ -3159,6 +3166,25 @@ COMMENT ON COLUMN dbbuild.environment.database_oid IS 'The database that it was 
 COMMENT ON COLUMN dbbuild.environment.server_id IS 'The random id of a server that dbbuild runs itself.';
 COMMENT ON COLUMN dbbuild.environment.marked_at IS 'When it was marked.';
 COMMENT ON COLUMN dbbuild.environment.marked_by IS 'The role that marked it.';
+CREATE TABLE IF NOT EXISTS dbbuild.taken_back (
+    version text NOT NULL,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    taken_back_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    duration interval,
+    taken_back_by text NOT NULL DEFAULT SESSION_USER,
+    git_commit text,
+    dbbuild_version text
+);
+COMMENT ON TABLE dbbuild.taken_back IS 'One row for each time that a migration was taken back.';
+COMMENT ON COLUMN dbbuild.taken_back.version IS 'Version, as the file name has it.';
+COMMENT ON COLUMN dbbuild.taken_back.name IS 'Name, as the file name has it after the version.';
+COMMENT ON COLUMN dbbuild.taken_back.checksum IS 'SHA-256 of the file that had been applied.';
+COMMENT ON COLUMN dbbuild.taken_back.taken_back_at IS 'When it was done.';
+COMMENT ON COLUMN dbbuild.taken_back.duration IS 'How long it took; null where the down part ran in no transaction.';
+COMMENT ON COLUMN dbbuild.taken_back.taken_back_by IS 'The role that was connected.';
+COMMENT ON COLUMN dbbuild.taken_back.git_commit IS 'The commit that was checked out, with a + where the files differed from it.';
+COMMENT ON COLUMN dbbuild.taken_back.dbbuild_version IS 'The dbbuild that did it.';
 
 COPY dbbuild.migration (version, name, checksum) FROM stdin;
 20240108090000	create_roles	9597f241757fb8b72be205f8e8c98bcfdc2c40eaeeb27fdae4ae912ff9632005
@@ -3203,6 +3229,7 @@ COPY dbbuild.migration (version, name, checksum) FROM stdin;
 20240610090000	create_daily_sales	e8ed4c7f2f5f8a0c8fc4c8e2cccc4bfdf72d85782415494c29b14a8cfcff2285
 20240617090000	create_shop_settings	8e13acb13ccf29c775f0c16c2b946c61a4d7ffd5a182132166fa50ab6f978fc0
 20240624090000	create_api_schema	72c6bc2cf0c41a2f2c7fbecf7b57093efa32785674a824247a4271dfeea936fd
+20240701090000	add_order_item_note	eba361ef2fc2cdb57d8a83866b79aee5a1d34ef243aba9903deb2fbcd7a285bb
 \.
 
 COPY dbbuild.file (kind, name, checksum) FROM stdin;

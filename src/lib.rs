@@ -22,6 +22,7 @@
 //! ```text
 //! a run:     Args → Config; Source → Snapshot → Sources; Session → Found (facts, History)
 //!            → Plan → Cleared → runner → Report → output
+//! back:      the same, with a Rehearsal → Proof before what is Cleared
 //! a proof:   Sources → replay in a throwaway       ┐
 //!            baseline → load in another one        ┼→ dumps, catalogs → settled, compared → verdict → cache
 //!            upstream's baseline → upgrade in more ┘
@@ -100,6 +101,7 @@
 //! - `src/engine/lock.rs`: one dbbuild at a time; `src/engine/mark.rs`: a person's word on what a database is.
 //! - `src/engine/runner/`: executes a cleared plan; journal and resumption of what cannot share a transaction; preconditions,
 //!   batches, psql, times of statements.
+//! - `src/engine/downgrade/`: a version or commit to go back to: understood, planned, rehearsed, judged, run.
 //! - `src/engine/settle.rs`: a person's word on an interrupted statement.
 //! - `src/engine/upgrade.rs`: read, plan, clear, lock, run: the way of every command that writes to a database.
 //! - `src/engine/deployment/`: apply, plan, status and drift of one database, as values that a command prints.

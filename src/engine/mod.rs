@@ -6,6 +6,7 @@ pub mod cache;
 pub mod catalog;
 pub mod definitions;
 pub mod deployment;
+pub mod downgrade;
 pub mod drift;
 pub mod dump;
 pub mod files;

@@ -1,6 +1,7 @@
 //! From a target and sources to a changed database: read, plan, clear, lock, run. Every command that writes to a user's
 //! database goes through here.
 
+use crate::engine::downgrade::{self, Request};
 use crate::engine::history::{self, Author, Found};
 use crate::engine::project::Project;
 use crate::engine::roles::{self, Passwords};
@@ -40,6 +41,8 @@ pub enum Job {
     Bootstrap,
     /// Load sets of test data.
     Seed(Vec<String>),
+    /// Go back to a version or commit.
+    Downgrade(Box<Request>),
 }
 
 /// What a job works with.
@@ -124,6 +127,7 @@ fn unfilled_plan(work: &Work<'_>, target: &Target, found: &Found, texts: &Texts)
             }
             Ok(seed)
         }
+        Job::Downgrade(request) => downgrade::plan_for(work, request, &found.history, texts, &options),
         Job::Bootstrap => {
             let (text, held) = read_baseline(work)?;
             let path = work.project.config.paths.baseline.as_str();
@@ -142,6 +146,9 @@ pub async fn texts_for(work: &Work<'_>, found: &Found, session: &Session) -> Res
     match &work.job {
         Job::Build { take_back: Some(_) } => {
             history::texts(session, &reconcile::needed(work.sources, &found.history)).await
+        }
+        Job::Downgrade(request) => {
+            downgrade::texts(work.project, &request.goal, work.sources, &found.history, session).await
         }
         _ => Ok(Texts::new()),
     }
@@ -179,7 +186,10 @@ pub async fn run_judged(
     let values = &target.placeholders;
     let sink = |event: Event| (work.sink)(event.map_texts(&|text| values.mask(text)));
     let masked = Work { sink: &sink, job: work.job.clone(), ..*work };
-    let outcome = run_unmasked(&masked, target, session, judge).await;
+    let outcome = match &work.job {
+        Job::Downgrade(request) => downgrade::run(&masked, request, target, session).await,
+        _ => run_unmasked(&masked, target, session, judge).await,
+    };
     outcome
         .map(|mut outcome| {
             for (_, how) in &mut outcome.report.migrations {

@@ -181,6 +181,8 @@ pub struct Kept {
     pub label: String,
     /// In the order of keeping; none where nothing was lost.
     pub entries: Vec<KeptEntry>,
+    /// Of a rehearsal: locks that it took beyond those of the migrations before it.
+    pub locks: Vec<HeldLock>,
 }
 
 /// A lock that the steps took.
@@ -211,6 +213,16 @@ impl Kept {
 }
 
 impl KeptEntry {
+    /// Whether the older schema has a place for it and does not hold it; what goes with its table or column is kept whole.
+    pub fn is_loss(&self) -> bool {
+        self.rows > 0 && !matches!(self.reason, Reason::Dropped | Reason::Moved)
+    }
+
+    /// Whether it is worth a line.
+    pub fn is_told(&self) -> bool {
+        self.rows > 0 || self.kind == Kind::Sequence
+    }
+
     /// `column shop.orders.note with 12 values`, and why where that is not plain.
     pub fn describe(&self) -> String {
         let name = format!("{}.{}", shown(&self.schema), shown(&self.table));

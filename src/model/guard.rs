@@ -90,11 +90,13 @@ pub enum Action {
     Drop,
     /// Run kept down parts, so that the database comes to another tree.
     TakeBack,
+    /// Run kept down parts on request, also on a deployed database.
+    Downgrade,
 }
 
 impl Action {
     /// All of them, for tables and tests.
-    pub const ALL: [Action; 7] = [
+    pub const ALL: [Action; 8] = [
         Action::Migrate,
         Action::Bootstrap,
         Action::TestData,
@@ -102,6 +104,7 @@ impl Action {
         Action::Reset,
         Action::Drop,
         Action::TakeBack,
+        Action::Downgrade,
     ];
 
     fn verb(self) -> &'static str {
@@ -112,12 +115,49 @@ impl Action {
             Action::Reset => "reset",
             Action::Drop => "drop",
             Action::TakeBack => "take migrations back from",
+            Action::Downgrade => "downgrade",
         }
     }
 
     fn destroys(self) -> bool {
-        matches!(self, Action::Reset | Action::Drop | Action::TakeBack)
+        matches!(self, Action::Reset | Action::Drop | Action::TakeBack | Action::Downgrade)
     }
+}
+
+/// What a downgrade brings for its defence: the fingerprint that somebody gives, and the plan made now, under the lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// `--plan`.
+    pub given: Option<String>,
+    /// That of the plan, as it is printed.
+    pub fingerprint: String,
+    /// What the plan loses, in the older schema or out of the attic, in clauses.
+    pub losses: Vec<String>,
+}
+
+impl Proof {
+    /// A fingerprint that is given must be the plan's, wherever that runs; a protected database wants one, of a plan that
+    /// loses nothing.
+    fn judge(&self, protected: bool, refuse: impl Fn(String) -> Error) -> Result<()> {
+        match &self.given {
+            Some(given) if *given != self.fingerprint => {
+                Err(refuse(format!("the plan is {} now, not {}", self.fingerprint, given.escape_debug()))
+                    .help("`dbbuild plan --to TARGET` shows it as it is now. Nothing was run."))
+            }
+            None if protected => Err(no_plan(refuse)),
+            _ if protected && !self.losses.is_empty() => Err(self
+                .losses
+                .iter()
+                .fold(refuse("its plan loses something".to_owned()), |error, loss| error.cause(loss))
+                .help("a downgrade of a protected database may lose nothing. Nothing was run.")),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn no_plan(refuse: impl Fn(String) -> Error) -> Error {
+    refuse("it is protected, and no plan was given".to_owned())
+        .help("`dbbuild plan --to TARGET` prints a fingerprint: give it by `--plan FINGERPRINT`. Nothing was run.")
 }
 
 /// How the mark stands to the database that holds it.
@@ -147,11 +187,26 @@ impl TargetFacts {
     }
 }
 
-/// Judges one action. `Ok` means that nothing speaks against it.
+/// Judges one action. `Ok` means that nothing speaks against it. A downgrade of a protected database is refused here: only
+/// [`clear_downgrade`] hears what speaks for it.
 ///
 /// # Errors
 /// A refusal (exit status 1) that names the database, what it is marked as, and the way out.
 pub fn judge(action: Action, facts: &TargetFacts, selected: &Selected) -> Result<()> {
+    judge_with(action, facts, selected, None)
+}
+
+/// Judges a downgrade before its plan is known: only `given` may still fail under the lock.
+///
+/// # Errors
+/// As [`judge`].
+pub fn judge_downgrade(facts: &TargetFacts, selected: &Selected, given: Option<&str>) -> Result<()> {
+    let proof =
+        given.map(|given| Proof { given: Some(given.to_owned()), fingerprint: given.to_owned(), losses: Vec::new() });
+    judge_with(Action::Downgrade, facts, selected, proof.as_ref())
+}
+
+fn judge_with(action: Action, facts: &TargetFacts, selected: &Selected, proof: Option<&Proof>) -> Result<()> {
     let refuse = |why: String| Error::failed(format!("refused to {} {}: {why}", action.verb(), facts.description));
     match facts.standing() {
         Standing::Valid(mark) => {
@@ -161,6 +216,9 @@ pub fn judge(action: Action, facts: &TargetFacts, selected: &Selected) -> Result
                     mark.environment, selected.name
                 ))
                 .help(format!("select it with `--env {}`, or check the address.", mark.environment)));
+            }
+            if let (Action::Downgrade, Some(proof), Some(_)) = (action, proof, &selected.known) {
+                return proof.judge(mark.protected || selected.is_protected(), refuse);
             }
             judge_marked(action, facts, selected, mark.protected, refuse)
         }
@@ -175,7 +233,7 @@ pub fn judge(action: Action, facts: &TargetFacts, selected: &Selected) -> Result
             )))
         }
         // Nothing in an empty database was applied, whatever its version table says.
-        Standing::Unmarked if facts.empty && action == Action::TakeBack => {
+        Standing::Unmarked if facts.empty && matches!(action, Action::TakeBack | Action::Downgrade) => {
             Err(refuse("it carries no mark".to_owned()).help("`dbbuild reset` builds it anew; nothing was changed."))
         }
         Standing::Unmarked if facts.empty => judge_marked(action, facts, selected, false, refuse),
@@ -207,7 +265,10 @@ fn judge_marked(
         Action::Migrate => Ok(()),
         Action::Bootstrap if facts.empty && !facts.has_history => Ok(()),
         Action::Bootstrap => Err(not_empty(refuse)),
-        Action::TestData | Action::Seed | Action::Reset | Action::Drop | Action::TakeBack if protected => {
+        Action::Downgrade if protected && selected.known.is_some() => Err(no_plan(refuse)),
+        Action::TestData | Action::Seed | Action::Reset | Action::Drop | Action::TakeBack | Action::Downgrade
+            if protected =>
+        {
             let why = match &selected.known {
                 None => format!("the configuration does not know the environment {}", selected.name),
                 Some(_) if marked_protected => format!("it is marked {}, which is protected", selected.name),
@@ -225,7 +286,7 @@ fn judge_marked(
             _ => Err(refuse(format!("the environment {} has no test data", selected.name))
                 .help(format!("name the sets in dbbuild.toml: `[env.{}] testdata = [\"default\"]`.", selected.name))),
         },
-        Action::Reset | Action::Drop | Action::TakeBack => Ok(()),
+        Action::Reset | Action::Drop | Action::TakeBack | Action::Downgrade => Ok(()),
     }
 }
 
@@ -317,8 +378,27 @@ impl Cleared {
 /// # Errors
 /// The first refusal; nothing was run.
 pub fn clear(plan: Plan, facts: &TargetFacts, selected: &Selected) -> Result<Cleared> {
+    clear_with(plan, facts, selected, None)
+}
+
+/// The same for the plan of a downgrade, with what was found by rehearsing that very plan.
+///
+/// # Errors
+/// As [`clear`]; or the fingerprint is another, or a protected database would lose something.
+pub fn clear_downgrade(mut plan: Plan, facts: &TargetFacts, selected: &Selected, proof: &Proof) -> Result<Cleared> {
+    let protected = selected.is_protected() || matches!(facts.standing(), Standing::Valid(mark) if mark.protected);
+    for step in &mut plan.steps {
+        if let Step::TakeBack(back) = step {
+            // What changes after the rehearsal is seen by the runner alone.
+            back.lossless = protected;
+        }
+    }
+    clear_with(plan, facts, selected, Some(proof))
+}
+
+fn clear_with(plan: Plan, facts: &TargetFacts, selected: &Selected, proof: Option<&Proof>) -> Result<Cleared> {
     for action in plan.actions() {
-        judge(action, facts, selected)?;
+        judge_with(action, facts, selected, proof)?;
     }
     for step in &plan.steps {
         // Nobody confirms the mark that a run writes, so it may do no more than `env mark` without a confirmation.

@@ -185,6 +185,7 @@ impl Values {
                         faults.extend(self.fill(&mut precondition.query).err());
                     }
                 }
+                Step::Reload(reload) => faults.extend(self.fill(&mut reload.file.script).err()),
                 Step::File { file, .. } | Step::Check { file } => faults.extend(self.fill(&mut file.script).err()),
                 Step::TakeBack(back) => self.fill_kept(&mut back.down),
                 _ => {}

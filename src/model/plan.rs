@@ -3,12 +3,14 @@
 //! Pure: made from the sources and what the version table says, without a look at the database itself.
 
 mod applied;
+mod down;
 mod order;
 mod rewritten;
 mod upto;
 
 pub use applied::{other_content, short};
 use applied::{unchanged, unknown_versions};
+pub use down::{Downgrade, plan_down};
 pub use order::in_order;
 pub use rewritten::may_differ;
 use upto::UpTo;
@@ -17,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::model::checksum::Checksum;
 use crate::model::guard::Action;
 use crate::model::migration::Migration;
-use crate::model::reconcile::{Remove, TakeBack, Way};
+use crate::model::reconcile::{Reload, Remove, TakeBack, Way};
 use crate::model::sources::{ScriptFile, Sources};
 use crate::model::squash;
 use crate::model::version::Version;
@@ -111,6 +113,8 @@ pub enum Reason {
     Edited,
     /// It came after an edited one and names an object of that one.
     Later,
+    /// The database is to go back beyond it.
+    Downgrade,
 }
 
 impl Reason {
@@ -126,6 +130,7 @@ impl Reason {
             Reason::Phantom => "in no file here",
             Reason::Edited => "edited",
             Reason::Later => "after an edited one",
+            Reason::Downgrade => "downgrade",
         }
     }
 }
@@ -169,6 +174,8 @@ pub enum Step {
         /// Why.
         reason: Reason,
     },
+    /// Run a repeatable file after a downgrade.
+    Reload(Box<Reload>),
     /// Set the positions of owned sequences to the greatest key.
     Sequences,
     /// Run an integrity check.
@@ -204,6 +211,8 @@ pub enum Purpose {
     Bootstrap,
     /// `seed`.
     Seed,
+    /// `downgrade`.
+    Downgrade,
 }
 
 /// What to plan for.
@@ -230,6 +239,8 @@ impl Plan {
             Purpose::Migrate => Action::Migrate,
             Purpose::Bootstrap => Action::Bootstrap,
             Purpose::Seed => Action::Seed,
+            // Where there is nothing to do nothing is judged.
+            Purpose::Downgrade => return self.steps.first().map(|_| Action::Downgrade).into_iter().collect(),
         }];
         let testdata = |step: &Step| matches!(step, Step::File { kind: FileKind::TestData, .. });
         if self.purpose != Purpose::Seed && self.steps.iter().any(testdata) {

@@ -1,6 +1,7 @@
 //! A plan as it is shown before it runs: statements, the tables they lock, how large those are, how they will run.
 
 use crate::error::Result;
+use crate::model::attic::KeptEntry;
 use crate::model::migration::Migration;
 use crate::model::plan::{Plan, Reason, Step, short};
 use crate::model::script::Script;
@@ -28,6 +29,27 @@ pub struct LockView {
     pub size: Option<Size>,
 }
 
+impl KeptView {
+    /// Of an entry.
+    pub fn of(entry: &KeptEntry) -> KeptView {
+        KeptView {
+            kind: entry.kind.as_str(),
+            reason: entry.reason.as_str(),
+            table: format!("{}.{}", entry.schema, entry.table),
+            columns: entry.columns.clone(),
+            rows: entry.rows,
+            lost: entry.is_loss(),
+            text: entry.describe(),
+        }
+    }
+}
+
+/// A lock by the name that the manual has for what `pg_locks` calls it: `AccessExclusiveLock`.
+pub fn lock_name(mode: &str) -> Option<&'static str> {
+    let plain = |name: &str| name.chars().filter(char::is_ascii_alphabetic).collect::<String>() + "LOCK";
+    STRENGTH.into_iter().find(|name| mode.eq_ignore_ascii_case(&plain(name)))
+}
+
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StepView {
@@ -47,6 +69,27 @@ pub struct StepView {
     pub manner: Vec<String>,
     /// Locks on tables.
     pub locks: Vec<LockView>,
+    /// Of a take-back that was rehearsed: what goes into the attic.
+    pub kept: Vec<KeptView>,
+}
+
+/// What taking a migration back puts into the attic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeptView {
+    /// `table`, `column`, `value`, `row` or `sequence`.
+    pub kind: &'static str,
+    /// `dropped`, `emptied`, `narrowed`, `changed`, `deleted`, `refused`, `dependent` or `moved`.
+    pub reason: &'static str,
+    /// The table or sequence.
+    pub table: String,
+    /// The columns.
+    pub columns: Vec<String>,
+    /// Rows or values.
+    pub rows: u64,
+    /// The older schema has a place for it, and does not hold it.
+    pub lost: bool,
+    /// All of it in words.
+    pub text: String,
 }
 
 /// The whole.
@@ -97,6 +140,7 @@ pub fn preview(
             note: None,
             manner: Vec::new(),
             locks: Vec::new(),
+            kept: Vec::new(),
         };
         if let Some(script) = script(step) {
             view.statements = script.split()?.len();
@@ -128,6 +172,10 @@ pub fn preview(
             Step::Remove(files) => {
                 view.reason = Some(Reason::Phantom.as_str());
                 view.statements = files.iter().map(|file| file.objects.len()).sum();
+            }
+            Step::Reload(reload) => {
+                view.reason = Some(reload.reason.as_str());
+                view.note = reload.lenient.then(|| "where it loads".to_owned());
             }
             Step::Record(_) => view.reason = Some("edited without a change to its statements"),
             _ => {}
@@ -190,6 +238,7 @@ fn kind(step: &Step) -> &'static str {
         Step::Record(_) => "record",
         Step::Migration { .. } => "migration",
         Step::File { kind, .. } => kind.as_str(),
+        Step::Reload(_) => "repeatable",
         Step::Sequences => "sequences",
         Step::Check { .. } => "check",
     }
@@ -202,6 +251,7 @@ fn path(step: &Step) -> Option<String> {
         Step::TakeBack(back) => Some(back.label()),
         Step::Remove(files) => Some(files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>().join(", ")),
         Step::File { file, .. } | Step::Check { file } => Some(file.path.clone()),
+        Step::Reload(reload) => Some(reload.file.path.clone()),
         Step::Mark { .. } | Step::Sequences => None,
     }
 }
@@ -211,6 +261,7 @@ fn script(step: &Step) -> Option<&Script> {
         Step::Migration { migration, .. } => Some(&migration.up),
         Step::TakeBack(back) => Some(&back.down),
         Step::File { file, .. } | Step::Check { file } => Some(&file.script),
+        Step::Reload(reload) => Some(&reload.file.script),
         _ => None,
     }
 }
@@ -245,6 +296,13 @@ fn locks(script: &Script) -> Result<BTreeMap<String, &'static str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn locks_have_the_names_of_the_manual() {
+        assert_eq!(lock_name("AccessExclusiveLock"), Some("ACCESS EXCLUSIVE"));
+        assert_eq!(lock_name("ShareUpdateExclusiveLock"), Some("SHARE UPDATE EXCLUSIVE"));
+        assert_eq!(lock_name("SIReadLock"), None);
+    }
 
     #[test]
     fn the_strongest_lock_on_a_table_counts() {

@@ -4,9 +4,11 @@
 //! in no file of the tree, and *edited* ones, applied with other content. Pure: which rows there are and what texts are
 //! kept is read elsewhere, and whether any of it may be done is the guard's to say.
 
+mod down;
 mod files;
 
-pub use files::{Absent, Made, Remove, absent, removals, views};
+pub use down::{Goal, leaving, nearest, way_down};
+pub use files::{Absent, Made, Reload, Remove, absent, made_by, removals, views};
 
 use crate::model::checksum::Checksum;
 use crate::model::plan::{Applied, FileKind, History, Reason, may_differ};
@@ -43,6 +45,8 @@ pub struct TakeBack {
     pub tables: BTreeSet<String>,
     /// Views of repeatable files, by file: where they stand in the way they go, and their files make them again.
     pub views: Vec<(String, Made)>,
+    /// Rather not at all than with a loss in the older schema.
+    pub lossless: bool,
 }
 
 impl TakeBack {
@@ -51,12 +55,35 @@ impl TakeBack {
         format!("{}_{}", self.row.version, self.row.name)
     }
 
+    /// The same as it can be tried in one transaction: an index comes and goes there without `CONCURRENTLY`, to the same
+    /// end. None where something else cannot be tried so.
+    pub fn in_one_transaction(&self) -> Option<TakeBack> {
+        if self.runs_in_transaction() {
+            return Some(self.clone());
+        }
+        self.down.body().ok().filter(|body| body.transaction_control.is_none())?;
+        let mut text = self.down.text.to_string();
+        for statement in self.down.split().ok()? {
+            let sql::StatementKind::NonTransactional(kind) = &statement.kind else { continue };
+            use sql::NonTransactional::{CreateIndexConcurrently, DropIndexConcurrently};
+            if !matches!(**kind, CreateIndexConcurrently { .. } | DropIndexConcurrently { .. }) {
+                return None;
+            }
+            let at =
+                text.get(statement.range.clone())?.to_ascii_lowercase().find(CONCURRENTLY)? + statement.range.start;
+            text.replace_range(at..at + CONCURRENTLY.len(), &" ".repeat(CONCURRENTLY.len()));
+        }
+        Some(TakeBack { down: Script::of_file(self.down.path.clone(), text), ..self.clone() })
+    }
+
     /// Whether its down part can run in one transaction with the removal of its row, as far as its text tells. The version
     /// table does not keep the options of the section.
     pub fn runs_in_transaction(&self) -> bool {
         self.down.body().is_ok_and(|body| body.transaction_control.is_none() && body.non_transactional.is_empty())
     }
 }
+
+const CONCURRENTLY: &str = "concurrently";
 
 /// A migration that cannot be taken back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -234,7 +261,7 @@ fn take_back(row: &Applied, kept: Option<&Kept>, reason: Reason) -> Result<TakeB
         return Err("its down part holds no statement");
     }
     let tables = kept.and_then(|kept| kept.up.as_deref()).map(made_tables).unwrap_or_default();
-    Ok(TakeBack { row: row.clone(), down, reason, tables, views: Vec::new() })
+    Ok(TakeBack { row: row.clone(), down, reason, tables, views: Vec::new(), lossless: false })
 }
 
 /// Whether two texts run the same statements; comments around them do not count.

@@ -25,6 +25,7 @@ pub fn plan(plan: &Plan) -> Result<()> {
     let faults = plan.steps.iter().filter_map(|step| match step {
         Step::Migration { migration, .. } => script(&migration.up, migration.runs_in_transaction()).err(),
         Step::File { file, .. } => script(&file.script, true).err(),
+        Step::Reload(reload) => script(&reload.file.script, true).err(),
         Step::TakeBack(back) => script(&back.down, back.runs_in_transaction()).err(),
         Step::Mark { .. }
         | Step::Baseline { .. }

@@ -15,6 +15,7 @@ mod commands;
 mod connection;
 mod definitions;
 mod docker;
+mod downgrade;
 mod edited;
 mod env_migrations;
 mod failing_sql;

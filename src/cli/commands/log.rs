@@ -19,11 +19,15 @@ pub struct Args {
 const COLUMNS: [&str; 10] =
     ["version", "name", "state", "applied_at", "seconds", "by", "commit", "dbbuild", "run_by", "pipeline"];
 
-const QUERY: &str = "SELECT version, name, CASE WHEN origin <> 'run' THEN origin ELSE state END, \
-     pg_catalog.to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), \
-     pg_catalog.round(EXTRACT(epoch FROM duration)::numeric, 3)::text, applied_by, git_commit, dbbuild_version, \
-     run_by, pipeline \
-     FROM dbbuild.migration ORDER BY position DESC";
+/// Of all rows, of what is applied in the order of application and of what was taken back where its time puts it.
+const QUERY: &str = "SELECT version, name, state, pg_catalog.to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), \
+     pg_catalog.round(EXTRACT(epoch FROM duration)::numeric, 3)::text, by, git_commit, dbbuild_version, run_by, pipeline FROM (";
+
+const APPLIED: &str = "SELECT version, name, CASE WHEN origin <> 'run' THEN origin ELSE state END AS state, applied_at AS at, \
+     duration, applied_by AS by, git_commit, dbbuild_version, run_by, pipeline, position FROM dbbuild.migration";
+
+const TAKEN_BACK: &str = " UNION ALL SELECT version, name, 'taken back', taken_back_at, duration, taken_back_by, git_commit, \
+     dbbuild_version, run_by, pipeline, NULL FROM dbbuild.taken_back";
 
 const SLOWEST_COLUMNS: [&str; 6] = ["version", "name", "statement", "line", "seconds", "rows"];
 
@@ -48,11 +52,17 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         )
         .await?;
     let outdated = installed.iter().flatten().flatten().any(|is| is == "f");
+    let taken = session.query_rows("SELECT 1 WHERE pg_catalog.to_regclass('dbbuild.taken_back') IS NOT NULL").await?;
+    let taken = if taken.is_empty() { "" } else { TAKEN_BACK };
     let (query, columns, key) = match args.slowest {
-        Some(_) => (SLOWEST, &SLOWEST_COLUMNS[..], "slowest"),
-        None => (QUERY, &COLUMNS[..], "log"),
+        Some(_) => (SLOWEST.to_owned(), &SLOWEST_COLUMNS[..], "slowest"),
+        None => (format!("{QUERY}{APPLIED}{taken}) l ORDER BY at DESC, position DESC"), &COLUMNS[..], "log"),
     };
-    let query = if outdated { query.replace(" run_by, pipeline ", " NULL, NULL ") } else { query.to_owned() };
+    let query = if outdated {
+        query.replacen("run_by, pipeline, position", "NULL AS run_by, NULL AS pipeline, position", 1)
+    } else {
+        query
+    };
     let limit = args.slowest.or(args.max_count).map_or_else(String::new, |n| format!(" LIMIT {n}"));
     let rows = if installed.is_empty() { Vec::new() } else { session.query_rows(&format!("{query}{limit}")).await? };
     if rows.is_empty() && args.slowest.is_some() {

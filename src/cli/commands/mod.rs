@@ -10,6 +10,7 @@ pub mod changelog;
 pub mod completions;
 pub mod definitions;
 pub mod doctor;
+pub mod downgrade;
 pub mod drift;
 pub mod drop;
 pub mod env;
@@ -106,6 +107,12 @@ commands! {
     /// that it took, what was rewritten, what grew and which rows it touched; then the checks. The database itself is read
     /// only. Exit status 1: something fails.
     Rehearse(rehearse),
+    /// Go back to a version, commit or tag, and keep what that drops
+    ///
+    /// Runs the down parts that were kept when each migration was applied, the last applied first. What they drop or
+    /// change goes into the attic, and comes back with the next upgrade. A protected database wants the fingerprint of a
+    /// plan that loses nothing.
+    Downgrade(downgrade),
     /// List, show, export or drop what is kept of migrations that were taken back
     ///
     /// What a down part drops, overwrites or narrows lies in the attic, the schema dbbuild_attic of the database, until the

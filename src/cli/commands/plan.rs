@@ -1,11 +1,14 @@
 //! `dbbuild plan`: exactly what a run would execute. Writes nothing, not even the version table.
 
 use crate::cli::many::{self, ManyArgs};
+use crate::cli::output::Output;
 use crate::cli::{Context, Done};
 use crate::engine::deployment::{self, PlanRequest, Planned};
 use crate::engine::target::Start;
 use crate::error::Result;
 use crate::model::preview::StepView;
+
+mod down;
 
 /// Arguments of `plan`.
 #[derive(Debug, clap::Args)]
@@ -18,6 +21,9 @@ pub struct Args {
     take_back: bool,
     #[command(flatten)]
     many: ManyArgs,
+    /// Plan a downgrade to a version, commit or tag, and say what it keeps and loses
+    #[arg(long, value_name = "TARGET", conflicts_with_all = ["bootstrap", "take_back"])]
+    to: Option<String>,
 }
 
 /// Plans.
@@ -25,6 +31,9 @@ pub struct Args {
 /// # Errors
 /// The sources do not fit the database, or the guard would refuse.
 pub async fn run(context: &Context, args: Args) -> Result<Done> {
+    if let Some(to) = &args.to {
+        return down::run(context, to).await;
+    }
     let project = context.project()?;
     let sources = project.sources()?;
     let request = PlanRequest { bootstrap: args.bootstrap, take_back: args.take_back, apply: false };
@@ -60,18 +69,23 @@ pub fn show(context: &Context, planned: &Planned) {
     if planned.is_empty {
         out.answer(if preview.steps.is_empty() { "nothing to do" } else { "nothing is pending; a run only checks:" });
     }
-    for (n, step) in preview.steps.iter().enumerate() {
-        out.answer(&format!("{:>4}  {}", n + 1, sentence(step)));
-        for lock in &step.locks {
-            let size = match lock.size {
-                Some(size) => {
-                    let rows = size.rows.map_or_else(|| "rows unknown".to_owned(), |rows| format!("about {rows} rows"));
-                    format!(": {rows}, {}", bytes(size.bytes))
-                }
-                None => String::new(),
-            };
-            out.answer(&format!("        {} on {}{size}", lock.lock, lock.table));
-        }
+    preview.steps.iter().enumerate().for_each(|(n, step)| show_step(out, n, step));
+}
+
+fn show_step(out: &Output, n: usize, step: &StepView) {
+    out.answer(&format!("{:>4}  {}", n + 1, sentence(step)));
+    for lock in &step.locks {
+        let size = match lock.size {
+            Some(size) => {
+                let rows = size.rows.map_or_else(|| "rows unknown".to_owned(), |rows| format!("about {rows} rows"));
+                format!(": {rows}, {}", bytes(size.bytes))
+            }
+            None => String::new(),
+        };
+        out.answer(&format!("        {} on {}{size}", lock.lock, lock.table));
+    }
+    for kept in &step.kept {
+        out.answer(&format!("        {} {}", if kept.lost { "loses, but keeps" } else { "keeps" }, kept.text));
     }
 }
 

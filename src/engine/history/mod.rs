@@ -7,10 +7,12 @@ mod body;
 mod carried;
 mod content;
 mod known;
+mod taken;
 
 pub use body::bodies;
 pub use carried::{baseline_section, held_by_baseline, version_rows};
 pub use known::{Histories, find_known};
+pub use taken::{add_taken_back, remove_migration};
 
 use crate::engine::session::Session;
 use crate::error::{Error, OrFailed, Result};
@@ -214,17 +216,19 @@ pub fn lock_row(version: &Version) -> String {
     format!("SELECT FROM dbbuild.migration WHERE version = '{version}' FOR UPDATE")
 }
 
-/// Removes the row of a migration that was taken back, and its journal; fails (22012) where the row is gone already.
-pub fn remove_migration(row: &Applied) -> String {
-    format!(
-        "WITH journal AS (DELETE FROM dbbuild.statement WHERE version = '{0}'),          own AS (DELETE FROM dbbuild.migration WHERE version = '{0}' AND checksum = '{1}' RETURNING 1)          SELECT 1 / pg_catalog.count(*) FROM own",
-        row.version, row.checksum
-    )
-}
-
 /// Forgets that a file ran.
 pub fn remove_file(kind: FileKind, name: &str) -> String {
     format!("DELETE FROM dbbuild.file WHERE kind = '{}' AND name = {}", kind.as_str(), literal(name))
+}
+
+/// Says of repeatable files that they are to run again.
+pub fn stale_files(names: &[&str]) -> String {
+    let names: Vec<String> = names.iter().map(|name| literal(name)).collect();
+    format!(
+        "UPDATE dbbuild.file SET checksum = '{}' WHERE kind = 'repeatable' AND name IN ({})",
+        Checksum::STALE,
+        names.join(", ")
+    )
 }
 
 /// How many migrations are applied.

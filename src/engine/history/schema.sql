@@ -102,3 +102,26 @@ COMMENT ON COLUMN dbbuild.environment.database_oid IS 'The database that it was 
 COMMENT ON COLUMN dbbuild.environment.server_id IS 'The random id of a server that dbbuild runs itself.';
 COMMENT ON COLUMN dbbuild.environment.marked_at IS 'When it was marked.';
 COMMENT ON COLUMN dbbuild.environment.marked_by IS 'The role that marked it.';
+CREATE TABLE IF NOT EXISTS dbbuild.taken_back (
+    version text NOT NULL,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    taken_back_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    duration interval,
+    taken_back_by text NOT NULL DEFAULT SESSION_USER,
+    git_commit text,
+    dbbuild_version text,
+    pipeline text,
+    run_by text
+);
+COMMENT ON TABLE dbbuild.taken_back IS 'One row for each time that a migration was taken back.';
+COMMENT ON COLUMN dbbuild.taken_back.version IS 'Version, as the file name has it.';
+COMMENT ON COLUMN dbbuild.taken_back.name IS 'Name, as the file name has it after the version.';
+COMMENT ON COLUMN dbbuild.taken_back.checksum IS 'SHA-256 of the file that had been applied.';
+COMMENT ON COLUMN dbbuild.taken_back.taken_back_at IS 'When it was done.';
+COMMENT ON COLUMN dbbuild.taken_back.duration IS 'How long it took; null where the down part ran in no transaction.';
+COMMENT ON COLUMN dbbuild.taken_back.taken_back_by IS 'The role that was connected.';
+COMMENT ON COLUMN dbbuild.taken_back.git_commit IS 'The commit that was checked out, with a + where the files differed from it.';
+COMMENT ON COLUMN dbbuild.taken_back.dbbuild_version IS 'The dbbuild that did it.';
+COMMENT ON COLUMN dbbuild.taken_back.pipeline IS 'The run of a pipeline that did it.';
+COMMENT ON COLUMN dbbuild.taken_back.run_by IS 'Who started it.';

@@ -356,6 +356,7 @@ fn back(request: &Request<'_>, migration: &Migration) -> TakeBack {
         reason: Reason::Requested,
         tables: BTreeSet::new(),
         views: reconcile::views(request.sources),
+        lossless: false,
     }
 }
 

@@ -43,18 +43,21 @@ impl Worker<'_> {
         };
         self.renew(&back.down).await?;
         self.tell(Event::TakenBack(back.label()));
-        Ok(Kept { label: back.label(), entries })
+        Ok(Kept { label: back.label(), entries, locks: Vec::new() })
     }
 
     /// In one transaction; `None` where PostgreSQL says that it cannot be one.
     async fn take_back_whole(&self, back: &TakeBack) -> Result<Option<Vec<KeptEntry>>> {
-        let unit = Unit::new(&back.down, String::new(), history::remove_migration(&back.row))?;
+        let unit = Unit::new(&back.down, String::new(), history::remove_migration(&back.row, self.author(), true))?;
         let own = history::lock_row(&back.row.version);
         let mut attempt = Attempt { opening: own.clone(), statements: 1 };
         for tried in 1.. {
             let mut keeping = Keeping::new(self, back);
             let head = format!("BEGIN; SET LOCAL lock_timeout = {}; {}", self.envelope().lock_timeout, attempt.opening);
             let outcome = match keeping.run(&unit, (&head, attempt.statements + 2)).await {
+                Ok(()) if back.lossless && keeping.entries.iter().any(KeptEntry::is_loss) => {
+                    Err(Stop::Refused(lossy(back, &keeping.entries)))
+                }
                 Ok(()) => self
                     .send(unit.tail(self.envelope()).trim_start_matches("\n;\n"))
                     .await
@@ -120,7 +123,7 @@ impl Worker<'_> {
             )));
         }
         self.execute(&self.envelope().reset).await?;
-        self.execute_as_self(&history::remove_migration(&back.row)).await?;
+        self.execute_as_self(&history::remove_migration(&back.row, self.author(), false)).await?;
         Ok(Vec::new())
     }
 }
@@ -145,7 +148,8 @@ impl Stop {
                 let place = failure.position.map_or_else(|| unit.place_of_statement(n), |at| unit.place_at(at));
                 let error = describe(&failure.error, &title(back), place, unit.ordinal(n));
                 worker.name_blocker(error, &failure.error).help(format!(
-                    "{rolled_back} Remove what stands in the way, or let `dbbuild reset` build the database anew."
+                    "{rolled_back} Remove what stands in the way and run the command again; `dbbuild reset` builds a local \
+                     database anew."
                 ))
             }
             Stop::Own(failure) => {
@@ -157,12 +161,12 @@ impl Stop {
     }
 }
 
-/// Drops the views of the tree's repeatable files, and forgets that these files ran: they make their views again.
+/// Drops what repeatable files made, and says that these files are to run again.
 pub fn drop_views(back: &TakeBack) -> String {
     let objects: Vec<Made> = back.views.iter().map(|(_, view)| view.clone()).collect();
     let files: BTreeSet<&str> = back.views.iter().map(|(file, _)| file.as_str()).collect();
-    let forget: Vec<String> = files.iter().map(|file| history::remove_file(FileKind::Repeatable, file)).collect();
-    drop_all(&objects, false, &forget)
+    let files: Vec<&str> = files.into_iter().collect();
+    drop_all(&objects, false, &[history::stale_files(&files)])
 }
 
 /// One statement that drops objects, those first on which no other depends. `strict` makes it an error where one stays;
@@ -178,6 +182,14 @@ pub fn drop_all(objects: &[Made], strict: bool, more: &[String]) -> String {
          END $dbbuild$",
         drops.join(", ")
     )
+}
+
+/// What was found to be lost between the plan and its run.
+fn lossy(back: &TakeBack, entries: &[KeptEntry]) -> Error {
+    let error = Error::failed(format!("taking back {} would lose something", back.label()));
+    let error =
+        entries.iter().filter(|entry| entry.is_loss()).fold(error, |error, entry| error.cause(entry.describe()));
+    error.help("it came after the plan was made. It was rolled back, and the migration is still applied; plan again.")
 }
 
 fn title(back: &TakeBack) -> String {

@@ -18,6 +18,7 @@ mod pieces;
 mod precondition;
 mod psql;
 mod ran;
+mod reload;
 mod rerun;
 mod settle;
 mod timing;
@@ -180,6 +181,18 @@ pub async fn run(cleared: &Cleared, session: Session, options: &RunOptions<'_>) 
             e.help("the version table is of an older dbbuild and could not be given its new columns; nothing was run.")
         })?;
     }
+    if !plan.install && plan.steps.iter().any(|step| matches!(step, Step::TakeBack(_))) {
+        history::add_taken_back(worker.session()).await?;
+        // Before anything goes, so that whoever goes on after an interruption knows that these still have to run.
+        let files = plan.steps.iter().filter_map(|step| match step {
+            Step::Reload(reload) => Some(reload.file.name.as_str()),
+            _ => None,
+        });
+        let files: Vec<&str> = files.collect();
+        if !files.is_empty() {
+            worker.execute(&history::stale_files(&files)).await?;
+        }
+    }
     let mut report = Report { notes: plan.notes.clone(), ..Report::default() };
     let total = plan.migrations().count();
     let mut steps = plan.steps.as_slice();
@@ -278,6 +291,14 @@ async fn run_step(
                 worker.run_file(*kind, file).await?;
             }
             report.files.push((*kind, file.path.clone()));
+            Ok(())
+        }
+        Step::Reload(reload) => {
+            let path = &reload.file.path;
+            match worker.reload_file(reload).await? {
+                None => report.files.push((FileKind::Repeatable, path.clone())),
+                Some(why) => report.notes.push(format!("{path} does not load in the older schema: {why}")),
+            }
             Ok(())
         }
         Step::Sequences => worker.raise_sequences().await,

@@ -35,6 +35,8 @@ pub struct Trial<'w> {
     names: BTreeMap<String, String>,
     /// The look before everything, whose positions of sequences no rollback brings back.
     first: Option<Look>,
+    /// The locks so far.
+    held: Vec<HeldLock>,
 }
 
 impl Worker<'_> {
@@ -60,9 +62,7 @@ impl Worker<'_> {
                 }
             }
         }
-        if failed.is_none() {
-            rehearsal.locks = trial.locks().await?;
-        }
+        rehearsal.locks.clone_from(&trial.held);
         if !self.session().is_closed() {
             trial.end().await?;
         }
@@ -78,7 +78,7 @@ impl<'w> Trial<'w> {
     pub async fn begin(worker: &'w Worker<'w>) -> Result<Trial<'w>> {
         worker.execute(&format!("BEGIN; SET LOCAL lock_timeout = {}", worker.envelope().lock_timeout)).await?;
         let rows = worker.session().query_rows(NAMES).await?;
-        Ok(Trial { worker, names: rows.into_iter().filter_map(pair).collect(), first: None })
+        Ok(Trial { worker, names: rows.into_iter().filter_map(pair).collect(), first: None, held: Vec::new() })
     }
 
     /// Takes one migration back; `None` where that cannot be tried in a transaction.
@@ -86,9 +86,7 @@ impl<'w> Trial<'w> {
     /// # Errors
     /// Its down part failed, as it would in earnest, or something cannot be kept. The transaction is to be ended then.
     pub async fn step(&mut self, back: &TakeBack) -> Result<Option<Kept>> {
-        if !back.runs_in_transaction() {
-            return Ok(None);
-        }
+        let Some(back) = &back.in_one_transaction() else { return Ok(None) };
         let worker = self.worker;
         let unit = Unit::new(&back.down, String::new(), String::new())?;
         worker.execute("SAVEPOINT dbbuild_step").await?;
@@ -104,7 +102,10 @@ impl<'w> Trial<'w> {
         match outcome {
             Ok(()) => {
                 worker.reset().await?;
-                Ok(Some(Kept { label: back.label(), entries: keeping.entries }))
+                let held = self.locks().await?;
+                let locks = held.iter().filter(|lock| !self.held.contains(lock)).cloned().collect();
+                self.held = held;
+                Ok(Some(Kept { label: back.label(), entries: keeping.entries, locks }))
             }
             Err(stop) if stop.server_error().is_some_and(needs_autocommit) => {
                 worker.execute("ROLLBACK TO SAVEPOINT dbbuild_step").await?;
@@ -115,10 +116,7 @@ impl<'w> Trial<'w> {
     }
 
     /// The strongest lock of the transaction on each table that stood before it; reading alone does not count.
-    ///
-    /// # Errors
-    /// The server said no.
-    pub async fn locks(&self) -> Result<Vec<HeldLock>> {
+    async fn locks(&self) -> Result<Vec<HeldLock>> {
         let held = self.worker.session().query_rows(HELD).await?.into_iter().filter_map(pair);
         let mut strongest: BTreeMap<&str, usize> = BTreeMap::new();
         for (oid, mode) in held {

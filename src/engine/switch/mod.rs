@@ -109,7 +109,15 @@ pub async fn survey(
 
 /// The texts, as git has them, of repeatable files that ran here and that the tree does not have, where something that they
 /// made is still there. A file that was removed with a migration that drops its objects has left nothing.
-async fn absent_files(project: &Project, sources: &Sources, session: &Session, history: &History) -> Result<Absent> {
+///
+/// # Errors
+/// The server said no.
+pub async fn absent_files(
+    project: &Project,
+    sources: &Sources,
+    session: &Session,
+    history: &History,
+) -> Result<Absent> {
     let names = reconcile::absent(sources, history);
     if names.is_empty() {
         return Ok(Absent::new());

@@ -119,6 +119,12 @@ impl Refs {
         })
     }
 
+    /// The tags, the newest first.
+    pub fn tags(&self) -> Vec<String> {
+        let text = self.text(&["tag", "--list", "--sort=-creatordate"]).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
     /// Whether a file differs from what HEAD has.
     pub fn is_modified(&self, path: &str) -> bool {
         self.text(&["status", "--porcelain", "--", path]).is_some()

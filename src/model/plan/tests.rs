@@ -97,7 +97,7 @@ fn after(plan: &Plan, mut history: History) -> History {
                 history.files.insert((*kind, file.name.clone()), file.checksum);
             }
             Step::TakeBack(back) => history.applied.retain(|row| row.version != back.row.version),
-            Step::Record(_) | Step::Remove(_) => unreachable!("no plan here has one"),
+            Step::Record(_) | Step::Remove(_) | Step::Reload(_) => unreachable!("no plan here has one"),
             Step::Mark { .. } | Step::Baseline { .. } | Step::Sequences | Step::Check { .. } => {}
         }
     }
@@ -116,6 +116,7 @@ fn words(plan: &Plan) -> Vec<String> {
         Step::Migration { migration, reason } => format!("{} {}", migration.label(), reason.as_str()),
         Step::File { kind, file, reason } => format!("{} {} {}", kind.as_str(), file.name, reason.as_str()),
         Step::Sequences => "sequences".to_owned(),
+        Step::Reload(reload) => format!("reload {}", reload.file.name),
         Step::Check { file } => format!("check {}", file.name),
     };
     plan.steps.iter().map(word).collect()

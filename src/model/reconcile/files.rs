@@ -1,8 +1,8 @@
 //! Repeatable files on the way back: those that the tree does not have leave their objects behind, and views stand in the
 //! way of a down part that drops what they show.
 
-use crate::model::plan::{FileKind, History};
-use crate::model::sources::Sources;
+use crate::model::plan::{FileKind, History, Reason};
+use crate::model::sources::{ScriptFile, Sources};
 use crate::model::sql;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,6 +26,19 @@ pub struct Remove {
     pub name: String,
     /// Its objects that no file of the tree makes.
     pub objects: Vec<Made>,
+}
+
+/// A repeatable file that runs after a downgrade.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reload {
+    /// The file.
+    pub file: ScriptFile,
+    /// Why.
+    pub reason: Reason,
+    /// What it made when it last ran, with another text: where the file does not load, that goes first.
+    pub old: Vec<Made>,
+    /// It may be newer than the schema: where it does not load, it counts as not run, and that is told.
+    pub lenient: bool,
 }
 
 impl Made {
@@ -71,7 +84,7 @@ pub fn removals(sources: &Sources, texts: &Absent) -> Vec<Remove> {
 
 /// The views that the tree's files make, with the names of their files: these make them again.
 pub fn views(sources: &Sources) -> Vec<(String, Made)> {
-    let of = |file: &crate::model::sources::ScriptFile| {
+    let of = |file: &ScriptFile| {
         let views = made_by(&file.script.text).into_iter().filter(Made::is_view);
         views.map(|view| (file.name.clone(), view)).collect::<Vec<_>>()
     };

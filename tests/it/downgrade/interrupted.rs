@@ -1,0 +1,127 @@
+//! Killed at any point, a downgrade leaves the database at a migration and the attic whole; run again, it ends.
+
+use super::{World, applied, config};
+use crate::support::{Server, until};
+use nix::sys::signal::Signal;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use std::thread::sleep;
+use std::time::Instant;
+
+const MIGRATIONS: u32 = 6;
+
+/// Each adds a column and a table, and takes a while to go.
+fn world(server: &Server, name: &str) -> World {
+    let world = World::without_git();
+    world.write("dbbuild.toml", config(&server.existing(name), false));
+    world.write("db/migrations/1_base.sql", "CREATE TABLE IF NOT EXISTS base (id int PRIMARY KEY);\n");
+    for n in 2..=MIGRATIONS {
+        world.write(
+            &format!("db/migrations/{n}_m.sql"),
+            format!(
+                "-- migrate:up\nALTER TABLE base ADD COLUMN IF NOT EXISTS c{n} text;\n\
+                 CREATE TABLE IF NOT EXISTS t{n} (id int PRIMARY KEY, v text);\n\
+                 -- migrate:down\nSELECT pg_sleep(0.02);\nALTER TABLE base DROP COLUMN c{n};\nSELECT pg_sleep(0.02);\nDROP TABLE t{n};\n"
+            ),
+        );
+    }
+    // It shows what goes, so that it stands in the way, and loads again at any version.
+    world.write("db/repeatable/wide.sql", "CREATE OR REPLACE VIEW wide AS SELECT * FROM base;\n");
+    world
+}
+
+/// The view shows all that the table has.
+fn is_viewed(server: &Server, name: &str, label: &str) {
+    let columns = |relation: &str| {
+        let sql = format!(
+            "SELECT string_agg(attname, ' ' ORDER BY attname) FROM pg_attribute \
+             WHERE attrelid = to_regclass('{relation}') AND attnum > 0 AND NOT attisdropped"
+        );
+        server.existing(name).psql(&sql)
+    };
+    assert_eq!(columns("wide"), columns("base"), "{label}");
+}
+
+/// Whatever is applied stands whole, and what is not is whole in the attic.
+fn check(server: &Server, name: &str, label: &str) {
+    let db = server.existing(name);
+    let applied = applied(&db);
+    let newest: u32 = applied.split(' ').count().try_into().unwrap();
+    let expected: Vec<String> = (1..=newest).map(|n| n.to_string()).collect();
+    assert_eq!(applied, expected.join(" "), "{label}: not at a migration");
+    for n in 2..=MIGRATIONS {
+        let there = db.psql(&format!(
+            "SELECT to_regclass('t{n}') IS NOT NULL, (SELECT count(*) FROM pg_attribute WHERE attrelid = 'base'::regclass AND attname = 'c{n}')"
+        ));
+        assert_eq!(there, if n <= newest { "t|1" } else { "f|0" }, "{label}: migration {n}");
+        if n <= newest {
+            let rows = db.psql(&format!(
+                "SELECT count(*) FROM t{n} WHERE v = 'v' || id; SELECT count(*) FROM base WHERE c{n} = 'c' || id"
+            ));
+            assert_eq!(rows, "100\n50", "{label}: rows of migration {n}");
+        } else {
+            let sql = format!(
+                "SELECT string_agg(kind || ' ' || rows, ' ' ORDER BY kind) FROM dbbuild_attic.entry WHERE version = '{n}'"
+            );
+            assert_eq!(db.psql(&sql), "column 50 table 100", "{label}: the attic of migration {n}");
+        }
+    }
+}
+
+#[test]
+fn a_kill_at_any_point_leaves_a_migration_and_a_whole_attic() {
+    let Some(mut server) = Server::private(15, &[]) else { return };
+    let name = server.fresh_database().keep();
+    let world = world(&server, &name);
+    world.dbbuild(&["apply"]).ok();
+    let fill: String = (2..=MIGRATIONS)
+        .map(|n| {
+            format!(
+                "INSERT INTO t{n} SELECT i, 'v' || i FROM generate_series(1, 100) i; UPDATE base SET c{n} = 'c' || id;"
+            )
+        })
+        .collect();
+    server.existing(&name).psql(&format!("INSERT INTO base SELECT generate_series(1, 50); {fill}"));
+    let begin = Instant::now();
+    world.dbbuild(&["downgrade", "--to", "1"]).ok();
+    let usual = begin.elapsed();
+    check(&server, &name, "at rest");
+    world.dbbuild(&["apply"]).ok();
+    check(&server, &name, "given back");
+    let rounds = std::env::var("DBBUILD_KILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(24);
+    let mut random = StdRng::seed_from_u64(rounds.into());
+    let mut stopped = 0;
+    for round in 0..rounds {
+        let crash = round % 6 == 5;
+        let up = round % 4 == 3;
+        if up {
+            world.dbbuild(&["downgrade", "--to", "1"]).ok();
+        }
+        let arguments: &[&str] = if up { &["apply"] } else { &["downgrade", "--to", "1"] };
+        let after = usual.mul_f64(random.random_range(0.02..1.0));
+        let label = format!("round {round}: {arguments:?} for {after:?}");
+        let mut dbbuild = world.start(arguments);
+        sleep(after);
+        if crash {
+            server.crash();
+        } else {
+            dbbuild.signal(Signal::SIGKILL);
+        }
+        let killed = dbbuild.wait();
+        stopped += u32::from(killed.status != 0);
+        // Where dbbuild was killed the server may still be busy with what it was sent.
+        until(
+            &server.existing(&name),
+            "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name ~ '^dbbuild' AND datname = current_database())",
+        );
+        check(&server, &name, &label);
+        world.dbbuild(arguments).ok();
+        check(&server, &name, &label);
+        if !up {
+            is_viewed(&server, &name, &label);
+        }
+        world.dbbuild(&["apply"]).ok();
+        check(&server, &name, &label);
+    }
+    assert!(stopped > rounds / 3, "only {stopped} of {rounds} kills came in time");
+}
