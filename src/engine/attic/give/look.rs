@@ -1,7 +1,7 @@
 //! The look before the up part: which kept rows and values somebody has changed since the down part.
 
 use super::facts::{Held, Table, equal, numbered, texts};
-use super::{Giving, LOOK, PINS, Wanted};
+use super::{Giving, LOOK, PINS, Wanted, quiet};
 use crate::engine::attic::stored::{Answer, rows as query};
 use crate::engine::history::literal;
 use crate::engine::session::Session;
@@ -26,6 +26,8 @@ impl Look {
             return Ok(None);
         }
         session.simple_raw(LOOK).await?;
+        let seen: Vec<&Table> = giving.before.values().collect();
+        let lifted = quiet::lift(session, &seen).await?;
         for held in &giving.held {
             session.simple_raw(&format!("DELETE FROM dbbuild_attic.look WHERE entry = {}", held.entry.id)).await?;
             let Some(table) = giving.before.get(&super::place(&held.entry)) else { continue };
@@ -33,6 +35,7 @@ impl Look {
                 session.simple_raw(&sql).await?;
             }
         }
+        lifted.put_back(session).await?;
         unpin(session, before).await?;
         Ok(Some(giving))
     }

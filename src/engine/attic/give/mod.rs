@@ -120,6 +120,11 @@ impl Giving {
             if circular && !of(true).is_empty() {
                 aside.defer_keys(session, &group).await?;
             }
+            for (held, table) in of(true) {
+                let names: Vec<String> =
+                    held.entry.columns.iter().filter(|name| !held.entry.key_columns.contains(name)).cloned().collect();
+                aside.free_identities(session, table, &names).await?;
+            }
             self.give_rows(session, &of(true), circular).await?;
             session.simple_raw("SET CONSTRAINTS ALL IMMEDIATE").await?;
             for (held, table) in of(false) {

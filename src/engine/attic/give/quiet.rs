@@ -10,6 +10,8 @@ use crate::engine::target::quote;
 #[derive(Debug, Default)]
 pub(super) struct Aside {
     back: Vec<String>,
+    /// Identity columns that can be updated now.
+    freed: Vec<(u32, String)>,
 }
 
 /// The tables and everything that inherits from them.
@@ -34,17 +36,28 @@ const ASIDE: &str = "
     SELECT pg_catalog.format('ALTER TABLE ONLY %s DISABLE RULE %I', n.name, r.rulename),
            pg_catalog.format('ALTER TABLE ONLY %s ENABLE %sRULE %I', n.name,
                CASE r.ev_enabled WHEN 'R' THEN 'REPLICA ' WHEN 'A' THEN 'ALWAYS ' ELSE '' END, r.rulename)
-      FROM pg_catalog.pg_rewrite r JOIN n ON n.oid = r.ev_class WHERE r.ev_type <> '1' AND r.ev_enabled <> 'D'
-    UNION ALL
+      FROM pg_catalog.pg_rewrite r JOIN n ON n.oid = r.ev_class WHERE r.ev_type <> '1' AND r.ev_enabled <> 'D'";
+
+/// The same of forced row-level security.
+const FORCED: &str = "
     SELECT pg_catalog.format('ALTER TABLE ONLY %s NO FORCE ROW LEVEL SECURITY', n.name),
            pg_catalog.format('ALTER TABLE ONLY %s FORCE ROW LEVEL SECURITY', n.name)
       FROM pg_catalog.pg_class c JOIN n USING (oid) WHERE c.relforcerowsecurity";
+
+/// Lets the owner of these tables read all rows.
+pub(super) async fn lift(session: &Session, tables: &[&Table]) -> Answer<Aside> {
+    let mut aside = Aside::default();
+    if !tables.is_empty() {
+        aside.put(session, &format!("{} {FORCED} AND c.relrowsecurity", family(tables))).await?;
+    }
+    Ok(aside)
+}
 
 /// Puts aside what stands on these tables.
 pub(super) async fn aside(session: &Session, tables: &[&Table]) -> Answer<Aside> {
     let mut aside = Aside::default();
     if !tables.is_empty() {
-        aside.put(session, &format!("{} {ASIDE}", family(tables))).await?;
+        aside.put(session, &format!("{} {ASIDE} UNION ALL {FORCED}", family(tables))).await?;
     }
     Ok(aside)
 }
@@ -69,6 +82,10 @@ impl Aside {
     pub async fn free_identities(&mut self, session: &Session, table: &Table, columns: &[String]) -> Answer<()> {
         let always = columns.iter().filter(|name| table.column(name).is_some_and(|column| column.always));
         for name in always {
+            if self.freed.contains(&(table.oid, name.clone())) {
+                continue;
+            }
+            self.freed.push((table.oid, name.clone()));
             let alter = format!("ALTER TABLE {} ALTER COLUMN {} SET GENERATED", table.sql(), quote(name));
             session.simple_raw(&format!("{alter} BY DEFAULT")).await?;
             self.back.push(format!("{alter} ALWAYS"));
@@ -91,12 +108,17 @@ impl Aside {
         Ok(())
     }
 
+    /// Puts everything back.
+    pub async fn put_back(self, session: &Session) -> Answer<()> {
+        match self.back.is_empty() {
+            true => Ok(()),
+            false => session.simple_raw(&self.back.join("; ")).await.map(|_| ()),
+        }
+    }
+
     /// Puts everything back, and checks what waited for the end.
     pub async fn back(self, session: &Session) -> Answer<()> {
         session.simple_raw("SET CONSTRAINTS ALL IMMEDIATE").await?;
-        if !self.back.is_empty() {
-            session.simple_raw(&self.back.join("; ")).await?;
-        }
-        Ok(())
+        self.put_back(session).await
     }
 }

@@ -8,6 +8,7 @@ use crate::engine::history::literal;
 use crate::engine::session::Session;
 use crate::engine::target::quote;
 use crate::model::attic::Kind;
+use crate::model::attic::given::is_of_rows;
 
 /// Why a row is in conflict whose key another row has.
 const TAKEN: &str = "a row with its key was made meanwhile";
@@ -21,7 +22,11 @@ pub(super) fn unsettled(held: &Held) -> String {
 pub(super) fn assignments(held: &Held, table: &Table) -> (String, Vec<String>) {
     let mut set = Vec::new();
     let mut same = Vec::new();
+    let key = |name: &String| is_of_rows(held.entry.kind) && held.entry.key_columns.contains(name);
     for (n, column) in held.entry.columns.iter().enumerate().filter_map(|(n, name)| Some((n, table.column(name)?))) {
+        if key(&column.name) {
+            continue;
+        }
         let Put { value, same: guard } = put(held, &format!("v{}", n + 1), column);
         set.push(format!("{} = {value}", quote(&column.name)));
         same.extend(guard);
@@ -87,7 +92,7 @@ impl Giving {
         }
         let Some(on) = on else { return Ok(()) };
         let free = unsettled(held);
-        if self.shares {
+        if self.shares && held.entry.columns.len() > held.entry.key_columns.len() {
             let (set, same) = assignments(held, table);
             let same: String = same.iter().map(|same| format!(" AND {same}")).collect();
             let differs = differs(held);

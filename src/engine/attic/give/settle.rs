@@ -62,6 +62,9 @@ async fn in_conflict(session: &Session, held: &Held) -> Answer<u64> {
 async fn restore(session: &Session, held: &Held, table: &Table) -> Answer<()> {
     let Some(on) = by_key(held, table) else { return Ok(()) };
     let (set, same) = assignments(held, table);
+    if set.is_empty() {
+        return Ok(());
+    }
     let same: String = same.iter().map(|same| format!(" AND {same}")).collect();
     let (id, only, kept, differs) = (held.entry.id, table.only(), held.sql(), differs(held));
     let mine = format!(
