@@ -2,6 +2,7 @@
 //! of their medians, because a ratio survives a slow machine and seconds do not. Needs the peers and a generator of
 //! histories, which stand outside the repository; see the options.
 
+mod downgrade;
 mod histories;
 mod measure;
 mod merging;

@@ -12,7 +12,7 @@ use super::merging::merge_driver;
 use super::postgres::{as_server_user, give_to_server_user, init_cluster};
 use super::proving::{One, prove_again, prove_one, prove_one_in_docker};
 use super::scratch::{Lab, Repository};
-use super::{Row, histories, tenants};
+use super::{Row, downgrade, histories, tenants};
 use crate::workspace;
 
 /// All rows, in the order of the table.
@@ -163,6 +163,27 @@ pub const ROWS: &[Row] = &[
         against: "xargs -P 8 over psql -1 -f",
         limit: 1.2,
         run: tenants::apply,
+    },
+    Row {
+        name: "downgrade",
+        work: "the last 20 migrations of the sample back and forth, 1,000,000 rows in the table that loses a column",
+        against: "by hand: copies with a key, down and up by psql, UPDATE … FROM",
+        limit: 0.9,
+        run: downgrade::sample,
+    },
+    Row {
+        name: "downgrade-indexed",
+        work: "the same with three secondary indexes on that table",
+        against: "the same by hand",
+        limit: 0.6,
+        run: downgrade::sample_with_indexes,
+    },
+    Row {
+        name: "downgrade-lossless",
+        work: "20 migrations that lose nothing back and forth on the same rows",
+        against: "the bare scripts by one psql",
+        limit: 1.2,
+        run: downgrade::lossless,
     },
     Row { name: "memory", work: "apply 10,000 migrations", against: "96 MB of peak memory", limit: 96.0, run: memory },
 ];

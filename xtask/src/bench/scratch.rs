@@ -161,6 +161,13 @@ impl Repository<'_> {
         command
     }
 
+    /// A shell script in it that calls dbbuild.
+    pub fn shell(&self, script: &str, arguments: &[&str]) -> Command {
+        let mut command = self.command(Path::new("sh"));
+        command.args(["-ec", script, "sh"]).args(arguments);
+        command
+    }
+
     /// `dbmate up` against a database of the same server. As users run it, it dumps the schema at its end.
     pub fn dbmate_up(&self, database: &str) -> Command {
         let mut command = self.command(&self.lab.dbmate);
