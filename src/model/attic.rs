@@ -212,6 +212,19 @@ impl Kept {
     }
 }
 
+impl Kept {
+    /// One value for each entry.
+    pub fn to_json(&self) -> Vec<serde_json::Value> {
+        let one = |entry: &KeptEntry| {
+            serde_json::json!({
+                "migration": self.label, "kind": entry.kind.as_str(), "reason": entry.reason.as_str(),
+                "schema": entry.schema, "table": entry.table, "columns": entry.columns, "rows": entry.rows,
+            })
+        };
+        self.entries.iter().map(one).collect()
+    }
+}
+
 impl KeptEntry {
     /// Whether the older schema has a place for it and does not hold it; what goes with its table or column is kept whole.
     pub fn is_loss(&self) -> bool {

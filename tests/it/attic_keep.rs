@@ -199,6 +199,73 @@ const LOSSES: &[Loss] = &[
         entries: "row deleted t {id,big} {id} 1\nvalue changed t {big} {id} 1",
         holds: ("SELECT k1, length(v1), m1 FROM dbbuild_attic.kept_2", "2|12800|twice"),
     },
+    Loss {
+        name: "an enum with a value less: null where that may be, else the row with its dependents",
+        base: "CREATE TYPE mood AS ENUM ('sad', 'happy'); CREATE TABLE p (id int PRIMARY KEY, m mood, n mood NOT NULL DEFAULT 'sad'); \
+               CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p); CREATE TABLE d (id int PRIMARY KEY, c int REFERENCES c, up int REFERENCES d)",
+        up: "ALTER TYPE mood RENAME TO mood_old; CREATE TYPE mood AS ENUM ('sad', 'happy', 'odd'); \
+             ALTER TABLE p ALTER n DROP DEFAULT; ALTER TABLE p ALTER m TYPE mood USING m::text::mood, ALTER n TYPE mood USING n::text::mood; DROP TYPE mood_old",
+        data: "INSERT INTO p VALUES (1, 'sad', 'sad'), (2, 'odd', 'sad'), (3, 'sad', 'odd'), (4, NULL, 'happy'); \
+               INSERT INTO c VALUES (10, 3), (11, 1); INSERT INTO d VALUES (20, 10, NULL), (21, 11, 20), (22, 11, 21), (23, 11, NULL)",
+        down: "ALTER TYPE mood RENAME TO mood_old; CREATE TYPE mood AS ENUM ('sad', 'happy'); \
+               ALTER TABLE p ALTER m TYPE mood USING m::text::mood, ALTER n TYPE mood USING n::text::mood; DROP TYPE mood_old",
+        entries: "value narrowed p {m} {id} 1\nrow refused p {id,m,n} {id} 1\nrow dependent c {id,p} {id} 1\nrow dependent d {id,c,up} {id} 3",
+        holds: (
+            "SELECT string_agg(p::text, ' ' ORDER BY id) FROM p; SELECT string_agg(id::text, ' ') FROM d; SELECT t.* FROM dbbuild_attic.kept_1 t",
+            "(1,sad,sad) (2,,sad) (4,,happy)\n23\n2|odd|",
+        ),
+    },
+    Loss {
+        name: "values that are too long or too large",
+        base: "CREATE TABLE t (id int PRIMARY KEY, a varchar(3), n int, k smallint UNIQUE)",
+        up: "ALTER TABLE t ALTER a TYPE text, ALTER n TYPE bigint; ALTER TABLE t ALTER k TYPE int",
+        data: "INSERT INTO t VALUES (1, 'abc', 1, 1), (2, 'abcd', 2, 2), (3, 'c', 30000000000, 3), (4, 'd', 4, 40000)",
+        down: "ALTER TABLE t ALTER a TYPE varchar(3); ALTER TABLE t ALTER n TYPE int, ALTER COLUMN k SET DATA TYPE smallint",
+        entries: "value narrowed t {a} {id} 1\nvalue narrowed t {n} {id} 1\nrow refused t {id,a,n,k} {id} 1",
+        holds: ("SELECT string_agg(t::text, ' ' ORDER BY id) FROM t", "(1,abc,1,1) (2,,2,2) (3,c,,3)"),
+    },
+    Loss {
+        name: "rows that a constraint of the older schema refuses",
+        base: "CREATE TABLE r (id int PRIMARY KEY)",
+        up: "CREATE TABLE t (id int PRIMARY KEY, a int, b int, c int, d int, s int4range)",
+        data: "INSERT INTO r VALUES (1); INSERT INTO t VALUES (1, 1, 1, 1, 1, '[1,5)'), (2, NULL, 2, 1, 2, '[10,11)'), (3, 1, -1, 1, 3, '[20,21)'), \
+               (4, 1, 1, 9, 4, '[30,31)'), (5, 1, 1, NULL, 1, '[40,41)'), (6, 1, 1, 1, 6, '[4,6)')",
+        down: "ALTER TABLE t ALTER a SET NOT NULL; ALTER TABLE t ADD CHECK (b > 0); ALTER TABLE t ADD FOREIGN KEY (c) REFERENCES r; \
+               CREATE UNIQUE INDEX ON t (d); ALTER TABLE t ADD EXCLUDE USING gist (s WITH &&)",
+        entries: "row refused t {id,a,b,c,d,s} {id} 1\nrow refused t {id,a,b,c,d,s} {id} 1\nrow refused t {id,a,b,c,d,s} {id} 1\n\
+                  row refused t {id,a,b,c,d,s} {id} 1\nrow refused t {id,a,b,c,d,s} {id} 1",
+        holds: ("SELECT string_agg(id::text, ' ') FROM t", "1"),
+    },
+    Loss {
+        name: "refused rows without a key, with triggers that do not fire and a cycle of foreign keys",
+        base: "CREATE TABLE a (id int PRIMARY KEY, b int); CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a); ALTER TABLE a ADD FOREIGN KEY (b) REFERENCES b; \
+               CREATE TABLE t (n int); CREATE FUNCTION boom() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''fired''; END'; \
+               CREATE TRIGGER one BEFORE UPDATE OR DELETE ON t FOR EACH ROW EXECUTE FUNCTION boom(); \
+               CREATE TRIGGER two BEFORE UPDATE OR DELETE ON a FOR EACH ROW EXECUTE FUNCTION boom(); ALTER TABLE a ENABLE ALWAYS TRIGGER two",
+        up: "SELECT 1",
+        data: "INSERT INTO a VALUES (1, NULL), (2, NULL); INSERT INTO b VALUES (1, 1), (2, 2); ALTER TABLE a DISABLE TRIGGER two; \
+               UPDATE a SET b = id; ALTER TABLE a ENABLE ALWAYS TRIGGER two; INSERT INTO t VALUES (1), (5), (5)",
+        down: "ALTER TABLE t ADD CHECK (n < 5); ALTER TABLE a ADD CHECK (id < 2)",
+        entries: "row refused t {n} {} 2\nrow refused a {id,b} {id} 1\nrow dependent b {id,a} {id} 1",
+        holds: (
+            "SELECT string_agg(tgenabled::text, '' ORDER BY tgname) FROM pg_trigger WHERE NOT tgisinternal; SELECT (SELECT count(*) FROM a), (SELECT count(*) FROM b)",
+            "OA\n1|1",
+        ),
+    },
+    Loss {
+        name: "row security, forced on the owner too",
+        base: "CREATE TABLE t (id int PRIMARY KEY, a text); ALTER TABLE t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; CREATE POLICY few ON t USING (id < 3)",
+        up: "ALTER TABLE t ADD COLUMN x int; CREATE TABLE u (id int PRIMARY KEY, a text); \
+             ALTER TABLE u ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; CREATE POLICY nobody ON u USING (false) WITH CHECK (true)",
+        data: "ALTER TABLE t NO FORCE ROW LEVEL SECURITY; INSERT INTO t VALUES (1, 'a', 10), (2, 'b', 20), (3, 'c', 30); ALTER TABLE t FORCE ROW LEVEL SECURITY; \
+               INSERT INTO u VALUES (1, 'hidden')",
+        down: "DELETE FROM t WHERE id = 2; ALTER TABLE t DROP COLUMN x; DROP TABLE u",
+        entries: "column dropped t {x} {id} 3\ntable dropped u {id,a} {id} 1\nrow deleted t {id,a,x} {id} 1",
+        holds: (
+            "SELECT relforcerowsecurity FROM pg_class WHERE relname = 't'; SELECT t.* FROM dbbuild_attic.kept_3 t",
+            "t\n2|b|20",
+        ),
+    },
 ];
 
 const ENTRIES: &str = "SELECT concat_ws(' ', kind, reason, table_name, columns::text, key_columns::text, rows) FROM dbbuild_attic.entry ORDER BY id";
@@ -278,4 +345,113 @@ fn a_plain_owner_keeps_as_much() {
         all.push_str(&faults(loss, &db, &outcome));
     }
     assert!(all.is_empty(), "{all}");
+}
+
+#[test]
+fn what_loses_nothing_runs_once_and_leaves_no_attic() {
+    let Some(server) = server(15) else { return };
+    let db = server.fresh_database();
+    let down = "SELECT nextval('runs'); DROP INDEX t_a; DROP VIEW v; DROP FUNCTION f(); \
+                ALTER TABLE t ADD COLUMN b int DEFAULT 7; INSERT INTO t VALUES (9, 'new'); DROP MATERIALIZED VIEW m";
+    let base = "CREATE TABLE t (id int PRIMARY KEY, a varchar(9)); CREATE SEQUENCE runs";
+    let up = "CREATE INDEX t_a ON t (a); CREATE VIEW v AS SELECT 1; CREATE MATERIALIZED VIEW m AS SELECT 1; \
+              CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'";
+    let outcome = go_back(&db.url, &db, None, base, up, "INSERT INTO t VALUES (1, 'a')", down);
+    outcome.ok().says_not("attic");
+    assert_eq!(db.psql("SELECT to_regnamespace('dbbuild_attic') IS NULL, count(*) FROM t"), "t|2");
+    // Once in the rehearsal, once in earnest.
+    assert_eq!(db.psql("SELECT last_value FROM runs"), "2");
+}
+
+#[test]
+fn what_cannot_be_kept_is_refused_and_nothing_is_changed() {
+    let Some(server) = server(15) else { return };
+    let cases = [
+        ("SELECT lo_unlink(4711)", "large objects"),
+        ("DO 'BEGIN DELETE FROM dbbuild_attic.entry; END'", "schema dbbuild_attic"),
+        ("DELETE FROM t; INSERT INTO t VALUES (1, 'x'), (1, 'y')", "duplicate key"),
+        ("DELETE FROM t; SELECT nowhere", "\"nowhere\" does not exist"),
+        ("SELECT setval('s', 1); DELETE FROM t; DO 'BEGIN RAISE EXCEPTION ''not so''; END'", "not so"),
+    ];
+    for (down, says) in cases {
+        let db = server.fresh_database();
+        let base = "CREATE TABLE t (id int PRIMARY KEY, a text); CREATE SEQUENCE s; CREATE TABLE gone (id int)";
+        let data =
+            "INSERT INTO t VALUES (1, 'a'); INSERT INTO gone VALUES (1); SELECT lo_create(4711); SELECT setval('s', 9)";
+        let world = world(&db.url);
+        world.write("db/migrations/1_base.sql", base);
+        world.write("db/migrations/2_a.sql", format!("-- migrate:up\nSELECT 1;\n-- migrate:down\n{down};\n"));
+        world.write("db/migrations/3_b.sql", "-- migrate:up\nSELECT 1;\n-- migrate:down\nDROP TABLE gone;\n");
+        world.dbbuild(&["build", "--no-baseline"]).ok();
+        db.psql(data);
+        std::fs::remove_file(world.path("db/migrations/3_b.sql")).unwrap();
+        world.dbbuild(&["build", "--no-baseline", "--take-back"]).ok().says("table public.gone with 1 row");
+        std::fs::remove_file(world.path("db/migrations/2_a.sql")).unwrap();
+        let outcome = world.dbbuild(&["build", "--no-baseline", "--take-back"]);
+        outcome.fails(1).says(says).says("othing was changed");
+        let stands = "SELECT (SELECT string_agg(t::text, ' ') FROM t), (SELECT last_value FROM s), \
+                      (SELECT string_agg(version, ' ') FROM dbbuild.migration), (SELECT count(*) FROM dbbuild_attic.entry)";
+        assert_eq!(db.psql(stands), "(1,a)|9|1 2|1", "{down}\n{}", outcome.show());
+    }
+}
+
+#[test]
+fn an_attic_of_a_newer_form_is_left_alone() {
+    let Some(server) = server(15) else { return };
+    let db = server.fresh_database();
+    let world = world(&db.url);
+    world.write("db/migrations/1_base.sql", "CREATE TABLE t (id int PRIMARY KEY)");
+    for n in [2, 3] {
+        world.write(
+            &format!("db/migrations/{n}_more.sql"),
+            "-- migrate:up\nSELECT 1;\n-- migrate:down\nDELETE FROM t;\n",
+        );
+    }
+    world.dbbuild(&["build", "--no-baseline"]).ok();
+    db.psql("INSERT INTO t VALUES (1)");
+    std::fs::remove_file(world.path("db/migrations/3_more.sql")).unwrap();
+    world.dbbuild(&["build", "--no-baseline", "--take-back"]).ok();
+    db.psql("UPDATE dbbuild_attic.format SET version = 2; UPDATE dbbuild_attic.entry SET dbbuild_version = '9.9.9'; INSERT INTO t VALUES (2)");
+    std::fs::remove_file(world.path("db/migrations/2_more.sql")).unwrap();
+    let outcome = world.dbbuild(&["build", "--no-baseline", "--take-back"]);
+    outcome
+        .fails(1)
+        .says("has format 2, and this dbbuild knows 1")
+        .says("dbbuild 9.9.9 wrote it")
+        .says("othing was changed");
+    assert_eq!(db.psql("SELECT (SELECT count(*) FROM t), (SELECT count(*) FROM dbbuild.migration)"), "1|2");
+}
+
+#[test]
+fn a_down_part_that_is_no_transaction_keeps_statement_by_statement_and_goes_on() {
+    let Some(server) = server(15) else { return };
+    let db = server.fresh_database();
+    let world = world(&db.url);
+    world.write(
+        "db/migrations/1_base.sql",
+        "CREATE TABLE t (id int PRIMARY KEY, a text); CREATE TABLE u (id int); CREATE INDEX t_a ON t (a)",
+    );
+    let down = "DROP TABLE u;\nDROP INDEX CONCURRENTLY t_a;\nBEGIN;\nDELETE FROM t WHERE id = 1;\nUPDATE t SET a = 'z';\nCOMMIT;\n\
+                SELECT 1 / count(*) FROM gate;\nVACUUM t;";
+    world.write(
+        "db/migrations/2_more.sql",
+        format!("-- migrate:up\nSELECT 1;\n-- migrate:down transaction:false\n{down}\n"),
+    );
+    world.dbbuild(&["build", "--no-baseline"]).ok();
+    db.psql("INSERT INTO t VALUES (1, 'a'), (2, 'b'); INSERT INTO u VALUES (7); CREATE TABLE gate (x int)");
+    std::fs::remove_file(world.path("db/migrations/2_more.sql")).unwrap();
+    let stopped = world.dbbuild(&["build", "--no-baseline", "--take-back"]);
+    stopped.fails(1).says("division by zero").says("first 6 statement(s) stay done").says("goes on there");
+    let entries = "table dropped u {id} {} 1\nrow deleted t {id,a} {id} 1\nvalue changed t {a} {id} 1";
+    assert_eq!(db.psql(ENTRIES), entries);
+    assert_eq!(db.psql("SELECT string_agg(version, ' ') FROM dbbuild.migration"), "1 2");
+    db.psql("INSERT INTO gate VALUES (1)");
+    world.dbbuild(&["build", "--no-baseline", "--take-back"]).ok().says("took back 2_more");
+    assert_eq!(db.psql(ENTRIES), entries);
+    assert_eq!(
+        db.psql(
+            "SELECT (SELECT string_agg(version, ' ') FROM dbbuild.migration), (SELECT count(*) FROM dbbuild.statement)"
+        ),
+        "1|0"
+    );
 }

@@ -91,10 +91,11 @@ fn the_readme_documents_the_version_table() {
     let Some(server) = server(15) else { return };
     let database = server.fresh_database();
     database.psql(dbbuild::engine::history::SCHEMA);
+    database.psql(dbbuild::engine::attic::SCHEMA);
     let columns = database.psql(
         "SELECT format('| `%s` | %s | %s |', attname, format_type(atttypid, atttypmod), col_description(attrelid, attnum)) \
-         FROM pg_attribute WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'dbbuild'::regnamespace \
-         AND relkind = 'r') AND attnum > 0",
+         FROM pg_attribute WHERE attrelid IN (SELECT oid FROM pg_class WHERE relkind = 'r' \
+         AND relnamespace::regnamespace::text IN ('dbbuild', 'dbbuild_attic')) AND attnum > 0",
     );
     assert!(columns.lines().count() > 30);
     let text = section("The version table");
@@ -102,8 +103,8 @@ fn the_readme_documents_the_version_table() {
         assert!(text.lines().any(|line| line == row), "README.md lacks the row\n{row}");
     }
     let tables = database.psql(
-        "SELECT format('`dbbuild.%s`: %s', relname, obj_description(oid, 'pg_class')) FROM pg_class \
-         WHERE relnamespace = 'dbbuild'::regnamespace AND relkind = 'r'",
+        "SELECT format('`%s.%s`: %s', relnamespace::regnamespace, relname, obj_description(oid, 'pg_class')) FROM pg_class \
+         WHERE relnamespace::regnamespace::text IN ('dbbuild', 'dbbuild_attic') AND relkind = 'r'",
     );
     for line in tables.lines() {
         assert!(text.contains(line), "README.md lacks\n{line}");

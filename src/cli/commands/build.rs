@@ -15,6 +15,7 @@ use crate::engine::upgrade::{self, Job, Outcome, Work};
 use crate::engine::verdict::Judgement;
 use crate::engine::{definitions, drift, files, merge, rewrite, upstream};
 use crate::error::{Error, Result};
+use crate::model::attic;
 use crate::model::attic::given::{Given, OnConflict};
 use crate::model::baseline::Rewritten;
 use crate::model::definitions::{change, is_generated};
@@ -278,6 +279,8 @@ pub fn describe(out: &crate::cli::output::Output, report: &Report) {
     const SHOWN: usize = 20;
     report.removed.iter().for_each(|name| out.line(&format!("dropped what the repeatable file {name} made")));
     report.taken_back.iter().for_each(|label| out.line(&format!("took back {label}")));
+    let kept = report.kept.iter().flat_map(|kept| &kept.entries);
+    kept.for_each(|entry| out.line(&format!("kept in the attic: {}", entry.describe())));
     report.recorded.iter().for_each(|path| out.line(&format!("recorded {path}: its statements are those that ran")));
     for (path, how) in report.migrations.iter().take(SHOWN) {
         let how = how.as_ref().map_or_else(String::new, |how| format!(" ({how})"));
@@ -310,8 +313,9 @@ pub fn report_json(report: &Report) -> serde_json::Value {
         report.migrations.iter().map(|(path, how)| serde_json::json!({ "path": path, "note": how })).collect();
     let files: Vec<_> =
         report.files.iter().map(|(kind, path)| serde_json::json!({ "kind": kind.as_str(), "path": path })).collect();
+    let kept: Vec<_> = report.kept.iter().flat_map(attic::Kept::to_json).collect();
     serde_json::json!({
-        "removed": report.removed, "taken_back": report.taken_back, "recorded": report.recorded, "migrations": migrations, "files": files,
+        "removed": report.removed, "taken_back": report.taken_back, "kept": kept, "recorded": report.recorded, "migrations": migrations, "files": files,
         "given_back": report.given.iter().map(given_json).collect::<Vec<_>>(), "skipped": report.skipped, "checks": report.checks, "notes": report.notes,
     })
 }

@@ -18,6 +18,8 @@ pub(super) struct Column {
     pub text: bool,
     /// Its collation is a user's.
     pub collated: bool,
+    /// Part of a key, of a foreign key, or of what one refers to.
+    pub bound: bool,
     pub default: bool,
     pub not_null: bool,
     pub generated: bool,
@@ -35,6 +37,8 @@ pub(super) struct Table {
     pub columns: Vec<Column>,
     /// Numbers of the columns of unique keys without nulls, the primary key first.
     pub keys: Vec<Vec<i16>>,
+    /// The tables that hold its rows, partitions and inheriting tables included: OID, schema, name.
+    pub parts: Vec<(u32, String, String)>,
     /// Names and enablement of triggers that fire.
     pub triggers: Vec<(String, String)>,
     /// The table and column that own a sequence.

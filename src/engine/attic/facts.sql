@@ -4,6 +4,9 @@ SELECT pg_catalog.json_build_object('oid', c.oid::bigint, 'schema', n.nspname, '
             'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
             'text', a.atttypid >= 16384 OR t.typname ~ '^_?reg',
             'collated', a.attcollation >= 16384,
+            'bound', EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.contype IN ('p', 'u', 'f', 'x')
+                    AND (k.conrelid = c.oid AND a.attnum = ANY (k.conkey) OR k.confrelid = c.oid AND a.attnum = ANY (k.confkey)))
+                OR EXISTS (SELECT FROM pg_catalog.pg_index u WHERE u.indrelid = c.oid AND u.indisunique AND a.attnum = ANY (u.indkey)),
             'default', a.atthasdef OR a.attidentity <> '', 'not_null', a.attnotnull, 'generated', a.attgenerated <> '')
             ORDER BY a.attnum), '[]')
         FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
@@ -15,6 +18,11 @@ SELECT pg_catalog.json_build_object('oid', c.oid::bigint, 'schema', n.nspname, '
             AND i.indexprs IS NULL AND i.indnatts = i.indnkeyatts
             AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a
                 WHERE a.attrelid = c.oid AND a.attnum = ANY (i.indkey) AND (NOT a.attnotnull OR a.attgenerated <> ''))),
+    'parts', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(d.oid::bigint, dn.nspname, d.relname) ORDER BY d.oid), '[]')
+        FROM (WITH RECURSIVE below (oid) AS (SELECT c.oid UNION SELECT h.inhrelid FROM below b
+                JOIN pg_catalog.pg_inherits h ON h.inhparent = b.oid) SELECT b.oid FROM below b) b
+        JOIN pg_catalog.pg_class d ON d.oid = b.oid AND d.relkind = 'r'
+        JOIN pg_catalog.pg_namespace dn ON dn.oid = d.relnamespace),
     'triggers', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(g.tgname, g.tgenabled::text) ORDER BY g.tgname), '[]')
         FROM pg_catalog.pg_trigger g
         WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D' AND g.tgparentid = 0),

@@ -52,6 +52,8 @@ pub(in crate::engine) struct Keeping<'k, 'w> {
     pub(super) back: &'k TakeBack,
     /// The attic was found or made in this transaction.
     pub(super) installed: bool,
+    /// Errors that were worked off.
+    pub(super) rounds: usize,
     /// What was kept, in order.
     pub(in crate::engine) entries: Vec<KeptEntry>,
     /// The first look, whose positions of sequences no rollback brings back.
@@ -66,7 +68,7 @@ enum Again {
 
 impl<'k, 'w> Keeping<'k, 'w> {
     pub(in crate::engine) fn new(worker: &'k Worker<'w>, back: &'k TakeBack) -> Self {
-        Keeping { worker, back, installed: false, entries: Vec::new(), first: None }
+        Keeping { worker, back, installed: false, rounds: 0, entries: Vec::new(), first: None }
     }
 
     /// Runs the script. `head` is text of so many statements that begins the transaction, or prepares it.

@@ -10,10 +10,12 @@ pub mod give;
 mod keep;
 mod look;
 mod make_way;
+mod offend;
 mod plan;
 mod record;
 mod split;
 pub mod stored;
+mod take_out;
 
 pub(in crate::engine) use keep::{Keeping, Stop, restore_positions};
 

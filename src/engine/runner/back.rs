@@ -1,7 +1,6 @@
 //! Taking a migration back: its kept down part and the removal of its row, in one transaction where that can be.
 //!
-//! A down part that PostgreSQL refuses in a transaction runs statement by statement, without a journal: broken off half-way,
-//! its migration still counts as applied, and the next run begins the down part anew.
+//! What a down part takes away is kept. One that PostgreSQL refuses in a transaction runs piece by piece, in `back_steps.rs`.
 
 use super::Event;
 use super::failure::{describe, lost, needs_autocommit};
@@ -106,25 +105,6 @@ impl Worker<'_> {
             let error = e.causes().iter().fold(error, |error, cause| error.cause(cause));
             error.help("drop what depends on it, or let `dbbuild reset` build the database anew; it is as it was.")
         })
-    }
-
-    async fn take_back_by_statement(&self, back: &TakeBack) -> Result<Vec<KeptEntry>> {
-        let unit = Unit::plain(&back.down)?;
-        for n in 0..unit.body.statements.len() {
-            let Err(failure) = self.send_range(&unit, n, n).await else { continue };
-            if failure.error.gone {
-                return Err(lost(&failure.error));
-            }
-            self.clean().await?;
-            return Err(describe(&failure.error, &title(back), unit.place_of_statement(n), unit.ordinal(n)).help(format!(
-                "the down part does not run in one transaction: its first {n} statement(s) stay done, and {} still counts \
-                 as applied. `dbbuild reset` builds the database anew.",
-                back.label()
-            )));
-        }
-        self.execute(&self.envelope().reset).await?;
-        self.execute_as_self(&history::remove_migration(&back.row, self.author(), false)).await?;
-        Ok(Vec::new())
     }
 }
 

@@ -4,6 +4,7 @@
 //! nothing; what happens is told through [`Sink`].
 
 mod back;
+mod back_steps;
 mod batch;
 mod check;
 mod discreet;

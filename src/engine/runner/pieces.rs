@@ -88,7 +88,12 @@ impl Worker<'_> {
     }
 
     /// Sends statements `first..=last` and nothing else.
-    pub(super) async fn send_range(&self, unit: &Unit<'_>, first: usize, last: usize) -> Result<(), UnitFailure> {
+    pub(in crate::engine) async fn send_range(
+        &self,
+        unit: &Unit<'_>,
+        first: usize,
+        last: usize,
+    ) -> Result<(), UnitFailure> {
         let at = |done: usize| {
             move |failure: UnitFailure| UnitFailure { completed: failure.completed + done, position: None, ..failure }
         };

@@ -164,6 +164,9 @@ async fn apply_again(worker: &Worker<'_>, target: &Target, sources: &Sources, wa
 
 fn failure_of(message: String, failure: &Error) -> Error {
     let mut error = Error::failed(message);
+    if failure.code().is_none() {
+        error = error.cause(failure.message());
+    }
     if let Some(place) = failure.location() {
         error = error.at(place.clone());
     }

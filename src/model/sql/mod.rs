@@ -11,6 +11,7 @@ mod mention;
 mod object;
 mod parameter;
 mod password;
+mod retype;
 mod role;
 mod scan;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use mention::{Mention, last_name, mention, same_name};
 pub use object::{ObjectRef, main_object};
 pub use parameter::{parameter, with_parameter};
 pub use password::literal_password;
+pub use retype::{Retyped, retyped};
 pub use role::made_roles;
 pub use scan::{Fault, ScanError};
 pub(crate) use scan::{PieceKind, Scanner};
