@@ -172,3 +172,54 @@ fn every_kind_of_loss_comes_back_in_every_kind_of_table() {
         .collect();
     assert!(failed.is_empty(), "{}\n{}", failed.join("\n"), server.dir.display());
 }
+
+/// What somebody might do to a table of the attic who breaks the keeping.
+const SPOILERS: [&str; 3] = [
+    "EXECUTE format('DELETE FROM %s WHERE ctid = (SELECT min(ctid) FROM %1$s)', made.object_identity)",
+    "EXECUTE format('UPDATE %s SET v1 = NULL WHERE ctid = (SELECT max(ctid) FROM %1$s WHERE v1 IS NOT NULL)', made.object_identity)",
+    "EXECUTE format('INSERT INTO %s SELECT * FROM %1$s LIMIT 1', made.object_identity)",
+];
+
+const DOWNS: [&str; 6] = [
+    "ALTER TABLE t DROP COLUMN c",
+    "UPDATE t SET x = upper(x), c = NULL",
+    "DELETE FROM t WHERE id > 3",
+    "TRUNCATE t",
+    "DROP TABLE t",
+    "ALTER TABLE t ALTER x TYPE varchar(1) USING left(x, 1)",
+];
+
+#[test]
+fn keeping_that_is_broken_is_caught_and_takes_nothing_away() {
+    let Some(server) = Server::private(15, &["fsync=off"]) else { return };
+    let rows = "SELECT md5(string_agg(t::text, ' ' ORDER BY id)) || (SELECT count(*) FROM dbbuild.migration) FROM t";
+    let back = ["build", "--take-back", "--no-baseline"];
+    for (spoiler, down) in SPOILERS.into_iter().flat_map(|spoiler| DOWNS.map(|down| (spoiler, down))) {
+        let db = server.fresh_database();
+        let mut world = World::without_git();
+        world.set("DATABASE_URL", &db.url);
+        world.write("dbbuild.toml", "[postgres]\nversion = 15\n[env.development]\nurl_env = \"DATABASE_URL\"\n");
+        world.write("db/migrations/1_first.sql", "SELECT 1");
+        let second = "db/migrations/2_second.sql";
+        world.write(second, format!("-- migrate:up\nSELECT 1;\n-- migrate:down\n{down};\n"));
+        db.psql("CREATE TABLE t (id int PRIMARY KEY, x text, c text)");
+        world.dbbuild(&["env", "mark", "development", "--confirm", "development"]).ok();
+        world.dbbuild(&["apply"]).ok();
+        db.psql(&format!(
+            "INSERT INTO t SELECT i, 'x' || i, 'c' || i FROM generate_series(1, 9) i; \
+             CREATE FUNCTION spoil() RETURNS event_trigger LANGUAGE plpgsql AS $$ DECLARE made record; BEGIN \
+             FOR made IN SELECT * FROM pg_event_trigger_ddl_commands() WHERE object_identity LIKE 'dbbuild_attic.kept%' LOOP \
+             {spoiler}; END LOOP; END $$; \
+             CREATE EVENT TRIGGER spoil ON ddl_command_end WHEN TAG IN ('CREATE TABLE AS') EXECUTE FUNCTION spoil()"
+        ));
+        let before = db.psql(rows);
+        std::fs::remove_file(world.path(second)).unwrap();
+        world.dbbuild(&back).fails(1).says("does not hold the rows that were copied into it").says("nothing was changed");
+        assert_eq!(db.psql(rows), before, "{spoiler} {down}");
+        assert_eq!(db.psql("SELECT to_regclass('dbbuild_attic.entry') IS NULL"), "t");
+        // Without the spoiler the same is kept.
+        db.psql("DROP EVENT TRIGGER spoil");
+        world.dbbuild(&back).ok();
+        assert_eq!(db.psql("SELECT count(*) FROM dbbuild_attic.entry"), "1", "{down}");
+    }
+}

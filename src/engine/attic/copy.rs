@@ -167,6 +167,51 @@ pub(super) fn gone(watched: &Watched, table: &Table, now: &Table, id: i64, fresh
     )
 }
 
+/// Rows without a key are equal or not: those that are gone, and those that came, in any order. Two statements: as many as
+/// came are kept as values with what stands for them now, the others as rows.
+pub(super) fn exchanged(
+    watched: &Watched,
+    table: &Table,
+    now: &Table,
+    (values, rows): (i64, i64),
+    fresh: Option<u64>,
+) -> (Vec<i16>, String, String) {
+    let both = |number: &i16| Some((table.column(*number)?, now.column(*number)?));
+    let shared: Vec<i16> =
+        watched.columns.iter().copied().filter(|number| both(number).is_some_and(|(_, is)| !is.generated)).collect();
+    let old: Vec<String> = shared.iter().map(|number| format!("o.c{number}")).collect();
+    let new: Vec<String> = shared.iter().filter_map(both).map(|(_, is)| stored(is, "n")).collect();
+    let condition = fresh.map_or_else(String::new, |xid| format!(" WHERE {}", since("n.xmin", xid)));
+    let nth = |list: &[String]| ordinal(list).trim_end_matches(" AS ordinal").to_owned();
+    let unmatched = "n.whole = o.whole AND n.nth = o.nth";
+    let both_sides = format!(
+        "WITH o AS MATERIALIZED (SELECT o.*, {whole_old} AS whole, {nth_old} AS nth FROM {scratch} o), \
+         n AS MATERIALIZED (SELECT {made}, {whole_new} AS whole, {nth_new} AS nth FROM {from} n{condition}), \
+         went AS MATERIALIZED (SELECT o.*, pg_catalog.row_number() OVER () AS turn FROM o WHERE NOT EXISTS (SELECT FROM n WHERE {unmatched})), \
+         came AS MATERIALIZED (SELECT n.*, pg_catalog.row_number() OVER () AS turn FROM n WHERE NOT EXISTS (SELECT FROM o WHERE {unmatched}))",
+        whole_old = exact(&format!("ROW({})", old.join(", "))),
+        nth_old = nth(&old),
+        scratch = scratch_name(watched.oid),
+        made = listed(new.iter().cloned(), 'm').join(", "),
+        whole_new = exact(&format!("ROW({})", new.join(", "))),
+        nth_new = nth(&new),
+        from = now.rows(),
+    );
+    let kept = |numbers: &[i16]| listed(numbers.iter().map(|number| format!("w.c{number}")), 'v').join(", ");
+    let made: Vec<String> = (1..=shared.len()).map(|n| format!("c.m{n}")).collect();
+    let exchange = format!(
+        "CREATE TABLE {SCHEMA}.kept_{values} AS {both_sides} SELECT {}, {}, w.turn AS ordinal FROM went w JOIN came c ON c.turn = w.turn",
+        kept(&shared),
+        made.join(", ")
+    );
+    let rest = format!(
+        "CREATE TABLE {SCHEMA}.kept_{rows} AS {both_sides} SELECT {}, w.turn AS ordinal FROM went w \
+         WHERE w.turn > (SELECT pg_catalog.count(*) FROM came)",
+        kept(&watched.columns)
+    );
+    (shared, exchange, rest)
+}
+
 /// Keeps the values of columns that changed, with what they are now.
 pub(super) fn values(watched: &Watched, table: &Table, now: &Table, changed: &[i16], id: i64) -> (Key, String) {
     let scratch = scratch_name(watched.oid);

@@ -5,6 +5,7 @@ use super::facts::Table;
 use super::keep::{Keeping, Stop, joined};
 use super::plan::{Key, Plan, Wanted};
 use crate::engine::history::literal;
+use crate::error::Error;
 use crate::model::attic::effect::Look;
 use crate::model::attic::{KeptEntry, Kind, Reason};
 use std::collections::BTreeMap;
@@ -123,8 +124,10 @@ impl Keeping<'_, '_> {
         let ids = self.ids(wanted.len() + sequences.len()).await?;
         let mut entries = Vec::new();
         if !wanted.is_empty() {
-            let copies = wanted.iter().zip(&ids).map(|((one, table), id)| copy::keep(one, table, *id)).collect();
-            let kept = counts(&self.send(&joined(copies)).await?);
+            let copies: Vec<String> =
+                wanted.iter().zip(&ids).map(|((one, table), id)| copy::keep(one, table, *id)).collect();
+            let kept = counts(&self.send(&joined(copies.clone())).await?);
+            self.verify(&copies).await?;
             entries.extend(wanted.iter().zip(&ids).zip(kept).map(|(((one, table), id), rows)| New {
                 id: *id,
                 kind: one.kind,
@@ -143,6 +146,36 @@ impl Keeping<'_, '_> {
             entries.push(New { id: *id, kind: Kind::Sequence, reason, table, columns, key, rows: 0, details });
         }
         self.record(entries).await
+    }
+
+    /// Holds copies against what they were made from, by a number of rows and a digest in which their order does not count.
+    ///
+    /// # Errors
+    /// A copy is another one: nothing may be taken away that is not kept.
+    pub(super) async fn verify(&self, copies: &[String]) -> Result<(), Stop> {
+        for copy in copies {
+            let Some((table, select)) = copy.strip_prefix("CREATE TABLE ").and_then(|rest| rest.split_once(" AS "))
+            else {
+                continue;
+            };
+            // How equal rows are numbered, and which of them stands for which, is of no account.
+            let row = match (select.contains(" came AS "), select.contains(" AS ordinal")) {
+                (true, _) => "''",
+                (false, true) => "(pg_catalog.to_jsonb(q) - 'ordinal')::text",
+                (false, false) => "q::text",
+            };
+            let digest =
+                format!("pg_catalog.count(*), pg_catalog.sum(pg_catalog.hashtextextended({row} COLLATE \"C\", 0))");
+            let sql = format!("SELECT {digest} FROM ({select}) q UNION ALL SELECT {digest} FROM {table} q");
+            let rows = self.ask(&sql).await?;
+            if rows.first() != rows.get(1) {
+                return Err(Error::failed(format!("what {} takes away was not kept as it stood", self.back.label()))
+                    .cause(format!("{table} does not hold the rows that were copied into it"))
+                    .help("nothing was changed. Does an event trigger of the database change tables that are made?")
+                    .into());
+            }
+        }
+        Ok(())
     }
 
     /// Tables whose dropped columns hold no value and get none by a default when they come again.

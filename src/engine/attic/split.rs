@@ -3,7 +3,7 @@
 use super::copy;
 use super::facts::{self, Table};
 use super::keep::{Keeping, Stop, joined};
-use super::plan::{Mode, Plan, Watched};
+use super::plan::{Key, Mode, Plan, Watched};
 use super::record::{New, counts, types};
 use crate::model::attic::effect::Effects;
 use crate::model::attic::{Kind, Reason};
@@ -29,6 +29,8 @@ struct Compared {
     gone: Option<Reason>,
     /// Columns whose values differ.
     changed: Vec<i16>,
+    /// There is no key, and rows were written anew.
+    exchanged: bool,
     /// The counters do not agree.
     wrong: bool,
 }
@@ -36,7 +38,7 @@ struct Compared {
 impl Compared {
     /// How many entries it makes.
     fn entries(&self) -> usize {
-        usize::from(self.gone.is_some()) + usize::from(!self.changed.is_empty())
+        usize::from(self.gone.is_some()) + usize::from(!self.changed.is_empty() || self.exchanged)
     }
 }
 
@@ -74,6 +76,15 @@ impl Keeping<'_, '_> {
                 key,
                 rows: 0,
             };
+            if compared.exchanged {
+                let (Some(values), Some(rows)) = (ids.next(), ids.next()) else { continue };
+                let (shared, exchange, rest) = copy::exchanged(one, table, is, (values, rows), fresh);
+                statements.extend([exchange, rest]);
+                let none = Key { columns: Vec::new(), whole: true };
+                entries.push(new(values, Kind::Value, Reason::Changed, shared, none));
+                entries.push(new(rows, Kind::Row, Reason::Deleted, one.columns.clone(), one.key.clone()));
+                continue;
+            }
             if let Some((reason, id)) = compared.gone.and_then(|reason| Some((reason, ids.next()?))) {
                 statements.push(copy::gone(one, table, is, id, fresh));
                 entries.push(new(id, Kind::Row, reason, one.columns.clone(), one.key.clone()));
@@ -90,7 +101,8 @@ impl Keeping<'_, '_> {
             return Ok(wrong);
         }
         if !statements.is_empty() {
-            let kept = counts(&self.send(&joined(statements)).await?);
+            let kept = counts(&self.send(&joined(statements.clone())).await?);
+            self.verify(&statements).await?;
             entries.iter_mut().zip(kept).for_each(|(entry, rows)| entry.rows = rows);
             self.record(entries).await?;
         }
@@ -110,7 +122,7 @@ impl Keeping<'_, '_> {
             let rows = self.ask(&format!("SELECT pg_catalog.count(*) FROM {}", copy::scratch_name(one.oid))).await?;
             let wrong = one.mode == Mode::Marked && number(&rows, 0) != updated + deleted;
             let reason = if updated == 0 { Reason::Deleted } else { Reason::Changed };
-            return Ok(Compared { gone: Some(reason), changed: Vec::new(), wrong });
+            return Ok(Compared { gone: Some(reason), exchanged: updated > 0, changed: Vec::new(), wrong });
         }
         if let (Mode::Converted, Some(digest)) = (one.mode, second.digests.get(&one.oid)) {
             let gone = second.done.tables.get(&one.oid).map(|change| &change.dropped);
@@ -134,7 +146,7 @@ impl Keeping<'_, '_> {
             Mode::All | Mode::Whole => false,
         };
         let reason = if missing > deleted && updated > 0 { Reason::Changed } else { Reason::Deleted };
-        Ok(Compared { gone: (missing > 0).then_some(reason), changed, wrong })
+        Ok(Compared { gone: (missing > 0).then_some(reason), changed, exchanged: false, wrong })
     }
 }
 
