@@ -31,7 +31,7 @@ impl Rehearsed {
     pub fn losses(&self) -> Vec<String> {
         let lost = self.found.kept.iter().flat_map(|kept| {
             let lost = kept.entries.iter().filter(|entry| entry.is_loss());
-            lost.map(move |entry| format!("{}: {}", kept.label, entry.describe()))
+            lost.map(move |entry| format!("{}: {} ({})", kept.label, entry.describe(), entry.reason))
         });
         let unknown = self.found.untried.iter().map(|label| {
             format!("{label}: what goes with it cannot be told, since a down part there runs in no transaction")

@@ -28,8 +28,8 @@ fn a_protected_database_wants_the_fingerprint_of_its_plan() {
         .iter()
         .map(|kept| kept["text"].as_str().unwrap())
         .collect();
-    assert!(kinds.iter().any(|text| text.contains("column public.a.note, 2 values")), "{kinds:?}");
-    assert!(kinds.iter().any(|text| text.contains("table public.b, 2 rows")), "{kinds:?}");
+    assert!(kinds.iter().any(|text| text.contains("column public.a.note with 2 values")), "{kinds:?}");
+    assert!(kinds.iter().any(|text| text.contains("table public.b with 2 rows")), "{kinds:?}");
     let locks = told["plan"]["steps"][1]["locks"].to_string();
     assert!(locks.contains("ACCESS EXCLUSIVE") && locks.contains("public.a"), "{locks}");
     assert_eq!(db.psql("SELECT to_regclass('dbbuild_attic.entry')"), "", "a plan writes nothing");

@@ -107,7 +107,7 @@ fn round_trip(lab: &Lab, name: &str, more: &str) -> Result<Measured> {
     let before = sums(lab, &template)?;
     ensure!(before.contains("public.order_items|1000000|"), "the largest table has another size:\n{before}");
     let script = lab.dir().join(format!("{}.sql", repository.database));
-    let repeatable = sorted(&repository.path.join("db/repeatable"))?;
+    let repeatable = ordered(sorted(&repository.path.join("db/repeatable"))?)?;
     let by_hand = format!("{KEEP}{}{}DROP SCHEMA kept CASCADE;\n", by_hand(going, GIVE_BACK)?, included(&repeatable));
     fs::write(&script, by_hand)?;
     let measured = measure(lab, &repository, &template, &files, &script)?;
@@ -230,6 +230,23 @@ fn write_part(script: &mut String, part: &str, more: &str) {
 
 fn included(files: &[PathBuf]) -> String {
     files.iter().map(|file| format!("\\i {}\n", file.display())).collect()
+}
+
+/// As the files say that they run: those first that others come after.
+fn ordered(mut files: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
+    let mut done: Vec<PathBuf> = Vec::new();
+    while !files.is_empty() {
+        let before = done.len();
+        for file in std::mem::take(&mut files) {
+            let text = fs::read_to_string(&file)?;
+            let mut after =
+                text.lines().filter_map(|line| line.strip_prefix("-- dbbuild:after ")).flat_map(str::split_whitespace);
+            let ready = after.all(|name| done.iter().any(|done| done.ends_with(name)));
+            if ready { done.push(file) } else { files.push(file) }
+        }
+        ensure!(done.len() > before, "repeatable files wait for each other");
+    }
+    Ok(done)
 }
 
 fn sorted(folder: &Path) -> Result<Vec<PathBuf>> {
