@@ -214,7 +214,11 @@ fn keeping_that_is_broken_is_caught_and_takes_nothing_away() {
         ));
         let before = db.psql(rows);
         std::fs::remove_file(world.path(second)).unwrap();
-        world.dbbuild(&back).fails(1).says("does not hold the rows that were copied into it").says("nothing was changed");
+        world
+            .dbbuild(&back)
+            .fails(1)
+            .says("does not hold the rows that were copied into it")
+            .says("nothing was changed");
         assert_eq!(db.psql(rows), before, "{spoiler} {down}");
         assert_eq!(db.psql("SELECT to_regclass('dbbuild_attic.entry') IS NULL"), "t");
         // Without the spoiler the same is kept.
