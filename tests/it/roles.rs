@@ -3,7 +3,7 @@
 use crate::fidelity::world_of;
 use crate::support::{Server, World, matrix};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What no output, file or log may hold.
 const CLEAR: &str = "Cl3ar-pässword";
@@ -190,6 +190,8 @@ fn a_role_without_superuser_and_pg_authid_does_it_too() {
             refused.says("db/roles.toml:2:7").says("nothing was changed");
         }
         assert_eq!(shop.psql("SELECT count(*) FROM pg_roles WHERE rolname IN ('late', 'strong')"), "0");
+        world.write("db/roles.toml", "[role.late]\nsettings = { log_statement = \"none\", work_mem = \"4MB\" }\n");
+        world.dbbuild(&["roles", "plan"]).fails(1).says("may not set log_statement for `late`").says_not("work_mem");
     });
 }
 
@@ -219,6 +221,18 @@ fn options_of_memberships_are_kept_from_16_on() {
         world.dbbuild(&["roles", "apply"]).ok();
         assert_eq!(shop.psql(options), "b|t|f|t\nc|f|t|t\nc|f|t|t");
         world.dbbuild(&["roles", "plan"]).ok();
+        // Who made a role is a member for administration alone; a declared membership of it is there at once and stays.
+        shop.psql("CREATE ROLE maker CREATEROLE; SET ROLE maker; CREATE ROLE child");
+        for (admin, stored) in [("", "f|t|t"), (", admin = true", "t|t|t")] {
+            let more =
+                format!("[role.maker]\ncreaterole = true\nmember_of = [{{ role = \"child\"{admin} }}]\n[role.child]\n");
+            world.write("db/roles.toml", format!("ignore = [\"g\"]\n{text}{more}"));
+            world.dbbuild(&["roles", "apply"]).ok();
+            let options =
+                "SELECT admin_option, inherit_option, set_option FROM pg_auth_members WHERE member = 'maker'::regrole";
+            assert_eq!(shop.psql(options), stored);
+            world.dbbuild(&["roles", "plan"]).ok();
+        }
         // The loop's direction is turned in one go.
         world.write("db/roles.toml", "ignore = [\"g\"]\n[role.a]\n[role.b]\nmember_of = [\"a\"]\n[role.c]\n");
         world.dbbuild(&["roles", "apply"]).ok();
@@ -372,8 +386,19 @@ fn the_mark_counts_for_roles_as_for_migrations() {
 
 #[test]
 fn migrations_find_the_declared_roles() {
+    matrix(|server| migrations_find_them_on(server.major, &server.bin));
+}
+
+fn migrations_find_them_on(major: u32, bin: &Path) {
     let world = World::new();
-    world.write("dbbuild.toml", "[postgres]\nversion = 15\nthrowaway = \"local\"\nrole = \"shop_owner\"\n[env.development]\n[env.production]\nurl_env = \"U\"\n");
+    let bin = bin.display();
+    world.write(
+        "dbbuild.toml",
+        format!(
+            "[postgres]\nversion = {major}\nbin_dir = \"{bin}\"\nthrowaway = \"local\"\nrole = \"shop_owner\"\n[env.development]\n\
+             [env.production]\nurl_env = \"U\"\n"
+        ),
+    );
     world.write(
         "db/roles.toml",
         "[role.shop_owner]\nlogin = true\nmember_of = [\"tables\"]\n[role.tables]\n[role.app_reader]\nlogin = true\nenvironments = [\"production\"]\n\
@@ -386,7 +411,7 @@ fn migrations_find_the_declared_roles() {
     );
     world.write(
         "db/migrations/2_made.sql",
-        "-- dbbuild:idempotent false a role\nCREATE ROLE made;\nGRANT SELECT ON t TO made;\n",
+        "-- dbbuild:idempotent false a role\nCREATE ROLE made;\nGRANT SELECT ON t TO made;\nGRANT app_reader TO made;\n",
     );
     world.commit("Grant").ok();
     world.dbbuild(&[]).ok();

@@ -6,7 +6,7 @@ use crate::engine::session::Session;
 use crate::error::Result;
 use crate::model::baseline::{RoleNeed, role_statements};
 use crate::model::config::Config;
-use crate::model::roles::{Attribute, Roles, Wish, difference, identifier};
+use crate::model::roles::{Attribute, Roles, Wish, difference, identifier, literal};
 use crate::model::sources::Sources;
 use crate::model::sql::{made_roles, split};
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,9 +43,29 @@ pub fn made_first(config: &Config, sources: &Sources) -> Result<MadeFirst> {
     // Made by the role itself, as far as it can be, it may grant them on.
     let mut sql = format!("SET ROLE {};\n{made}RESET ROLE;\n", identifier(runner));
     for group in roles.groups_of(runner).into_iter().filter(|group| names.contains(*group)) {
-        sql.push_str(&format!("GRANT {} TO {};\n", identifier(group), identifier(runner)));
+        sql.push_str(&membership(group, runner));
     }
     Ok(MadeFirst { names, sql })
+}
+
+/// From PostgreSQL 16 on the maker of a role is a member already, for administration alone: a bare GRANT leaves that so.
+fn membership(group: &str, member: &str) -> String {
+    let grant = format!("GRANT {} TO {}", identifier(group), identifier(member));
+    format!(
+        "DO {quote} BEGIN EXECUTE {} || CASE WHEN pg_catalog.current_setting('server_version_num')::int >= 160000 \
+         THEN ' WITH INHERIT TRUE, SET TRUE' ELSE '' END; END {quote};\n",
+        literal(&grant),
+        quote = dollar_quote(&grant)
+    )
+}
+
+/// A dollar quote that the text does not hold.
+fn dollar_quote(text: &str) -> String {
+    let mut tag = "$dbbuild$".to_owned();
+    while text.contains(&tag) {
+        tag.insert(tag.len() - 1, '_');
+    }
+    tag
 }
 
 /// Roles that the sources make by themselves: made before, they would be in the way of a file that does not ask whether

@@ -27,9 +27,7 @@ impl<'w> Work<'w> {
         let mut statements = Vec::new();
         for (group, rows) in self.rows(&role.name) {
             let wanted = role.member_of.iter().any(|one| one.role == group);
-            // A service's own memberships are its own affair, but those in PostgreSQL's roles are ours.
-            let theirs = !group.starts_with("pg_") && self.wish.roles.ignores(group);
-            if wanted || theirs {
+            if wanted || self.wish.roles.leaves_members_of(group) {
                 continue;
             }
             for row in rows.into_iter().filter(|row| !row.implicit) {
@@ -105,20 +103,23 @@ impl<'w> Work<'w> {
         let admin = wanted.admin && !implicit;
         let (group, member) = (identifier(&wanted.role), identifier(&role.name));
         let word = |on: bool| if on { "TRUE" } else { "FALSE" };
-        let grant = |by: String| {
+        let grant = |admin: bool, by: String| {
             let options = format!("ADMIN {}, INHERIT {}, SET {}", word(admin), word(inherit), word(wanted.set));
             (Kind::Grant, format!("GRANT {group} TO {member} WITH {options}{by}"))
         };
         let granted: Vec<&&Granted> = rows.iter().filter(|row| !row.implicit).collect();
         if granted.is_empty() {
             let there = implicit && wanted.admin && !inherit && !wanted.set;
-            return if there { Vec::new() } else { vec![grant(String::new())] };
+            // What a superuser grants, the first one grants: it is that very row that is changed.
+            let admin = if self.cluster.me.has(Attribute::Superuser) { wanted.admin } else { admin };
+            return if there { Vec::new() } else { vec![grant(admin, String::new())] };
         }
         let any = |option: fn(&Granted) -> bool| granted.iter().any(|row| option(row));
-        if (any(|row| row.admin), any(|row| row.inherit), any(|row| row.set)) == (admin, inherit, wanted.set) {
+        let found = (any(|row| row.admin), any(|row| row.inherit), any(|row| row.set));
+        if [admin, wanted.admin].into_iter().any(|admin| found == (admin, inherit, wanted.set)) {
             return Vec::new();
         }
-        granted.iter().map(|row| grant(self.granted_by(row))).collect()
+        granted.iter().map(|row| grant(admin, self.granted_by(row))).collect()
     }
 }
 

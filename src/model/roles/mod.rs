@@ -214,6 +214,12 @@ impl Roles {
             || self.ignore.iter().any(|pattern| matches(pattern, name))
     }
 
+    /// Whether a membership in a group is left alone that the file does not speak of: a service's roles are its own affair,
+    /// but the power of PostgreSQL's own is not.
+    pub fn leaves_members_of(&self, group: &str) -> bool {
+        self.ignores(group) && !group.starts_with("pg_") && group != "postgres"
+    }
+
     /// The declared roles that `name` belongs to, directly or through others.
     pub fn groups_of(&self, name: &str) -> BTreeSet<&str> {
         let mut found = BTreeSet::new();
@@ -232,6 +238,8 @@ impl Roles {
     #[must_use]
     pub fn without_login(&self) -> Roles {
         let mut roles = self.clone();
+        // Whoever runs the server is there, and stays as it is.
+        roles.roles.remove("postgres");
         for role in roles.roles.values_mut() {
             role.attributes.remove(&Attribute::Login);
             role.password = None;

@@ -18,7 +18,11 @@ impl Work<'_> {
             let me = &self.cluster.me;
             let stays = match declared {
                 Some(role) if role.is_for(self.wish.environment) => continue,
-                Some(role) => Some(format!("it is declared for {} only", role.environments.join(", "))),
+                Some(role) => {
+                    let only = role.environments.join(", ");
+                    self.found.notes.push(format!("`{name}` is left as it is: it is declared for {only} only"));
+                    continue;
+                }
                 None if !roles.prune => None,
                 None if *name == me.name || *name == me.session => Some("it is connected".to_owned()),
                 None if self.wish.named.contains(name) => Some("the baseline names it".to_owned()),

@@ -50,6 +50,9 @@ pub(super) async fn run(context: &Context) -> Result<Done> {
     out.line(&if changed { format!("wrote {path}") } else { format!("{path} says it already") });
     written.added.iter().for_each(|name| out.line(&format!("  new      {name}")));
     written.changed.iter().for_each(|name| out.line(&format!("  changed  {name}")));
+    if changed && project.root.join(&project.config.paths.baseline).exists() {
+        out.line("next: `dbbuild` makes the baseline anew, of which the roles file is an input");
+    }
     out.json(&json!({
         "path": path,
         "written": changed,
@@ -66,7 +69,7 @@ fn own(mut role: Role, file: &Roles) -> Role {
     let known = file.roles.get(&role.name);
     role.member_of.retain(|one| {
         let spoken_of = known.is_some_and(|known| known.member_of.iter().any(|other| other.role == one.role));
-        spoken_of || one.role.starts_with("pg_") || !file.ignores(&one.role)
+        spoken_of || !file.leaves_members_of(&one.role)
     });
     role
 }
