@@ -483,6 +483,47 @@ fn a_role_without_rights_is_told_what_it_lacks() {
 }
 
 #[test]
+fn a_server_of_another_machine_is_not_changed_from_here() {
+    let Some((server, world)) = deployed(15) else { return };
+    let before = fs::read(place(&server)).unwrap();
+    // A machine with other files at the same places.
+    let dbbuild = env!("CARGO_BIN_EXE_dbbuild");
+    let data = server.dir.join("data");
+    for (prepare, says) in [("true", "there is no "), ("cp -p \"$3\" \"$1\"", "on this machine is another file")] {
+        let empty = world.path("empty");
+        fs::create_dir_all(&empty).unwrap();
+        let script = format!("{prepare} && mount --bind \"$1\" \"$2\" && exec \"$4\" hba apply --env production");
+        let mut command = world.command("unshare");
+        command.args(["-m", "sh", "-c", &script, "sh"]).arg(&empty).arg(&data).arg(place(&server)).arg(dbbuild);
+        let outcome = world.run(&mut command);
+        if outcome.stderr.contains("unshare") || outcome.stderr.contains("mount:") {
+            return skip("the right to mount");
+        }
+        outcome.fails(1).says("cannot change the access file of").says(says).says("nothing was changed");
+    }
+    assert_eq!(fs::read(place(&server)).unwrap(), before);
+}
+
+#[test]
+fn a_secret_of_a_directory_is_never_shown() {
+    let Some((server, world)) = deployed(15) else { return };
+    let line = |secret: &str| {
+        format!(
+            "hostssl shop app 10.0.0.0/8 ldap ldapserver=ldap.invalid ldapbasedn=x ldapbinddn=y ldapbindpasswd={secret}\n"
+        )
+    };
+    world.write(HBA, format!("local all postgres trust\n{}", line("geheim")));
+    let check = world.dbbuild(&["hba", "check", "--json"]);
+    check.ok().says("a password stands in a file that git keeps").says_not("geheim");
+    world.dbbuild(&production(&["apply"])).ok().says_not("geheim");
+    world.write(HBA, format!("local all postgres trust\n{}", line("anders")));
+    let plan = world.dbbuild(&production(&["plan"]));
+    plan.fails(3).says("ldapbindpasswd=***").says_not("geheim").says_not("anders");
+    world.dbbuild(&production(&["plan", "--json"])).fails(3).says_not("geheim").says_not("anders");
+    drop(server);
+}
+
+#[test]
 fn includes_are_applied_and_adopted_too() {
     for major in [16, 18] {
         let Some((server, world)) = deployed(major) else { continue };

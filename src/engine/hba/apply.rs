@@ -62,7 +62,7 @@ pub async fn apply(project: &Project, target: &Target) -> Result<Applied> {
         place.settle_left_overs();
         return Ok(Applied { file: place.file, written: Vec::new(), copies: Vec::new(), notes });
     }
-    let mut change = Change { place: &place, done: Vec::new(), proved: false };
+    let mut change = Change { place: &place, done: Vec::new(), left: false };
     change.write(&wanted.files)?;
     prove(&session, target, &place, &wanted.parsed, &wanted.files, &mut change, &mut notes).await?;
     let written = change.done.iter().map(|one| one.file.clone()).collect();
@@ -161,11 +161,13 @@ struct Written {
     copy: Option<String>,
 }
 
-/// A change that is not proved. Dropping it puts the old files back.
+/// A change that is not proved. Dropping it puts the old files back, as long as the server has not followed the new ones:
+/// after that the files and what is in force must not part.
 struct Change<'a> {
     place: &'a Place,
     done: Vec<Written>,
-    proved: bool,
+    /// Nothing is put back when this is dropped.
+    left: bool,
 }
 
 impl Change<'_> {
@@ -233,7 +235,7 @@ impl Change<'_> {
 
     /// The change is proved: its copies become copies like others.
     fn keep(mut self) -> Vec<String> {
-        self.proved = true;
+        self.left = true;
         let mut copies = Vec::new();
         for copy in std::mem::take(&mut self.done).into_iter().filter_map(|one| one.copy) {
             let kept = copy.trim_end_matches(UNPROVED).to_owned();
@@ -246,7 +248,7 @@ impl Change<'_> {
 
 impl Drop for Change<'_> {
     fn drop(&mut self) {
-        if !self.proved {
+        if !self.left {
             // What cannot be put back is named by the next run.
             let _ = self.undo();
         }
@@ -282,6 +284,8 @@ async fn prove(
             .help(UNFOLLOWED));
     }
     notes.extend(read.refusals.iter().map(|refusal| format!("{}:{}: {}", refusal.path, refusal.line, refusal.message)));
+    // Whoever breaks it off from here on leaves the copy, which the next run names.
+    change.left = true;
     let reloaded = trial::reload(session).await;
     let locked_out = match reloaded {
         Ok(()) => match session::connect(session.settings(), &ConnectOptions::default()).await {

@@ -331,53 +331,58 @@ fn decided(parsed: &Parsed, found: &First) -> Decision {
     }
 }
 
+/// What decides about an attempt: the method, none for a refusal, and the place of the rule where one is known.
+type Verdict = (Option<String>, Option<String>);
+
 fn outcome(one: &Expectation, attempt: &Attempt, parsed: &Parsed, found: &First, answer: Answer) -> Outcome {
     let place = |at: usize| parsed.rules.get(at).map(hba::Rule::place);
-    let by_match = match found {
-        First::Nothing => Ok((None, None)),
-        First::Rule(at) => {
-            Ok((parsed.rules.get(*at).map(|rule| rule.method.clone()).filter(|m| m != "reject"), place(*at)))
-        }
+    let (by_login, login) = by_login(answer);
+    let (instead, rule) = match found {
         First::Unclear(at, why) => {
-            Err(format!("whether {} decides cannot be told here: {why}", place(*at).unwrap_or_default()))
+            let place = place(*at).unwrap_or_default();
+            (Some(format!("whether {place} decides cannot be told here: {why}")), None)
         }
-    };
-    let (by_login, login) = match answer {
-        Answer::NotTried(why) => (None, Err(why)),
-        Answer::Refused => (Some(None), Ok(())),
-        Answer::Method(method, _) if method == "reject" => (Some(None), Ok(())),
-        Answer::Method(method, line) => (Some(Some((method, line))), Ok(())),
-    };
-    let says = |method: &Option<String>, place: &Option<String>| match (method, place) {
-        (None, None) => "no line fits, so it is refused".to_owned(),
-        (None, Some(place)) => format!("{place} refuses it"),
-        (Some(method), place) => format!("{} decides by `{method}`", place.as_deref().unwrap_or("a line")),
-    };
-    let (instead, rule) = match (&by_match, by_login) {
-        (Err(why), _) => (Some(why.clone()), None),
-        (Ok((method, place)), Some(real)) => {
-            let real_place = real.as_ref().and_then(|(_, line)| line.as_ref()).map(|(path, n)| format!("{path}:{n}"));
-            let real = real.map(|(method, _)| method);
-            let differs = real != *method || real_place.is_some() && real_place != *place;
-            let place = real_place.or_else(|| place.clone());
-            if differs {
-                let why = format!(
-                    "at a real login {}, where {}",
-                    says(&real, &place),
-                    says(method, &by_match_place(&by_match))
-                );
-                (Some(why), place)
-            } else {
-                ((real != one.method).then(|| format!("at a real login {}", says(&real, &place))), place)
-            }
+        First::Nothing => weigh(one, (None, None), by_login),
+        First::Rule(at) => {
+            let method = parsed.rules.get(*at).map(|rule| rule.method.clone()).filter(|method| method != "reject");
+            weigh(one, (method, place(*at)), by_login)
         }
-        (Ok((method, place)), None) => ((*method != one.method).then(|| says(method, place)), place.clone()),
     };
     Outcome { line: one.line, about: about(attempt), wanted: one.wanted(), instead, rule, login }
 }
 
-fn by_match_place(by_match: &std::result::Result<(Option<String>, Option<String>), String>) -> Option<String> {
-    by_match.as_ref().ok().and_then(|(_, place)| place.clone())
+fn by_login(answer: Answer) -> (Option<Verdict>, std::result::Result<(), String>) {
+    match answer {
+        Answer::NotTried(why) => (None, Err(why)),
+        Answer::Refused => (Some((None, None)), Ok(())),
+        Answer::Method(method, line) => {
+            let place = line.map(|(path, number)| format!("{path}:{number}"));
+            (Some((Some(method).filter(|method| method != "reject"), place)), Ok(()))
+        }
+    }
+}
+
+/// What happens instead of what is expected, and the rule that decides. A login counts more than the first match; where
+/// they differ, nothing is fulfilled.
+fn weigh(one: &Expectation, matched: Verdict, real: Option<Verdict>) -> (Option<String>, Option<String>) {
+    let Some((method, place)) = real else {
+        return ((matched.0 != one.method).then(|| in_words(&matched)), matched.1);
+    };
+    let agree = method == matched.0 && (place.is_none() || place == matched.1);
+    let real = (method, if place.is_none() && agree { matched.1.clone() } else { place });
+    let instead = match agree {
+        true => (real.0 != one.method).then(|| format!("at a real login {}", in_words(&real))),
+        false => Some(format!("at a real login {}, where {}", in_words(&real), in_words(&matched))),
+    };
+    (instead, real.1)
+}
+
+fn in_words((method, place): &Verdict) -> String {
+    match (method, place) {
+        (None, None) => "no line fits, so it is refused".to_owned(),
+        (None, Some(place)) => format!("{place} refuses it"),
+        (Some(method), place) => format!("{} decides by `{method}`", place.as_deref().unwrap_or("a line")),
+    }
 }
 
 fn about(attempt: &Attempt) -> String {

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tokio::net::{TcpSocket, UnixStream};
 
-use super::trial::{Reach, Trial};
+use super::trial::{MAIN, Reach, Trial};
 use crate::engine::history::literal;
 use crate::engine::server::random_token;
 use crate::engine::session::{Knock, Secret, ServerError, knock};
@@ -33,6 +33,8 @@ pub(super) enum Answer {
 /// A trial whose server follows a file.
 pub(super) struct Door<'a> {
     reach: Reach,
+    /// Where the file lies on the server.
+    folder: String,
     parsed: &'a Parsed,
     files: &'a Files,
     password: Secret,
@@ -65,7 +67,8 @@ impl<'a> Door<'a> {
         let users: BTreeSet<&str> = attempts.map(|attempt| attempt.user.as_str()).collect();
         let lacking = make_roles(trial, &users, known, &password).await;
         trial.load().await?;
-        Ok(Some(Door { reach, parsed, files, password, tls: trial.has_tls(), lacking }))
+        let (folder, tls) = (trial.folder().to_owned(), trial.has_tls());
+        Ok(Some(Door { reach, folder, parsed, files, password, tls, lacking }))
     }
 
     /// Knocks.
@@ -139,9 +142,8 @@ impl<'a> Door<'a> {
     /// `(/folder/pg_hba.conf:7)`, `Connection matched pg_hba.conf line 7:`, `Connection matched file "…" line 7:`
     fn line_in(&self, log: &str) -> Option<(String, usize)> {
         let known = |name: &str| {
-            let relative = name.rsplit_once("/data/").map_or(name, |(_, relative)| relative);
-            let main = relative == "pg_hba.conf";
-            if main { self.files.main.clone() } else { self.files.path(relative) }
+            let relative = name.strip_prefix(&format!("{}/", self.folder)).unwrap_or(name);
+            if relative == MAIN { self.files.main.clone() } else { self.files.path(relative) }
         };
         if let Some(text) = after_text(log, " method=").and_then(|rest| after_text(rest, "(")) {
             let (file, number) = text.split_once(')')?.0.rsplit_once(':')?;

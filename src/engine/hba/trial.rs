@@ -20,6 +20,9 @@ use crate::model::hba::{Files, Parsed};
 /// How long a server may take to read its configuration again.
 const RELOAD_LIMIT: Duration = Duration::from_secs(10);
 
+/// The name of the file there, whatever its name is in the repository.
+pub(super) const MAIN: &str = "pg_hba.conf";
+
 /// See the module's page.
 pub(super) struct Trial {
     server: Throwaway,
@@ -64,6 +67,11 @@ impl Trial {
             notes.push(format!("{} is built here without TLS: no login with it is tried", self.version()));
         }
         notes
+    }
+
+    /// Where its file lies.
+    pub fn folder(&self) -> &str {
+        &self.folder
     }
 
     /// Whether it speaks TLS.
@@ -127,7 +135,7 @@ impl Trial {
         self.run_program("mkdir -p --", &folders).await?;
         for (path, text) in &files.texts {
             let main = path == files.name();
-            let place = if main { self.place("pg_hba.conf") } else { self.place(path) };
+            let place = if main { self.place(MAIN) } else { self.place(path) };
             self.write(&place, text).await?;
             if !main {
                 self.written.push(place);

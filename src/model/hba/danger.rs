@@ -23,12 +23,22 @@ pub enum Code {
     NoTls,
     /// An earlier line decides about all that this one is about.
     Hidden,
+    /// A password of a directory in a file that git keeps.
+    Secret,
 }
 
 impl Code {
     /// All of them.
-    pub const ALL: [Code; 7] =
-        [Code::Trust, Code::AnyAddress, Code::Md5, Code::Password, Code::Ident, Code::NoTls, Code::Hidden];
+    pub const ALL: [Code; 8] = [
+        Code::Trust,
+        Code::AnyAddress,
+        Code::Md5,
+        Code::Password,
+        Code::Ident,
+        Code::NoTls,
+        Code::Hidden,
+        Code::Secret,
+    ];
 
     /// The word for it, which stays.
     pub fn as_str(self) -> &'static str {
@@ -40,6 +50,7 @@ impl Code {
             Code::Ident => "ident",
             Code::NoTls => "no-tls",
             Code::Hidden => "hidden",
+            Code::Secret => "secret",
         }
     }
 
@@ -104,6 +115,14 @@ pub fn findings(rules: &[Rule], accepted: &[Accepted], known: &Known) -> Vec<Fin
 type Add<'a> = dyn FnMut(Code, Level, String, String) + 'a;
 
 fn of_method(rule: &Rule, add: &mut Add<'_>) {
+    if rule.key != rule.shown {
+        add(
+            Code::Secret,
+            Level::Warning,
+            "a password stands in a file that git keeps".to_owned(),
+            "use a method without one, such as ldap with `ldapprefix`; what was committed must be changed.".to_owned(),
+        );
+    }
     let Some(address) = &rule.address else {
         if rule.method == "password" || rule.method == "md5" {
             weak(rule, false, add);
