@@ -91,6 +91,12 @@ fn a_role_logs_in_where_its_password_is_known_and_is_set_elsewhere() {
     let login = psql(&world, &["--as", "app"], WHO);
     login.ok().says_not("no password");
     assert_eq!(login.stdout, "app|app|dbbuild psql\n");
+    fs::remove_file(&pass).unwrap();
+    world.write("db/roles.toml", "[role.app]\nlogin = true\npassword = { env = \"APP_PASSWORD\" }\n");
+    let unset = psql(&world, &["--as", "app"], WHO);
+    assert_eq!(unset.ok().says("APP_PASSWORD is not set").stdout, "postgres|app|dbbuild psql\n");
+    world.write(".env", "APP_PASSWORD=geheim\n");
+    assert_eq!(psql(&world, &["--as", "app"], WHO).ok().says_not("geheim").stdout, "app|app|dbbuild psql\n");
     world.set("PGAPPNAME", "mine");
     assert_eq!(psql(&world, &[], WHO).ok().stdout, "postgres|postgres|mine\n");
 }

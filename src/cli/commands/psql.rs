@@ -6,12 +6,14 @@ mod prompt;
 use crate::cli::{Context, Done};
 use crate::engine::history;
 use crate::engine::project::Project;
+use crate::engine::roles;
 use crate::engine::server::programs::{self, Installation};
-use crate::engine::session;
+use crate::engine::session::{self, environ};
 use crate::engine::target::{Start, Target};
 use crate::error::{Error, OrFailed, Result};
-use crate::model::conninfo::{ConnectionSettings, LIBPQ_VARIABLES};
+use crate::model::conninfo::{ConnectionSettings, LIBPQ_VARIABLES, Secret};
 use crate::model::guard::Mark;
+use crate::model::roles::Attribute;
 use prompt::Prompt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -26,7 +28,7 @@ const APPLICATION: &str = "dbbuild psql";
 /// Arguments of `psql`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Log in as this role where its password is known (.pgpass); else SET ROLE to it
+    /// Log in as this role where its password is known (roles file, .pgpass); else SET ROLE to it
     #[arg(long = "as", value_name = "ROLE")]
     role: Option<String>,
     /// Arguments for psql, after --
@@ -46,14 +48,14 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let own_address = context.globals.url.is_none() && !target.embedded;
     let words = project.config.env.get(&target.selected.name).filter(|_| own_address);
     let words = words.map_or(&[][..], |env| &env.run_as[..]);
-    let (settings, set_role) = as_role(&target.settings, args.role.as_deref(), !words.is_empty());
-    if set_role && let Some(role) = &args.role {
-        context.output.note(&format!("no password of `{role}` is known here: logging in as usual, then SET ROLE"));
+    let (settings, way) = as_role(&project, &target, args.role.as_deref(), !words.is_empty()).await?;
+    if let Way::SetRole(why) = &way {
+        context.output.note(&format!("{why}: logging in as usual, then SET ROLE"));
     }
     let prompt = Prompt {
         environment: target.selected.name.clone(),
         marked: mark.as_ref().map(|mark| mark.environment.clone()).filter(|name| *name != target.selected.name),
-        role: args.role.filter(|_| set_role),
+        role: args.role.filter(|_| matches!(way, Way::SetRole(_))),
         protected: target.selected.is_protected() || mark.is_some_and(|mark| mark.protected),
         coloured: !context.globals.no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
     };
@@ -88,14 +90,45 @@ async fn look(target: &Target) -> Result<Option<Mark>> {
     }
 }
 
-/// The settings for a role, and whether it is reached by SET ROLE: a login of its own needs a password that is known.
-fn as_role(settings: &ConnectionSettings, role: Option<&str>, elsewhere: bool) -> (ConnectionSettings, bool) {
-    let Some(role) = role.filter(|role| *role != settings.user()) else { return (settings.clone(), false) };
-    let login = settings.with_user(role, None);
-    if !elsewhere && session::has_password(&login) {
-        return (login, false);
+/// How psql becomes another role.
+enum Way {
+    /// It logs in as usual, and nothing is changed.
+    AsUsual,
+    /// It logs in as that role.
+    Login,
+    /// It logs in as usual and is that role then; why.
+    SetRole(String),
+}
+
+/// The settings for a role: a login of its own needs a password that is known here.
+async fn as_role(
+    project: &Project,
+    target: &Target,
+    role: Option<&str>,
+    elsewhere: bool,
+) -> Result<(ConnectionSettings, Way)> {
+    let settings = &target.settings;
+    let Some(role) = role.filter(|role| *role != settings.user()) else { return Ok((settings.clone(), Way::AsUsual)) };
+    let set = |why: String| Ok((settings.with_option("role", role), Way::SetRole(why)));
+    if elsewhere {
+        return set("no password is passed on by `run_as`".to_owned());
     }
-    (settings.with_option("role", role), true)
+    let unknown = match referenced(project, &target.selected.name, role).await {
+        Ok(Some(password)) => return Ok((settings.with_user(role, Some(password)), Way::Login)),
+        Ok(None) => format!("no password of `{role}` is known here"),
+        Err(error) => error.to_string(),
+    };
+    let login = settings.with_user(role, None);
+    if session::has_password(&login) { Ok((login, Way::Login)) } else { set(unknown) }
+}
+
+/// The password that the roles file refers to, for a role that may log in here.
+async fn referenced(project: &Project, environment: &str, role: &str) -> Result<Option<Secret>> {
+    let Some(text) = roles::text(project)? else { return Ok(None) };
+    let declared = roles::parsed(&project.config, &text)?;
+    let role = declared.of(environment).find(|one| one.name == role && one.has(Attribute::Login));
+    let Some((reference, _)) = role.and_then(|role| role.password.as_ref()) else { return Ok(None) };
+    roles::resolve(reference, &project.root, &environ::read(&project.root, Some(environment))?).await.map(Some)
 }
 
 fn installation(project: &Project) -> Option<Installation> {

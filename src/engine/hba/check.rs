@@ -8,6 +8,7 @@ use super::trial::Trial;
 use crate::engine::files;
 use crate::engine::history::literal;
 use crate::engine::project::Project;
+use crate::engine::roles;
 use crate::error::{Error, Location, OrFailed, Result};
 use crate::model::access::{self, Expectation};
 use crate::model::hba::{
@@ -141,8 +142,11 @@ pub fn on_disk(root: &Path, path: &str) -> Result<Option<Files>> {
 pub async fn check(project: &Project, environment: Option<&str>) -> Result<Report> {
     let wanted = to_judge(project, environment)?;
     let expectations = expectations(project)?;
-    let roles = std::fs::read_to_string(project.root.join(&project.config.paths.roles)).unwrap_or_default();
-    let known = Known { members: hba::members(&roles), ..Known::default() };
+    let members = match roles::text(project)? {
+        Some(text) => hba::members(&roles::parsed(&project.config, &text)?),
+        None => BTreeMap::new(),
+    };
+    let known = Known { members, ..Known::default() };
     let mut judged = Vec::new();
     let (mut server, mut notes) = (String::new(), Vec::new());
     for (files, environments) in wanted {

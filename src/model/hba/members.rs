@@ -2,35 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use toml::{Table, Value};
+use crate::model::roles::Roles;
 
-/// The roles that each declared role is a member of, however indirectly. A file that is no TOML declares none: the
-/// commands about roles say what is wrong with it.
-pub fn members(roles: &str) -> BTreeMap<String, BTreeSet<String>> {
-    let table = roles.parse::<Table>().unwrap_or_default();
-    let declared = table.get("role").and_then(Value::as_table);
-    let direct: BTreeMap<&str, BTreeSet<&str>> = declared
-        .into_iter()
-        .flatten()
-        .map(|(name, role)| {
-            let groups = role.get("member_of").and_then(Value::as_array);
-            (name.as_str(), groups.into_iter().flatten().filter_map(group).collect())
-        })
-        .collect();
-    direct.keys().map(|name| ((*name).to_owned(), closure(name, &direct))).collect()
+/// The roles that each declared role is a member of, however indirectly, whether it inherits their privileges or not.
+pub fn members(roles: &Roles) -> BTreeMap<String, BTreeSet<String>> {
+    roles.roles.keys().map(|name| (name.clone(), closure(name, roles))).collect()
 }
 
-/// `"name"`, or a table with the name and options.
-fn group(item: &Value) -> Option<&str> {
-    item.as_str().or_else(|| item.get("role")?.as_str())
-}
-
-fn closure(name: &str, direct: &BTreeMap<&str, BTreeSet<&str>>) -> BTreeSet<String> {
+fn closure(name: &str, roles: &Roles) -> BTreeSet<String> {
     let (mut found, mut open) = (BTreeSet::new(), vec![name]);
-    while let Some(role) = open.pop() {
-        for group in direct.get(role).into_iter().flatten() {
-            if found.insert((*group).to_owned()) {
-                open.push(group);
+    while let Some(name) = open.pop() {
+        for group in roles.roles.get(name).into_iter().flat_map(|role| &role.member_of) {
+            if found.insert(group.role.clone()) {
+                open.push(&group.role);
             }
         }
     }
@@ -40,16 +24,16 @@ fn closure(name: &str, direct: &BTreeMap<&str, BTreeSet<&str>>) -> BTreeSet<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::roles::parse;
 
     #[test]
     fn memberships_are_followed() {
         let text = "[role.a]\nmember_of = [\"b\", { role = \"c\", admin = true }]\n[role.b]\nmember_of = [\"d\"]\n\
-                    [role.d]\nmember_of = [\"a\"]\n[role.e]\nlogin = true\n";
-        let members = members(text);
+                    [role.d]\n[role.e]\nlogin = true\n";
+        let members = members(&parse(text, "db/roles.toml", &[]).unwrap());
         let of = |name: &str| members[name].iter().map(String::as_str).collect::<Vec<_>>();
-        assert_eq!(of("a"), ["a", "b", "c", "d"]);
+        assert_eq!(of("a"), ["b", "c", "d"]);
         assert_eq!(of("e"), Vec::<&str>::new());
         assert!(!members.contains_key("c"), "not declared");
-        assert!(super::members("not = toml = ").is_empty());
     }
 }
