@@ -349,6 +349,20 @@ impl Target {
         Target { settings: session.settings().clone(), ..self.clone() }
     }
 
+    /// The same a second time, in the session of the first and with nothing run in between.
+    ///
+    /// # Errors
+    /// The server said no.
+    pub async fn read_again(&self, session: &Session) -> Result<Found> {
+        match &self.common {
+            Some(common) => {
+                let server_id = self.server_id.as_deref();
+                history::find_again(session, &self.describe(), server_id, &common.histories).await
+            }
+            None => self.read(session).await,
+        }
+    }
+
     /// Takes the lock of this database, on a connection of its own.
     ///
     /// # Errors

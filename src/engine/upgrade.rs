@@ -235,7 +235,7 @@ async fn run_unmasked(
         .await?;
     lock.outlast_orphans(&session).await?;
     // What was found without the lock may be old by now.
-    let found = target.read(&session).await?;
+    let found = target.read_again(&session).await?;
     judge(&found)?;
     let texts = texts_for(work, &found, &session).await?;
     let mut plan = plan_for(work, target, &found, &texts)?;

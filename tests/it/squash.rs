@@ -183,6 +183,16 @@ fn a_database_that_has_only_some_is_refused_and_led_back() {
     assert_eq!(world.git(&["ls-files", "-s"]).ok().stdout, files);
     assert!(!world.path(SQUASH).exists());
 
+    // So is one of many; the empty one beside it stands in nobody's way.
+    let beside = server.fresh_database();
+    let toml = world.read("dbbuild.toml");
+    let many = format!("protected = true\ntargets = [\"{}\", \"{}\"]\n", beside.name, production.name);
+    world.write("dbbuild.toml", toml.replace("protected = true\n", &many));
+    world.git(&["commit", "-q", "-a", "--no-verify", "-m", "Many databases"]).ok();
+    let refused = world.dbbuild(&["squash", "--before", "0004"]);
+    refused.fails(1).says(&format!("`{}` on ", production.name)).says("it lacks 0003_index");
+    world.write("dbbuild.toml", &toml);
+
     // One that cannot be reached is named, and wants somebody's word; `--yes` is none.
     let unreachable = world.read("dbbuild.toml").replace(&production.url, "postgres://nobody@127.0.0.1:1/none");
     world.write("dbbuild.toml", unreachable);

@@ -11,7 +11,7 @@ mod taken;
 
 pub use body::bodies;
 pub use carried::{baseline_section, held_by_baseline, version_rows};
-pub use known::{Histories, find_known};
+pub use known::{Histories, find_again, find_known};
 pub use taken::{add_taken_back, remove_migration};
 
 use crate::engine::session::Session;
