@@ -250,6 +250,7 @@ async fn run_unmasked(
         on_conflict: work.on_conflict,
         lock: &lock,
         found: Some(&found),
+        measure: target.common.is_none(),
         sink: work.sink,
     };
     let (report, session) = runner::run(&cleared, session, &options).await?;

@@ -40,6 +40,7 @@ pub async fn run(work: &Work<'_>, request: &Request, target: &Target, session: S
         bin_dir: work.project.config.postgres.bin_dir.as_ref().map(PathBuf::from),
         lock: &lock,
         found: None,
+        measure: false,
         sink: work.sink,
         on_conflict: work.on_conflict,
     };

@@ -139,6 +139,8 @@ pub struct RunOptions<'a> {
     pub lock: &'a Lock,
     /// What was read under this lock and the plan was made from; without it, the database is read again.
     pub found: Option<&'a Found>,
+    /// Ask how long statements took and which locks were held. Of one of many databases that is not worth the asking.
+    pub measure: bool,
     /// Receives what happens.
     pub sink: Sink<'a>,
 }
@@ -163,13 +165,14 @@ pub async fn run(cleared: &Cleared, session: Session, options: &RunOptions<'_>) 
             author: options.author.clone(),
             lock: Some(options.lock),
             bin_dir: options.bin_dir.clone(),
-            locks: plan.migrations().count() <= measure::MOST,
+            locks: options.measure && plan.migrations().count() <= measure::MOST,
             on_conflict: options.on_conflict,
             sink: options.sink,
         },
     )
     .await?;
     worker.look_into_attic().await?;
+    worker.is_timed = options.measure;
     if plan.install {
         worker
             .execute(history::SCHEMA)
@@ -225,7 +228,9 @@ pub async fn run(cleared: &Cleared, session: Session, options: &RunOptions<'_>) 
     }
     worker.write_timings().await?;
     report.measures = worker.take_measures();
-    measure::fill(worker.session(), &mut report.measures).await?;
+    if options.measure {
+        measure::fill(worker.session(), &mut report.measures).await?;
+    }
     Ok((report, worker.into_session()))
 }
 

@@ -61,6 +61,7 @@ pub struct Worker<'a> {
     session: Session,
     options: WorkerOptions<'a>,
     pub(super) watch: Watch,
+    pub(super) is_timed: bool,
     envelope: Envelope,
     timings: Mutex<Vec<Timing>>,
     measures: Vec<Measure>,
@@ -85,7 +86,7 @@ impl<'a> Worker<'a> {
         let watch = Watch::within(options.lock_timeout);
         let (timings, given) = (Mutex::default(), Mutex::default());
         let (measures, kept_versions) = (Vec::new(), BTreeSet::new());
-        Ok(Worker { session, options, watch, envelope, timings, measures, kept_versions, given })
+        Ok(Worker { session, options, watch, is_timed: true, envelope, timings, measures, kept_versions, given })
     }
 
     /// The connection, for reading.
@@ -114,7 +115,7 @@ impl<'a> Worker<'a> {
 
     /// Times are of use on a database that lasts.
     fn timed<'u>(&self, unit: Unit<'u>) -> Unit<'u> {
-        if self.is_watched() { unit.timed() } else { unit }
+        if self.is_watched() && self.is_timed { unit.timed() } else { unit }
     }
 
     fn keep_timings(&self, units: &[(&Version, &Unit<'_>)], messages: &[SimpleQueryMessage]) {
