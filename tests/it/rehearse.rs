@@ -1,6 +1,9 @@
 //! `dbbuild rehearse`: what is pending, run on a copy of the real data.
 
 use std::fs;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
 
 use crate::support::{Db, Server, World, server};
 
@@ -35,14 +38,11 @@ fn fingerprint(db: &Db<'_>) -> String {
     format!("{rows}\n{}", db.pg_dump())
 }
 
+/// Folders of throwaways that are on the disk of this world.
 fn throwaways_left(world: &World) -> usize {
-    let folders = ["/dev/shm".into(), world.home().parent().unwrap().join("tmp")];
-    let mine = |folder: &std::path::PathBuf| {
-        let base = folder.join(format!("dbbuild-{}", nix::unistd::geteuid()));
-        let names = fs::read_dir(base).into_iter().flatten().flatten().map(|entry| entry.file_name());
-        names.filter(|name| name.to_string_lossy().starts_with("t-")).count()
-    };
-    mine(&folders[1])
+    let base = world.home().parent().unwrap().join(format!("tmp/dbbuild-{}", nix::unistd::geteuid()));
+    let names = fs::read_dir(base).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    names.filter(|name| name.to_string_lossy().starts_with("t-")).count()
 }
 
 #[test]
@@ -176,6 +176,39 @@ fn a_standby_can_be_the_source() {
         let outcome = world.dbbuild(&["rehearse", "--from", &replica.url, "--copy", how]);
         outcome.ok().says("rows of public.item: 100 updated");
     }
+}
+
+#[test]
+fn nothing_is_left_of_a_rehearsal_that_is_broken_off() {
+    let Some(server) = server(15) else { return };
+    let (world, db) = production(server);
+    world.write(
+        "db/migrations/0020_slow.sql",
+        "ALTER TABLE item ADD COLUMN IF NOT EXISTS note text;\nSELECT pg_sleep(60);",
+    );
+    let before = fingerprint(&db);
+    for signal in [Signal::SIGINT, Signal::SIGKILL] {
+        let mut running = world.start(&["rehearse"]);
+        let begin = Instant::now();
+        while throwaways_left(&world) == 0 && begin.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(throwaways_left(&world) > 0);
+        std::thread::sleep(Duration::from_secs(3));
+        running.signal(signal);
+        running.wait();
+        if signal == Signal::SIGKILL {
+            // The next throwaway removes what the killed one left.
+            world.dbbuild(&["rehearse", "--keep-free", "90000TB"]).fails(1);
+            world.write("db/migrations/0020_slow.sql", "SELECT 1;");
+            world.dbbuild(&["rehearse"]).ok();
+        }
+        assert_eq!(throwaways_left(&world), 0, "{signal}");
+    }
+    let sessions =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    assert_eq!(db.psql(sessions).trim(), "0");
+    assert_eq!(fingerprint(&db), before);
 }
 
 #[test]
