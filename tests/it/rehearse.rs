@@ -256,3 +256,25 @@ fn the_role_that_runs_migrations_is_the_same() {
     world.dbbuild(&["rehearse"]).fails(1).says("must be owner of table hers");
     db.psql(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
 }
+
+#[test]
+fn the_embedded_server_is_copied_like_any_other() {
+    if server(15).is_none() {
+        return;
+    }
+    let world = World::new();
+    world.write(
+        "dbbuild.toml",
+        "[postgres]\nversion = 15\nthrowaway = \"local\"\n[env.development]\ntestdata = [\"default\"]\n",
+    );
+    world.write("db/migrations/0010_first.sql", FIRST);
+    world.write("db/testdata/default/items.sql", "INSERT INTO item VALUES (1, 'a', 1), (2, 'b', 1);");
+    world.dbbuild(&[]).ok();
+    world.write("db/migrations/0020_unique.sql", "ALTER TABLE item ADD CONSTRAINT one UNIQUE (price);");
+    // Its segments of the write-ahead log are as large as usual ones.
+    let outcome = world.dbbuild(&["rehearse", "--copy", "physical"]);
+    let rehearsed = world.dbbuild(&["rehearse", "--copy", "dump", "--json"]);
+    world.dbbuild(&["server", "stop"]).ok();
+    outcome.fails(1).says("0020_unique failed").says("(physical)").says("is duplicated");
+    rehearsed.fails(1).says_not("testdata");
+}

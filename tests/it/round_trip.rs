@@ -139,3 +139,21 @@ fn what_does_not_come_back_is_told_object_by_object() {
     );
     drops.ok().says("does not bring back all that its up part drops").says("public.item.legacy");
 }
+
+#[test]
+fn rows_in_what_is_new_come_back_with_it() {
+    let world = published();
+    world.write(
+        "db/testdata/default/prices.sql",
+        "INSERT INTO price VALUES (1, 10), (2, NULL); UPDATE item SET weight = 5 WHERE id = 1;",
+    );
+    let up = "-- migrate:up\nCREATE TABLE IF NOT EXISTS price (id int PRIMARY KEY, amount int);\n\
+              ALTER TABLE item ADD COLUMN IF NOT EXISTS weight int;\n\
+              ALTER TABLE item ADD COLUMN IF NOT EXISTS seen timestamptz DEFAULT clock_timestamp();\n-- migrate:down\n";
+    let down = "ALTER TABLE item DROP COLUMN IF EXISTS seen;\nALTER TABLE item DROP COLUMN IF EXISTS weight;\n\
+                DROP TABLE IF EXISTS price;\n";
+    judge(&world, &format!("{up}{down}")).ok().says("there and back, is proved");
+    // What the down part changes beside is found, too.
+    let spoils = format!("{up}{down}UPDATE item SET legacy = 'z' WHERE id = 2;\n");
+    judge(&world, &spoils).fails(1).says("column `public.item.legacy` holds other values");
+}

@@ -222,7 +222,7 @@ const READ_ONLY: &str =
 
 /// A physical copy must not do what its original does: archive, replicate, follow, publish, run jobs, listen.
 fn tame(data: &Path, state: &StateDir) -> Result<()> {
-    for name in ["standby.signal", "recovery.signal", "pg_ident.conf", "postgresql.auto.conf"] {
+    for name in ["standby.signal", "recovery.signal"] {
         let path = data.join(name);
         match std::fs::remove_file(&path) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
@@ -231,7 +231,13 @@ fn tame(data: &Path, state: &StateDir) -> Result<()> {
             _ => {}
         }
     }
-    for (name, text) in [("postgresql.conf", ""), ("pg_hba.conf", "local all all trust\n"), ("pg_ident.conf", "")] {
+    let files = [
+        ("postgresql.conf", ""),
+        ("postgresql.auto.conf", ""),
+        ("pg_hba.conf", "local all all trust\n"),
+        ("pg_ident.conf", ""),
+    ];
+    for (name, text) in files {
         let path = data.join(name);
         cluster::write_private(&path, text.as_bytes()).or_failed(|| format!("cannot write {}", path.display()))?;
         state.give(&path)?;

@@ -146,6 +146,8 @@ fn settings(own: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         ("full_page_writes", "on"),
         ("wal_level", "replica"),
         ("max_wal_size", "4GB"),
+        // Twice the largest segment that a physical copy can have.
+        ("min_wal_size", "2GB"),
         ("shared_buffers", "256MB"),
         ("maintenance_work_mem", "256MB"),
         ("max_connections", "100"),
