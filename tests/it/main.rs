@@ -14,6 +14,7 @@ mod batch;
 mod commands;
 mod connection;
 mod definitions;
+mod deploy;
 mod docker;
 mod downgrade;
 mod edited;
