@@ -3174,7 +3174,9 @@ CREATE TABLE IF NOT EXISTS dbbuild.taken_back (
     duration interval,
     taken_back_by text NOT NULL DEFAULT SESSION_USER,
     git_commit text,
-    dbbuild_version text
+    dbbuild_version text,
+    pipeline text,
+    run_by text
 );
 COMMENT ON TABLE dbbuild.taken_back IS 'One row for each time that a migration was taken back.';
 COMMENT ON COLUMN dbbuild.taken_back.version IS 'Version, as the file name has it.';
@@ -3185,6 +3187,8 @@ COMMENT ON COLUMN dbbuild.taken_back.duration IS 'How long it took; null where t
 COMMENT ON COLUMN dbbuild.taken_back.taken_back_by IS 'The role that was connected.';
 COMMENT ON COLUMN dbbuild.taken_back.git_commit IS 'The commit that was checked out, with a + where the files differed from it.';
 COMMENT ON COLUMN dbbuild.taken_back.dbbuild_version IS 'The dbbuild that did it.';
+COMMENT ON COLUMN dbbuild.taken_back.pipeline IS 'The run of a pipeline that did it.';
+COMMENT ON COLUMN dbbuild.taken_back.run_by IS 'Who started it.';
 
 COPY dbbuild.migration (version, name, checksum) FROM stdin;
 20240108090000	create_roles	9597f241757fb8b72be205f8e8c98bcfdc2c40eaeeb27fdae4ae912ff9632005
