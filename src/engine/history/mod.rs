@@ -3,12 +3,15 @@
 //! Reads it as a value, makes the statements that write it, and renders its rows for the baseline. It decides nothing:
 //! what is missing is [`crate::model::plan`]'s business.
 
+mod author;
 mod body;
 mod carried;
 mod content;
 mod known;
 mod taken;
 
+use author::AUTHOR;
+pub use author::Author;
 pub use body::bodies;
 pub use carried::{baseline_section, held_by_baseline, version_rows};
 pub use known::{Histories, find_again, find_known};
@@ -35,36 +38,8 @@ pub const RENEW: &str = "DO $$ BEGIN IF pg_catalog.to_regclass('dbbuild.migratio
     ADD COLUMN IF NOT EXISTS pipeline text, ADD COLUMN IF NOT EXISTS run_by text; \
     ALTER TABLE dbbuild.file ADD COLUMN IF NOT EXISTS pipeline text, ADD COLUMN IF NOT EXISTS run_by text; END IF; END $$";
 
-/// The columns that tell who wrote a row; see [`Author`].
-const AUTHOR: &str = "git_commit, dbbuild_version, pipeline, run_by";
-
 /// Texts longer than this stay out of the version table.
 const LONGEST_TEXT: usize = 64 * 1024 * 1024;
-
-/// Who runs: written beside every row.
-#[derive(Debug, Clone, Default)]
-pub struct Author {
-    /// The commit that is checked out, with a `+` where the work tree differs.
-    pub commit: Option<String>,
-    /// The run of a pipeline that this is.
-    pub pipeline: Option<String>,
-    /// Who started it.
-    pub run_by: Option<String>,
-}
-
-impl Author {
-    /// The values of the columns `git_commit, dbbuild_version, pipeline, run_by`.
-    fn values(&self) -> String {
-        let [commit, pipeline, run_by] =
-            [&self.commit, &self.pipeline, &self.run_by].map(|one| optional(one.as_deref()));
-        format!("{commit}, '{}', {pipeline}, {run_by}", env!("CARGO_PKG_VERSION"))
-    }
-
-    /// The same as assignments.
-    fn assignments(&self) -> String {
-        format!("(git_commit, dbbuild_version, pipeline, run_by) = ({})", self.values())
-    }
-}
 
 /// A database as it is found: what the guard judges and the plan starts from.
 #[derive(Debug, Clone)]

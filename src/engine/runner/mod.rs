@@ -15,6 +15,7 @@ mod journal;
 mod load;
 mod measure;
 mod message;
+mod migrate;
 mod pieces;
 mod precondition;
 mod psql;

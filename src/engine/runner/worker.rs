@@ -1,21 +1,17 @@
 //! The working connection: runs one unit at a time, retries what a lock refused, and leaves a clean session behind.
 
-use super::failure::{UnitFailure, is_contention, lost, needs_autocommit, title};
-use super::give::Stop;
-use super::measure::{self, HeldLock, Measure};
+use super::failure::{UnitFailure, is_contention};
+use super::measure::Measure;
 use super::message::{self, BEFORE, Envelope, Unit};
-use super::ran::Ran;
 use super::timing::Timing;
 use super::watch::Watch;
-use super::{Event, Sink, journal, timing};
+use super::{Event, Sink, timing};
 use crate::engine::history::{self, Author};
 use crate::engine::lock::Lock;
 use crate::engine::session::{self, ConnectOptions, Session};
 use crate::error::Result;
 use crate::model::attic::given::{Given, OnConflict};
-use crate::model::directive::OnFail;
-use crate::model::migration::Migration;
-use crate::model::plan::{FileKind, Reason};
+use crate::model::plan::FileKind;
 use crate::model::script::Script;
 use crate::model::sources::ScriptFile;
 use crate::model::version::Version;
@@ -64,7 +60,7 @@ pub struct Worker<'a> {
     pub(super) is_timed: bool,
     envelope: Envelope,
     timings: Mutex<Vec<Timing>>,
-    measures: Vec<Measure>,
+    pub(super) measures: Vec<Measure>,
     /// The versions of which the attic has something.
     pub(super) kept_versions: BTreeSet<String>,
     pub(super) given: Mutex<Vec<Given>>,
@@ -114,11 +110,11 @@ impl<'a> Worker<'a> {
     }
 
     /// Times are of use on a database that lasts.
-    fn timed<'u>(&self, unit: Unit<'u>) -> Unit<'u> {
+    pub(super) fn timed<'u>(&self, unit: Unit<'u>) -> Unit<'u> {
         if self.is_watched() && self.is_timed { unit.timed() } else { unit }
     }
 
-    fn keep_timings(&self, units: &[(&Version, &Unit<'_>)], messages: &[SimpleQueryMessage]) {
+    pub(super) fn keep_timings(&self, units: &[(&Version, &Unit<'_>)], messages: &[SimpleQueryMessage]) {
         if units.iter().any(|(_, unit)| !unit.marks.is_empty()) {
             let found = timing::read(units.iter().copied(), messages, self.envelope.reset_statements);
             self.timings.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
@@ -142,6 +138,11 @@ impl<'a> Worker<'a> {
     /// Waits for work of another connection, watching what that waits for.
     pub(super) async fn watched<T>(&self, work: impl Future<Output = T>, pid: i32) -> T {
         self.watch.over(work, pid, self.options.lock, self.options.sink).await
+    }
+
+    /// Whether each transaction is asked which locks it holds.
+    pub(super) fn asks_locks(&self) -> bool {
+        self.options.locks
     }
 
     pub(super) fn on_conflict(&self) -> OnConflict {
@@ -188,172 +189,6 @@ impl<'a> Worker<'a> {
         });
         let outcome = self.watch.over(work, self.session.backend_pid(), self.options.lock, self.options.sink).await;
         outcome.map(|_| ()).map_err(UnitFailure::of)
-    }
-
-    /// Applies one migration with its row: in one transaction, or journaled where it cannot be.
-    ///
-    /// # Errors
-    /// It failed; the message says where and what state was left.
-    pub async fn migrate(&mut self, migration: &Migration, reason: Reason) -> Result<Ran> {
-        self.tell(Event::Begin(migration.path.clone()));
-        if reason != Reason::Resume
-            && let Some(unmet) = self.ask(migration).await?
-        {
-            return match unmet.on_fail {
-                OnFail::Halt => Err(unmet.halt(migration)),
-                OnFail::MarkRan => {
-                    self.mark(migration).await?;
-                    let ran = Ran::Marked(unmet.describe());
-                    self.tell(Event::Migrated(migration.path.clone(), ran.describe()));
-                    Ok(ran)
-                }
-                OnFail::Skip => {
-                    let ran = Ran::Skipped(unmet.describe());
-                    self.tell(Event::Note(format!("{}: {}", migration.path, ran.describe().unwrap_or_default())));
-                    Ok(ran)
-                }
-            };
-        }
-        let ordinary = migration.settings.apart.is_none();
-        let commits = ordinary
-            && !migration.is_squash()
-            && migration.settings.transaction
-            && migration.up.commits_enum_value()?;
-        let mut told = None;
-        let ran = if migration.body.is_some() {
-            self.migrate_discreetly(migration).await?
-        } else if commits {
-            journal::run(&*self, migration).await?;
-            Ran::StatementsFound("it commits a new enum value before using it".to_owned())
-        } else if migration.up.means.psql.is_some() && migration.settings.transaction && reason != Reason::Resume {
-            self.migrate_by_psql(migration).await?;
-            Ran::Psql
-        } else if migration.settings.transaction && reason != Reason::Resume {
-            let (ran, measure) = self.migrate_in_transaction(migration).await?;
-            told = measure;
-            ran
-        } else {
-            journal::run(&*self, migration).await?;
-            Ran::Statements
-        };
-        let mut measure = self.measured(&migration.path, &migration.version);
-        if let Some((seconds, locks)) = told.filter(|_| ran == Ran::Transaction) {
-            measure = Measure { seconds, locks, ..measure };
-        } else if self.is_watched() {
-            measure::fill(&self.session, std::slice::from_mut(&mut measure)).await?;
-        }
-        self.renew(&migration.up).await?;
-        self.tell(Event::Measured(measure.clone()));
-        self.measures.push(measure);
-        self.tell(Event::Migrated(migration.path.clone(), ran.describe()));
-        Ok(ran)
-    }
-
-    /// What closes a migration's transaction.
-    fn closing(&self, migration: &Migration) -> String {
-        history::finish_migration(&migration.version, self.options.locks.then_some(measure::LOCKS))
-    }
-
-    async fn migrate_in_transaction(
-        &mut self,
-        migration: &Migration,
-    ) -> Result<(Ran, Option<(Option<f64>, Vec<HeldLock>)>)> {
-        let opening = history::insert_migration(migration, true, self.author());
-        let unit = Unit::new(&migration.up, opening, self.closing(migration))?;
-        let outcome = if self.has_kept(migration) {
-            match self.run_giving(&unit, migration).await {
-                Ok(()) => return Ok((Ran::Transaction, None)),
-                Err(Stop::Giving(error)) => return Err(self.not_given(&error, migration)),
-                Err(Stop::Script(failure)) => Err((unit, failure)),
-            }
-        } else {
-            let unit = self.timed(unit);
-            match self.run_unit(&unit).await {
-                Ok(messages) => {
-                    self.keep_timings(&[(&migration.version, &unit)], &messages);
-                    let told = measure::read([&unit], &messages, self.envelope.reset_statements).pop();
-                    Ok((Ran::Transaction, told))
-                }
-                Err(failure) => Err((unit, failure)),
-            }
-        };
-        match outcome {
-            Ok(ran) => Ok(ran),
-            Err((_, failure))
-                if migration.settings.apart.is_none() && !migration.is_squash() && needs_autocommit(&failure.error) =>
-            {
-                journal::run(&*self, migration).await?;
-                Ok((Ran::StatementsFound(failure.error.message.clone()), None))
-            }
-            Err((unit, failure)) => Err(self.failed(&unit, failure, &title(migration))),
-        }
-    }
-
-    async fn migrate_by_psql(&mut self, migration: &Migration) -> Result<()> {
-        let proof = history::is_applied(&migration.version);
-        if self.has_kept(migration) {
-            return self.run_by_psql_and_give(migration).await;
-        }
-        let opening = history::insert_migration(migration, true, self.author());
-        let unit = Unit::new(&migration.up, opening, history::finish_migration(&migration.version, None))?;
-        self.run_unit_by_psql(&unit, &title(migration), &proof).await
-    }
-
-    /// Applies several migrations that may share a message, each in its own transaction. Returns how many were
-    /// committed; fewer than given where one failed, which is then to be run by itself for an exact message.
-    ///
-    /// # Errors
-    /// The connection is gone.
-    pub async fn migrate_batch(&mut self, batch: &[&Migration]) -> Result<usize> {
-        let mut units = Vec::with_capacity(batch.len());
-        for migration in batch {
-            let opening = history::insert_migration(migration, true, self.author());
-            let unit = Unit::new(&migration.up, opening, self.closing(migration))?;
-            units.push(self.timed(unit));
-            self.tell(Event::Begin(migration.path.clone()));
-        }
-        let text: Vec<String> = units.iter().map(|unit| unit.message(&self.envelope)).collect();
-        let outcome = self.send(&text.join(";\n")).await;
-        let mut done = units.len();
-        let waited = self.watch.take_waited();
-        let mut told = Vec::new();
-        if let Ok(messages) = &outcome {
-            told = measure::read(&units, messages, self.envelope.reset_statements);
-            let own: Vec<_> = batch.iter().map(|migration| &migration.version).zip(&units).collect();
-            self.keep_timings(&own, messages);
-        }
-        if let Err(failure) = outcome {
-            if failure.error.gone {
-                return Err(lost(&failure.error));
-            }
-            self.clean().await?;
-            let mut completed = failure.completed;
-            done = 0;
-            for unit in &units {
-                // A unit is committed once its COMMIT is complete; what follows only resets the session.
-                let commit = unit.statements_to_commit();
-                if completed < commit {
-                    break;
-                }
-                completed = completed.saturating_sub(commit + self.envelope.reset_statements);
-                done += 1;
-            }
-        }
-        let mut told = told.into_iter();
-        let measure = |migration: &&Migration| {
-            let (seconds, locks) = told.next().unwrap_or_default();
-            let (path, version) = (migration.path.clone(), migration.version.to_string());
-            Measure { path, version, seconds, locks, ..Measure::default() }
-        };
-        let mut measures: Vec<Measure> = batch.iter().take(done).map(measure).collect();
-        measure::attribute(&mut measures, waited);
-        for measure in measures {
-            let path = measure.path.clone();
-            self.tell(Event::Measured(measure.clone()));
-            self.measures.push(measure);
-            self.tell(Event::Migrated(path, None));
-        }
-        Ok(done)
     }
 
     /// Runs a repeatable, init or test-data file with its row, in one transaction.
