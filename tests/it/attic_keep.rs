@@ -455,3 +455,56 @@ fn a_down_part_that_is_no_transaction_keeps_statement_by_statement_and_goes_on()
         "1|0"
     );
 }
+
+#[test]
+fn a_kill_at_any_point_leaves_a_boundary_and_the_attic_whole() {
+    let Some(server) = Server::private(15, &[]) else { return };
+    let db = server.fresh_database();
+    let world = world(&db.url);
+    let config = world.read("dbbuild.toml").replace("[env", "[migrations]\nidempotent = \"off\"\n[env");
+    world.write("dbbuild.toml", config);
+    world.write(
+        "db/migrations/1_base.sql",
+        "CREATE TABLE t (id int PRIMARY KEY, a text); CREATE TABLE u (id int PRIMARY KEY)",
+    );
+    let more = "-- migrate:up\nALTER TABLE t ADD COLUMN IF NOT EXISTS x text;\n\
+                -- migrate:down\nDELETE FROM u; ALTER TABLE t DROP COLUMN x; SELECT pg_sleep(0.02);\n";
+    let fill = "DELETE FROM u; INSERT INTO u SELECT generate_series(1, 500); \
+                INSERT INTO t SELECT g, 'a' FROM generate_series(1, 20000) g ON CONFLICT DO NOTHING; UPDATE t SET x = 'x' || id";
+    // Either nothing happened, or all of it.
+    let stands = "SELECT (SELECT count(*) = 500 FROM u) AND (SELECT count(*) = 20000 FROM t WHERE to_jsonb(t) ? 'x') \
+                  AND NOT EXISTS (SELECT FROM pg_class WHERE relname ~ '^(kept|scratch)_')";
+    let gone = "SELECT (SELECT count(*) = 0 FROM u) AND (SELECT count(*) = 0 FROM t WHERE to_jsonb(t) ? 'x') \
+                AND (SELECT array_agg(rows ORDER BY id) = '{20000,500}' FROM dbbuild_attic.entry)";
+    let whole = || {
+        let applied = db.psql("SELECT EXISTS (SELECT FROM dbbuild.migration WHERE version = '2')") == "t";
+        db.psql(if applied { stands } else { gone }) == "t"
+    };
+    let mut stopped = 0;
+    for round in 0..12_u64 {
+        world.write("db/migrations/2_more.sql", more);
+        world.dbbuild(&["build", "--no-baseline"]).ok();
+        db.psql(fill);
+        std::fs::remove_file(world.path("db/migrations/2_more.sql")).unwrap();
+        let mut dbbuild = world.start(&["build", "--no-baseline", "--take-back"]);
+        std::thread::sleep(std::time::Duration::from_millis(60 + round * 40));
+        match round % 3 {
+            0 => {
+                db.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ '^dbbuild'");
+            }
+            _ => dbbuild.signal(nix::sys::signal::Signal::SIGKILL),
+        }
+        let killed = dbbuild.wait();
+        stopped += u32::from(killed.status != 0);
+        // What the killed one's server process still did, it has done when it is gone.
+        crate::support::until(
+            &db,
+            "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name ~ '^dbbuild' AND datname = current_database())",
+        );
+        assert!(whole(), "round {round}\n{}", killed.show());
+        world.dbbuild(&["build", "--no-baseline", "--take-back"]).ok();
+        assert!(whole(), "round {round}, the run after it");
+        db.psql("DROP SCHEMA dbbuild_attic CASCADE");
+    }
+    assert!(stopped > 2, "only {stopped} kills came in time");
+}
