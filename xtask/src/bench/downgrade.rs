@@ -121,6 +121,8 @@ fn round_trip(lab: &Lab, name: &str, more: &str) -> Result<Measured> {
 pub fn lossless(lab: &Lab) -> Result<Measured> {
     let repository = lab.repository_of("lossless", |migrations| {
         copy(&workspace::root()?.join("db/migrations"), migrations)?;
+        // What the rows refer to.
+        copy(&workspace::root()?.join("db/init"), &migrations.with_file_name("init"))?;
         (0..LAST).try_for_each(|n| {
             fs::write(migrations.join(format!("2025010100{n:02}00_step.sql")), step(n)).map_err(Into::into)
         })
