@@ -17,6 +17,7 @@ mod definitions;
 mod deploy;
 mod docker;
 mod downgrade;
+mod drift;
 mod edited;
 mod env_migrations;
 mod failing_sql;
