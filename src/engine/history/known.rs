@@ -1,10 +1,10 @@
 //! Reading one of many databases that mostly stand alike: identity, mark and a digest of the version table in one
 //! question; its rows only where no other database of this run had the same.
 
-use super::{FILES, Found, MIGRATIONS, find, history_of, mark_of};
+use super::{FILES, Found, MIGRATIONS, find, history_of};
 use crate::engine::session::Session;
 use crate::error::{Error, OrFailed, Result};
-use crate::model::guard::{Binding, Standing, TargetFacts};
+use crate::model::guard::{Binding, Mark, Standing, TargetFacts};
 use crate::model::plan::History;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -93,6 +93,20 @@ async fn found(
     };
     facts.has_history = !history.applied.is_empty();
     Ok(Found { facts, history: (*history).clone(), outdated: false })
+}
+
+/// The columns of a mark: name, protected, system identifier, database's OID, id of the server.
+pub(super) fn mark_of(row: &[Option<String>]) -> Mark {
+    let text = |i: usize| row.get(i).cloned().flatten();
+    Mark {
+        environment: text(0).unwrap_or_default(),
+        protected: text(1).as_deref() != Some("f"),
+        binding: Binding {
+            system_identifier: text(2).unwrap_or_default(),
+            database_oid: text(3).and_then(|oid| oid.parse().ok()).unwrap_or(0),
+            server_id: text(4),
+        },
+    }
 }
 
 impl Histories {

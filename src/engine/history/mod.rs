@@ -14,6 +14,7 @@ use author::AUTHOR;
 pub use author::Author;
 pub use body::bodies;
 pub use carried::{baseline_section, held_by_baseline, version_rows};
+use known::mark_of;
 pub use known::{Histories, find_again, find_known};
 pub use taken::{add_taken_back, remove_migration};
 
@@ -122,20 +123,6 @@ pub async fn mark(session: &Session) -> Result<Option<Mark>> {
 async fn read_mark(session: &Session) -> Result<Option<Mark>> {
     let rows = session.query_rows(MARK).await?;
     Ok(rows.first().map(|row| mark_of(row)))
-}
-
-/// A row of [`MARK`].
-fn mark_of(row: &[Option<String>]) -> Mark {
-    let text = |i: usize| row.get(i).cloned().flatten();
-    Mark {
-        environment: text(0).unwrap_or_default(),
-        protected: text(1).as_deref() != Some("f"),
-        binding: Binding {
-            system_identifier: text(2).unwrap_or_default(),
-            database_oid: text(3).and_then(|oid| oid.parse().ok()).unwrap_or(0),
-            server_id: text(4),
-        },
-    }
 }
 
 /// Reads the version table.
