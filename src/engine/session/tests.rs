@@ -266,12 +266,16 @@ server_test!(failures_to_connect_say_what_helps, server, {
     let cases = [
         (
             format!("postgres://u:s3cret@{closed}/shop"),
-            None,
+            Some("08001"),
             vec!["`shop` on 127.0.0.1", "Connection refused", "start it"],
         ),
-        ("postgres:///d?host=/nonexistent&user=u".to_owned(), None, vec!["`d` on /nonexistent:5432", "No such file"]),
-        ("postgres://u@no.invalid/d".to_owned(), None, vec!["`d` on no.invalid:5432", "check host"]),
-        (silent_url, None, vec!["no answer within 1 s"]),
+        (
+            "postgres:///d?host=/nonexistent&user=u".to_owned(),
+            Some("08001"),
+            vec!["`d` on /nonexistent:5432", "No such file"],
+        ),
+        ("postgres://u@no.invalid/d".to_owned(), Some("08001"), vec!["`d` on no.invalid:5432", "check host"]),
+        (silent_url, Some("08001"), vec!["no answer within 1 s"]),
         (missing, Some("3D000"), vec!["database `no such` on", "does not exist"]),
         (server.socket_url("crowded", "postgres"), Some("53300"), vec!["too many connections", "max_connections"]),
         (server.socket_url("barred", "postgres"), Some("28000"), vec!["not permitted to log in"]),
