@@ -65,7 +65,7 @@ fn an_edit_is_brought_to_the_database_by_the_kept_down_part_and_proved() {
         .says("applied db/migrations/3_c.sql")
         .says("made anew and proved");
     assert_eq!(columns(&db), "id integer, price numeric, name text");
-    assert_eq!(db.psql("SELECT count(*) FROM b"), "1", "test data fills the table that was made anew");
+    assert_eq!(db.psql("SELECT count(*) FROM b"), "2", "the rows of the table come back from the attic");
     assert_eq!(db.psql("SELECT count(*) FROM a"), "1");
     world.dbbuild(&[]).ok().says("nothing to do: 3 migrations applied");
 
@@ -78,7 +78,7 @@ fn an_edit_is_brought_to_the_database_by_the_kept_down_part_and_proved() {
         .says("nothing was changed");
     assert_eq!(
         (columns(&db).as_str(), db.psql("SELECT count(*) FROM b").as_str()),
-        ("id integer, price numeric, name text", "1")
+        ("id integer, price numeric, name text", "2")
     );
 
     // `--yes` answers the question, too.

@@ -80,7 +80,19 @@ fn show_rehearsal(preview: &mut Preview, rehearsed: &Rehearsed, sizes: &BTreeMap
             let size = sizes.get(&lock.relation).copied();
             Some(LockView { table: lock.relation.clone(), lock: lock_name(&lock.mode)?, size })
         };
-        step.locks = kept.locks.iter().filter_map(view).collect();
+        let mut locks: Vec<LockView> = kept.locks.iter().filter_map(view).collect();
+        // A lock that an earlier step holds in the rehearsal this step takes anew in earnest.
+        for expected in std::mem::take(&mut step.locks) {
+            let named = |relation: &str| {
+                relation == expected.table || relation.rsplit_once('.').is_some_and(|(_, name)| name == expected.table)
+            };
+            let held = rehearsed.found.locks.iter().find(|held| named(&held.relation));
+            if let Some(held) = held.filter(|held| !locks.iter().any(|lock| lock.table == held.relation)) {
+                let size = sizes.get(&held.relation).copied();
+                locks.push(LockView { table: held.relation.clone(), size, ..expected });
+            }
+        }
+        step.locks = locks;
         step.kept = kept.entries.iter().filter(|entry| entry.is_told()).map(KeptView::of).collect();
     }
 }

@@ -13,6 +13,9 @@ use crate::model::attic::given::is_of_rows;
 /// Why a row is in conflict whose key another row has.
 const TAKEN: &str = "a row with its key was made meanwhile";
 
+/// The same where the up part was edited since, and makes such a row itself: what it says now is meant.
+const MADE_ANEW: &str = "the migration was edited and makes a row with its key itself";
+
 /// Of the rows of an entry: those of which nothing is settled yet.
 pub(super) fn unsettled(held: &Held) -> String {
     format!("NOT EXISTS (SELECT FROM dbbuild_attic.look l WHERE l.entry = {} AND l.kept = k.ctid)", held.entry.id)
@@ -74,7 +77,8 @@ impl Giving {
         }
     }
 
-    /// Settles what stands already: rows that the up part made are overwritten, those of others are conflicts.
+    /// Settles what stands already: rows that the up part made are overwritten, unless it was edited; those of others are
+    /// conflicts.
     async fn meet_standing(&self, session: &Session, held: &Held, table: &Table) -> Answer<()> {
         let (id, only, kept) = (held.entry.id, table.only(), held.sql());
         let some = format!("SELECT 1 FROM {only} t LIMIT 1");
@@ -82,7 +86,8 @@ impl Giving {
             return session.simple_raw(&format!("DELETE FROM dbbuild_attic.look WHERE entry = {id}")).await.map(|_| ());
         }
         let on = by_key(held, table);
-        if held.entry.kind == Kind::Table && self.is_made(table) && self.checksum == held.entry.checksum {
+        let unedited = self.checksum == held.entry.checksum;
+        if held.entry.kind == Kind::Table && self.is_made(table) && unedited {
             let surplus = match &on {
                 Some(on) => format!("DELETE FROM {only} t WHERE NOT EXISTS (SELECT FROM {kept} k WHERE {on})"),
                 None => format!("DELETE FROM {only} t"),
@@ -92,7 +97,7 @@ impl Giving {
         }
         let Some(on) = on else { return Ok(()) };
         let free = unsettled(held);
-        if self.shares && held.entry.columns.len() > held.entry.key_columns.len() {
+        if self.shares && unedited && held.entry.columns.len() > held.entry.key_columns.len() {
             let (set, same) = assignments(held, table);
             let same: String = same.iter().map(|same| format!(" AND {same}")).collect();
             let differs = differs(held);
@@ -111,7 +116,7 @@ impl Giving {
              UPDATE dbbuild_attic.look l SET why = {why} FROM {kept} k JOIN {only} t ON {on} \
              WHERE l.entry = {id} AND l.stood AND l.kept = k.ctid AND {differs}",
             differs = differs(held),
-            why = literal(TAKEN),
+            why = literal(if self.shares && !unedited { MADE_ANEW } else { TAKEN }),
         );
         session.simple_raw(&sql).await.map(|_| ())
     }
