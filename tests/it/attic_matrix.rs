@@ -124,7 +124,7 @@ fn down_and_up(server: &Server, kind: &Kind) -> BTreeMap<&'static str, String> {
 
 fn row(kind: &Kind, lost: &BTreeMap<&str, String>) -> String {
     let cell = |loss: &Loss| match (senseless(kind, loss), lost.contains_key(loss.name)) {
-        (Some(_), _) => "–",
+        (Some(why), _) => why,
         (None, true) => "LOST",
         (None, false) => "same",
     };
@@ -153,9 +153,9 @@ fn every_kind_of_loss_comes_back_in_every_kind_of_table() {
     let names: Vec<&str> = LOSSES.iter().map(|loss| loss.name).collect();
     let mut text = format!(
         "# What a down part takes away, and what comes back\n\nA test makes this table: down and up again by the program, as a role \
-         that is no superuser. `same`: every row, value and\nsequence is as before, the attic is empty, no trigger fired. `–`: {}.\n\n\
+         that is no superuser. `same`: every row, value and\nsequence is as before, the attic is empty, no trigger fired. `–`: PostgreSQL has no such unique key. \
+         `refused`: such a down part fails, and nothing is changed.\n\n\
          | table | {} |\n|{}\n",
-        "PostgreSQL has no such unique key (the partition key must be in it)",
         names.join(" | "),
         " --- |".repeat(names.len() + 1)
     );

@@ -291,15 +291,19 @@ pub const LOSSES: &[Loss] = &[
     },
 ];
 
-/// Why a cell makes no sense.
+/// What stands in the table for a cell that is not tried.
 pub fn senseless(kind: &Kind, loss: &Loss) -> Option<&'static str> {
-    if ["misfit", "strict", "enum", "check", "notnull", "unique", "foreign"].contains(&loss.word) {
-        return Some("PENDING");
-    }
     match (kind.name, loss.word) {
-        ("partitioned by list" | "partitioned by range" | "partitioned by hash", "unique") => {
-            Some("PostgreSQL wants the partition key in it")
-        }
+        ("partitioned by list" | "partitioned by range" | "partitioned by hash", "unique") => Some("–"),
+        // The down part fails, and nothing is changed.
+        (
+            "partitioned by list"
+            | "partitioned by range"
+            | "partitioned by hash"
+            | "inheritance"
+            | "row-level security, forced",
+            "misfit" | "strict" | "enum" | "check" | "notnull" | "unique" | "foreign",
+        ) => Some("refused"),
         _ => None,
     }
 }
