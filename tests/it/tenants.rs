@@ -110,6 +110,15 @@ fn all_databases_of_a_pattern_are_brought_up_and_a_second_run_only_looks() {
     world.write("db/migrations/2_more.sql", "ALTER TABLE note ADD COLUMN more int;\n");
     run(&world, &["apply", "--target", "it_ten_pattern_0*"]).ok().says("9 databases of production: 9 applied");
     run(&world, &["plan"]).ok().says("9 databases: nothing").says("3 databases: 1 migration");
+    // Up to a version all are planned together; back goes each by itself.
+    world.write("db/migrations/3_last.sql", "CREATE TABLE last ();\n");
+    let up = run(&world, &["plan", "--to", "2"]);
+    up.ok().says("9 databases: nothing").says("3 databases: 1 migration").says("up to 2 only").says_not("3_last");
+    let down = run(&world, &["plan", "--to", "1"]);
+    down.fails(1).says("3 databases: nothing").says("2_more is applied already").says("9 failed");
+    run(&world, &["plan", "--to", "0"]).fails(2).says("this command works on one: name it with `--target NAME`");
+    run(&world, &["plan", "--to", "2", "--target", "it_ten_pattern_12"]).ok().says("up to 2").says("2_more");
+    std::fs::remove_file(world.path("db/migrations/3_last.sql")).unwrap();
     run(&world, &["apply"]).ok().says("3 applied, 9 up to date");
     assert_eq!(tenants.applied(), vec!["1,2"; 12]);
 }

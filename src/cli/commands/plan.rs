@@ -4,9 +4,12 @@ use crate::cli::many::{self, ManyArgs};
 use crate::cli::output::Output;
 use crate::cli::{Context, Done};
 use crate::engine::deployment::{self, PlanRequest, Planned};
+use crate::engine::downgrade::{upward, version_here};
+use crate::engine::project::Project;
 use crate::engine::target::Start;
 use crate::error::Result;
 use crate::model::preview::StepView;
+use crate::model::sources::Sources;
 
 mod down;
 
@@ -21,7 +24,7 @@ pub struct Args {
     take_back: bool,
     #[command(flatten)]
     many: ManyArgs,
-    /// Plan a downgrade to a version, commit or tag, and say what it keeps and loses
+    /// Plan up to a version, as `apply --to` does; or a downgrade to a version, commit or tag, with what it keeps and loses
     #[arg(long, value_name = "TARGET", conflicts_with_all = ["bootstrap", "take_back"])]
     to: Option<String>,
 }
@@ -31,12 +34,12 @@ pub struct Args {
 /// # Errors
 /// The sources do not fit the database, or the guard would refuse.
 pub async fn run(context: &Context, args: Args) -> Result<Done> {
-    if let Some(to) = &args.to {
-        return down::run(context, to).await;
-    }
     let project = context.project()?;
     let sources = project.sources()?;
-    let request = PlanRequest { bootstrap: args.bootstrap, take_back: args.take_back, apply: false };
+    if let Some(to) = &args.to {
+        return plan_to(context, &project, &sources, to, args.many).await;
+    }
+    let request = PlanRequest { bootstrap: args.bootstrap, take_back: args.take_back, ..PlanRequest::default() };
     if !args.bootstrap
         && !args.take_back
         && let Some(fleet) = context.fleet(&project, context.named_environment(), Start::Never).await?
@@ -50,6 +53,29 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     planned.refusal.map_or(Ok(Done::Well), Err)
 }
 
+/// A version, up or down as the database stands to it; all databases only go up together.
+async fn plan_to(context: &Context, project: &Project, sources: &Sources, to: &str, many: ManyArgs) -> Result<Done> {
+    let version = version_here(sources, to);
+    let target = match context.fleet(project, context.named_environment(), Start::Never).await? {
+        Some(fleet) if version.is_some() && (fleet.members.len() != 1 || context.globals.target.is_empty()) => {
+            let request = PlanRequest { to: version, ..PlanRequest::default() };
+            return many::plan(context, project, sources, &fleet, request, many).await;
+        }
+        Some(fleet) => fleet.one(&context.globals.target)?,
+        None => context.target(project, Start::Never).await?,
+    };
+    if let Some(version) = version
+        && let Some(planned) = upward(project, sources, &target, &version).await?
+    {
+        show_titled(context, &planned, &format!(", up to {to}"));
+        let mut json = json(&planned);
+        json["to"] = serde_json::json!({ "name": to, "version": version.as_str() });
+        context.output.json(&json);
+        return planned.refusal.map_or(Ok(Done::Well), Err);
+    }
+    down::run(context, project, sources, &target, to).await
+}
+
 /// A plan, for JSON.
 pub fn json(planned: &Planned) -> serde_json::Value {
     serde_json::json!({
@@ -60,11 +86,15 @@ pub fn json(planned: &Planned) -> serde_json::Value {
 
 /// Says what a run would do.
 pub fn show(context: &Context, planned: &Planned) {
+    show_titled(context, planned, "");
+}
+
+fn show_titled(context: &Context, planned: &Planned, goal: &str) {
     let (out, preview) = (&context.output, &planned.preview);
     if !planned.exists {
         out.note(&format!("there is no {} yet; a run makes it", planned.database));
     }
-    out.answer(&format!("plan {} for {} ({})", preview.fingerprint, preview.database, preview.environment));
+    out.answer(&format!("plan {} for {} ({}){goal}", preview.fingerprint, preview.database, preview.environment));
     preview.notes.iter().for_each(|note| out.note(note));
     if planned.is_empty {
         out.answer(if preview.steps.is_empty() { "nothing to do" } else { "nothing is pending; a run only checks:" });

@@ -33,7 +33,7 @@ pub async fn plan(
     let pace = Pace { jobs: many.jobs, keep_going: true, canaries: false };
     let request = PlanRequest { apply: true, ..request };
     let task = |member: &Member, _| {
-        let target = member.target.clone();
+        let (target, request) = (member.target.clone(), request.clone());
         async move {
             let planned = deployment::plan(project, sources, &target, request).await?;
             match planned.refusal {

@@ -18,10 +18,11 @@ use crate::model::preview::{self, Preview};
 use crate::model::reconcile::{Absent, Texts};
 use crate::model::review;
 use crate::model::sources::Sources;
+use crate::model::version::Version;
 use std::collections::BTreeMap;
 
 /// What to plan.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct PlanRequest {
     /// A new installation from the baseline.
     pub bootstrap: bool,
@@ -29,6 +30,8 @@ pub struct PlanRequest {
     pub take_back: bool,
     /// A run of `apply`, whatever the environment is.
     pub apply: bool,
+    /// A run of `apply --to`.
+    pub to: Option<Version>,
 }
 
 /// What a run would do to one database.
@@ -53,10 +56,11 @@ pub struct Planned {
 pub async fn plan(project: &Project, sources: &Sources, target: &Target, request: PlanRequest) -> Result<Planned> {
     let (session, found) = target.look().await?;
     let protected = target.selected.is_protected();
-    let job = match (request.bootstrap, protected || request.apply) {
-        (true, _) => Job::Bootstrap,
-        (false, true) => Job::Apply,
-        (false, false) => {
+    let job = match (request.bootstrap, request.to, protected || request.apply) {
+        (true, ..) => Job::Bootstrap,
+        (false, Some(to), _) => Job::ApplyTo(to),
+        (false, None, true) => Job::Apply,
+        (false, None, false) => {
             let wanted = request.take_back || project.config.hooks.auto;
             let looked = (session.as_ref(), &found);
             Job::Build { take_back: takes_back(project, sources, target, looked, wanted).await? }

@@ -59,7 +59,7 @@ impl Destination {
 }
 
 /// The version that is meant: one that is applied or has a file, with or without its name; `0` is before all of them.
-fn version(here: &Sources, history: &History, wanted: &str) -> Option<Option<Version>> {
+pub(super) fn version(here: &Sources, history: &History, wanted: &str) -> Option<Option<Version>> {
     let digits = wanted.split_once('_').map_or(wanted, |(version, _)| version);
     let version = Version::parse(digits).ok()?;
     let labels = history.applied.iter().map(|row| (&row.version, row.name.as_str()));

@@ -7,11 +7,13 @@ mod destination;
 mod rehearsal;
 mod run;
 mod texts;
+mod upward;
 
 pub use destination::Destination;
 pub use rehearsal::{Rehearsed, rehearse};
 pub use run::run;
 pub use texts::texts;
+pub use upward::{upward, version_here};
 
 use crate::engine::project::Project;
 use crate::engine::upgrade::{Job, Work};

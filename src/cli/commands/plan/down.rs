@@ -5,8 +5,9 @@ use super::super::downgrade::to_json;
 use crate::cli::{Context, Done};
 use crate::engine::downgrade::{self, Destination, Rehearsed};
 use crate::engine::history::Author;
+use crate::engine::project::Project;
 use crate::engine::sizes;
-use crate::engine::target::Start;
+use crate::engine::target::Target;
 use crate::engine::upgrade::{Work, plan_for, texts_for};
 use crate::error::{Error, Result};
 use crate::model::attic::HeldLock;
@@ -15,23 +16,21 @@ use crate::model::guard::{self, Proof};
 use crate::model::plan::{Plan, short};
 use crate::model::preview::{self, KeptView, LockView, Preview, lock_name};
 use crate::model::review;
+use crate::model::sources::Sources;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Plans a downgrade.
 ///
 /// # Errors
 /// There is no such version or commit, a migration has no down part, one fails, or the guard would refuse.
-pub async fn run(context: &Context, to: &str) -> Result<Done> {
-    let project = context.project()?;
-    let here = project.sources()?;
-    let target = context.target(&project, Start::Never).await?;
+pub async fn run(context: &Context, project: &Project, here: &Sources, target: &Target, to: &str) -> Result<Done> {
     let (session, found) = target.look().await?;
     let Some(session) = session else {
         return Err(Error::failed(format!("there is no {} yet", target.describe())).help("nothing to go back from."));
     };
-    let destination = Destination::find(&project, &here, &session, &found.history, to).await?;
+    let destination = Destination::find(project, here, &session, &found.history, to).await?;
     let work = Work {
-        project: &project,
+        project,
         sources: &destination.sources,
         job: downgrade::job(&destination, None),
         author: &Author::default,
@@ -40,10 +39,10 @@ pub async fn run(context: &Context, to: &str) -> Result<Done> {
         sink: &|_| {},
         begin: &|_| {},
     };
-    let plan = plan_for(&work, &target, &found, &texts_for(&work, &found, &session).await?)?;
+    let plan = plan_for(&work, target, &found, &texts_for(&work, &found, &session).await?)?;
     let mask = |error: Error| target.placeholders.mask_error(error);
     review::plan(&plan).map_err(mask)?;
-    let rehearsed = downgrade::rehearse(&work, &target, &plan).await.map_err(mask)?;
+    let rehearsed = downgrade::rehearse(&work, target, &plan).await.map_err(mask)?;
     let losses = rehearsed.losses();
     let fingerprint = short(&plan.downgrade_fingerprint(destination.goal(), &losses));
     let tables = rehearsed.locks().map(|lock| lock.relation.clone()).collect::<BTreeSet<_>>();
