@@ -346,6 +346,8 @@ fn plan_files(
 ) {
     let reason = |kind: FileKind, file: &ScriptFile| match history.files.get(&(kind, file.name.clone())) {
         None => Some(Reason::New),
+        // An interrupted run left it to this one.
+        Some(seen) if *seen == Checksum::STALE => Some(Reason::AfterMigrations),
         Some(seen) if *seen != file.checksum => Some(Reason::Changed),
         Some(_) if file.run_always => Some(Reason::Always),
         Some(_) if again(kind, file) => Some(Reason::AfterMigrations),

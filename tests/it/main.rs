@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod adopt;
+mod again;
 mod apply;
 mod attic_give;
 mod attic_keep;

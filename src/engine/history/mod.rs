@@ -183,14 +183,11 @@ pub fn remove_file(kind: FileKind, name: &str) -> String {
     format!("DELETE FROM dbbuild.file WHERE kind = '{}' AND name = {}", kind.as_str(), literal(name))
 }
 
-/// Says of repeatable files that they are to run again.
-pub fn stale_files(names: &[&str]) -> String {
-    let names: Vec<String> = names.iter().map(|name| literal(name)).collect();
-    format!(
-        "UPDATE dbbuild.file SET checksum = '{}' WHERE kind = 'repeatable' AND name IN ({})",
-        Checksum::STALE,
-        names.join(", ")
-    )
+/// Says of files that they are to run again.
+pub fn stale_files(files: &[(FileKind, &str)]) -> String {
+    let file = |(kind, name): &(FileKind, &str)| format!("('{}', {})", kind.as_str(), literal(name));
+    let files: Vec<String> = files.iter().map(file).collect();
+    format!("UPDATE dbbuild.file SET checksum = '{}' WHERE (kind, name) IN ({})", Checksum::STALE, files.join(", "))
 }
 
 /// How many migrations are applied.

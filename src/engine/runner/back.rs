@@ -144,8 +144,8 @@ impl Stop {
 /// Drops what repeatable files made, and says that these files are to run again.
 pub fn drop_views(back: &TakeBack) -> String {
     let objects: Vec<Made> = back.views.iter().map(|(_, view)| view.clone()).collect();
-    let files: BTreeSet<&str> = back.views.iter().map(|(file, _)| file.as_str()).collect();
-    let files: Vec<&str> = files.into_iter().collect();
+    let files: BTreeSet<_> = back.views.iter().map(|(file, _)| (FileKind::Repeatable, file.as_str())).collect();
+    let files: Vec<_> = files.into_iter().collect();
     drop_all(&objects, false, &[history::stale_files(&files)])
 }
 

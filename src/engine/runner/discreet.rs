@@ -33,7 +33,7 @@ impl Worker<'_> {
     /// # Errors
     /// It failed and was rolled back. The error holds PostgreSQL's message without what it quotes, and the line.
     pub(super) async fn migrate_discreetly(&mut self, migration: &Migration) -> Result<Ran> {
-        let opening = history::insert_migration(migration, true, self.author());
+        let opening = self.opening(migration, true);
         let unit = Unit::new(&migration.up, opening, history::finish_migration(&migration.version, None))?;
         for attempt in 1.. {
             self.silence(migration).await?;

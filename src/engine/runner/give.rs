@@ -171,7 +171,7 @@ impl Worker<'_> {
         self.look_before(migration).await?;
         let journal = Journal { worker: self, unit: Unit::plain(&migration.up)?, migration };
         let done: Vec<String> = entries(&journal.unit)?.iter().map(|entry| journal.insert(entry, "done")).collect();
-        let opening = history::insert_migration(migration, false, self.author());
+        let opening = self.opening(migration, false);
         let unit = Unit::new(&migration.up, opening, done.join("; "))?;
         let proof = format!("SELECT 1 FROM dbbuild.statement WHERE version = '{}'", migration.version);
         self.run_unit_by_psql(&unit, &title(migration), &proof).await?;

@@ -98,7 +98,7 @@ impl Journal<'_, '_> {
         let exists = format!("SELECT FROM dbbuild.migration WHERE version = '{version}'");
         if session.query_rows(&exists).await?.is_empty() {
             self.worker.look_before(self.migration).await?;
-            let row = history::insert_migration(self.migration, false, self.worker.author());
+            let row = self.worker.opening(self.migration, false);
             // Left by somebody who took the migration's row away by hand.
             let stale = format!("DELETE FROM dbbuild.statement WHERE version = '{version}'");
             self.worker.execute_as_self(&format!("{stale}; {row}")).await?;

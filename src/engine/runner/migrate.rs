@@ -38,6 +38,10 @@ impl Worker<'_> {
                 }
             };
         }
+        if reason == Reason::Resume && !self.due.is_empty() {
+            // Its row is there already.
+            self.execute(&self.due).await?;
+        }
         let ordinary = migration.settings.apart.is_none();
         let commits = ordinary
             && !migration.is_squash()
@@ -60,6 +64,7 @@ impl Worker<'_> {
             journal::run(&*self, migration).await?;
             Ran::Statements
         };
+        self.due.clear();
         let mut measure = self.measured(&migration.path, &migration.version);
         if let Some((seconds, locks)) = told.filter(|_| ran == Ran::Transaction) {
             measure = Measure { seconds, locks, ..measure };
@@ -82,7 +87,7 @@ impl Worker<'_> {
         &mut self,
         migration: &Migration,
     ) -> Result<(Ran, Option<(Option<f64>, Vec<HeldLock>)>)> {
-        let opening = history::insert_migration(migration, true, self.author());
+        let opening = self.opening(migration, true);
         let unit = Unit::new(&migration.up, opening, self.closing(migration))?;
         let outcome = if self.has_kept(migration) {
             match self.run_giving(&unit, migration).await {
@@ -118,7 +123,7 @@ impl Worker<'_> {
         if self.has_kept(migration) {
             return self.run_by_psql_and_give(migration).await;
         }
-        let opening = history::insert_migration(migration, true, self.author());
+        let opening = self.opening(migration, true);
         let unit = Unit::new(&migration.up, opening, history::finish_migration(&migration.version, None))?;
         self.run_unit_by_psql(&unit, &title(migration), &proof).await
     }
@@ -130,8 +135,11 @@ impl Worker<'_> {
     /// The connection is gone.
     pub async fn migrate_batch(&mut self, batch: &[&Migration]) -> Result<usize> {
         let mut units = Vec::with_capacity(batch.len());
-        for migration in batch {
-            let opening = history::insert_migration(migration, true, self.author());
+        for (n, migration) in batch.iter().enumerate() {
+            let opening = match n {
+                0 => self.opening(migration, true),
+                _ => history::insert_migration(migration, true, self.author()),
+            };
             let unit = Unit::new(&migration.up, opening, self.closing(migration))?;
             units.push(self.timed(unit));
             self.tell(Event::Begin(migration.path.clone()));
@@ -162,6 +170,9 @@ impl Worker<'_> {
                 completed = completed.saturating_sub(commit + self.envelope().reset_statements);
                 done += 1;
             }
+        }
+        if done > 0 {
+            self.due.clear();
         }
         let mut told = told.into_iter();
         let measure = |migration: &&Migration| {

@@ -3,6 +3,7 @@
 //! One runner serves build, apply, bootstrap and every replay in a throwaway. It plans nothing, asks nobody and prints
 //! nothing; what happens is told through [`Sink`].
 
+mod again;
 mod back;
 mod back_steps;
 mod batch;
@@ -186,17 +187,17 @@ pub async fn run(cleared: &Cleared, session: Session, options: &RunOptions<'_>) 
             e.help("the version table is of an older dbbuild and could not be given its new columns; nothing was run.")
         })?;
     }
+    let due = again::due(&plan.steps);
+    if !due.is_empty() {
+        worker.due = history::stale_files(&due);
+    }
     if !plan.install && plan.steps.iter().any(|step| matches!(step, Step::TakeBack(_))) {
         history::add_taken_back(worker.session()).await?;
-        // Before anything goes, so that whoever goes on after an interruption knows that these still have to run.
-        let files = plan.steps.iter().filter_map(|step| match step {
-            Step::Reload(reload) => Some(reload.file.name.as_str()),
-            _ => None,
-        });
-        let files: Vec<&str> = files.collect();
-        if !files.is_empty() {
-            worker.execute(&history::stale_files(&files)).await?;
-        }
+    }
+    if !due.is_empty() && plan.steps.iter().any(|step| matches!(step, Step::TakeBack(_) | Step::Remove(_))) {
+        // Before anything goes.
+        let due = std::mem::take(&mut worker.due);
+        worker.execute(&due).await?;
     }
     let mut report = Report { notes: plan.notes.clone(), ..Report::default() };
     let total = plan.migrations().count();

@@ -64,6 +64,8 @@ pub struct Worker<'a> {
     /// The versions of which the attic has something.
     pub(super) kept_versions: BTreeSet<String>,
     pub(super) given: Mutex<Vec<Given>>,
+    /// Says of files that they are to run again after the migrations; empty once a migration has said it.
+    pub(super) due: String,
 }
 
 impl<'a> Worker<'a> {
@@ -81,8 +83,8 @@ impl<'a> Worker<'a> {
         session.simple(&envelope.reset).await?;
         let watch = Watch::within(options.lock_timeout);
         let (timings, given) = (Mutex::default(), Mutex::default());
-        let (measures, kept_versions) = (Vec::new(), BTreeSet::new());
-        Ok(Worker { session, options, watch, is_timed: true, envelope, timings, measures, kept_versions, given })
+        let (measures, kept_versions, due) = (Vec::new(), BTreeSet::new(), String::new());
+        Ok(Worker { session, options, watch, is_timed: true, envelope, timings, measures, kept_versions, given, due })
     }
 
     /// The connection, for reading.
