@@ -5,6 +5,7 @@ use crate::support::{Db, Outcome, World, server};
 
 mod interrupted;
 mod protected;
+mod special;
 mod upward;
 
 const FILES: [(&str, &str); 4] = [
