@@ -1,4 +1,4 @@
-//! Killed at any point, a downgrade leaves the database at a migration and the attic whole; run again, it ends.
+//! Killed at any point, dbbuild or the server, a downgrade leaves the database at a migration and the attic whole; run again, it ends.
 
 use super::{World, applied, config};
 use crate::support::{Server, until};
@@ -70,7 +70,7 @@ fn check(server: &Server, name: &str, label: &str) {
 
 #[test]
 fn a_kill_at_any_point_leaves_a_migration_and_a_whole_attic() {
-    let Some(mut server) = Server::private(15, &[]) else { return };
+    let Some(mut server) = Server::private(15, &["synchronous_commit=on"]) else { return };
     let name = server.fresh_database().keep();
     let world = world(&server, &name);
     world.dbbuild(&["apply"]).ok();
@@ -90,9 +90,8 @@ fn a_kill_at_any_point_leaves_a_migration_and_a_whole_attic() {
     check(&server, &name, "given back");
     let rounds = std::env::var("DBBUILD_KILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(24);
     let mut random = StdRng::seed_from_u64(rounds.into());
-    let mut stopped = 0;
+    let (mut stopped, mut crashed) = (0, 0);
     for round in 0..rounds {
-        let crash = round % 6 == 5;
         let up = round % 4 == 3;
         if up {
             world.dbbuild(&["downgrade", "--to", "1"]).ok();
@@ -102,12 +101,13 @@ fn a_kill_at_any_point_leaves_a_migration_and_a_whole_attic() {
         let label = format!("round {round}: {arguments:?} for {after:?}");
         let mut dbbuild = world.start(arguments);
         sleep(after);
-        if crash {
-            server.crash();
-        } else {
-            dbbuild.signal(Signal::SIGKILL);
+        match round % 6 {
+            2 => server.crash(),
+            5 => server.crash_whole(),
+            _ => dbbuild.signal(Signal::SIGKILL),
         }
         let killed = dbbuild.wait();
+        crashed += u32::from(killed.status == 1);
         stopped += u32::from(killed.status != 0);
         // Where dbbuild was killed the server may still be busy with what it was sent.
         until(
@@ -123,5 +123,6 @@ fn a_kill_at_any_point_leaves_a_migration_and_a_whole_attic() {
         world.dbbuild(&["apply"]).ok();
         check(&server, &name, &label);
     }
+    assert!(crashed > rounds / 12, "only {crashed} of {} crashes of the server came in time", rounds / 3);
     assert!(stopped > rounds / 3, "only {stopped} of {rounds} kills came in time");
 }

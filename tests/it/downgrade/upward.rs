@@ -25,7 +25,10 @@ fn the_way_up_is_what_apply_runs() {
     let db = server.fresh_database();
     let world = two_of_four(&db);
     let plan = world.dbbuild(&["plan", "--to", "3"]);
-    plan.ok().says("up to 3").says("migration db/migrations/3_m.sql (new").says("up to 3 only: 1 newer migration stays out");
+    plan.ok()
+        .says("up to 3")
+        .says("migration db/migrations/3_m.sql (new")
+        .says("up to 3 only: 1 newer migration stays out");
     plan.says_not("4_m").says_not("repeatable/all").says_not("take-back");
     assert_eq!(applied(&db), "1 2", "a plan writes nothing");
     let value = json(&world.dbbuild(&["plan", "--to", "3_m", "--json"]));

@@ -147,6 +147,18 @@ impl Server {
         }
     }
 
+    /// Kills the postmaster and every process of its, in the middle of whatever they do, and starts it again.
+    pub fn crash_whole(&mut self) {
+        let postmaster = self.child.id();
+        // So that it neither sees to those that die nor makes new ones.
+        kill(Pid::from_raw(postmaster as i32), Signal::SIGSTOP).unwrap();
+        let children = fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).unwrap();
+        for child in children.split_whitespace() {
+            let _ = kill(Pid::from_raw(child.parse().unwrap()), Signal::SIGKILL);
+        }
+        self.crash();
+    }
+
     /// Kills the postmaster, and starts it again when its orphans have noticed.
     pub fn crash(&mut self) {
         self.child.kill().unwrap();
