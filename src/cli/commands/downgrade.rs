@@ -73,9 +73,6 @@ fn ask(target: &Target, plan: &Plan) -> Result<()> {
 fn report(context: &Context, target: &Target, destination: &Destination, outcome: &Outcome) {
     let (out, report) = (&context.output, &outcome.report);
     describe(out, report);
-    for kept in &report.kept {
-        kept.entries.iter().for_each(|entry| out.line(&format!("kept of {}: {}", kept.label, entry.describe())));
-    }
     let migrations = count(outcome.applied, "migration");
     match outcome.changed {
         true => out.line(&format!("{} now has {migrations}", target.describe())),
