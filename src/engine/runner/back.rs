@@ -41,6 +41,9 @@ impl Worker<'_> {
             self.take_back_by_statement(back).await?
         };
         self.renew(&back.down).await?;
+        if !entries.is_empty() {
+            self.look_into_attic().await?;
+        }
         self.tell(Event::TakenBack(back.label()));
         Ok(Kept { label: back.label(), entries, locks: Vec::new() })
     }

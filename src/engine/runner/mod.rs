@@ -273,7 +273,6 @@ async fn run_step(
         }
         Step::TakeBack(back) => {
             let kept = worker.take_back(back).await?;
-            worker.look_into_attic().await?;
             report.taken_back.push(back.label());
             report.kept.extend((!kept.is_empty()).then_some(kept));
             Ok(())
