@@ -22,7 +22,7 @@ fn production(server: &'static Server) -> (World, Db<'static>) {
     world.write("dbbuild.toml", CONFIG);
     world.write("db/migrations/0010_first.sql", FIRST);
     world.write("db/testdata/default/items.sql", "INSERT INTO item VALUES (-1, 'never here', 1);");
-    world.dbbuild(&["apply"]).ok();
+    world.dbbuild(&["apply", "--allow-dirty"]).ok();
     db.psql("INSERT INTO item SELECT n, 'code ' || n % 4999, n FROM generate_series(1, 5000) n");
     (world, db)
 }
@@ -105,7 +105,7 @@ fn each_step_tells_what_it_did_to_the_real_data() {
     assert_eq!(blocking, 0, "{index}");
     assert_eq!(value["rehearsal"]["copy"]["kind"], "dump");
     // What was rehearsed then runs.
-    world.dbbuild(&["apply"]).ok();
+    world.dbbuild(&["apply", "--allow-dirty"]).ok();
     world.dbbuild(&["rehearse"]).ok().says("nothing is pending");
 }
 
@@ -167,7 +167,7 @@ fn a_standby_can_be_the_source() {
     world.set("PRODUCTION_URL", db.url.clone());
     world.write("dbbuild.toml", CONFIG);
     world.write("db/migrations/0010_first.sql", FIRST);
-    world.dbbuild(&["apply"]).ok();
+    world.dbbuild(&["apply", "--allow-dirty"]).ok();
     db.psql("INSERT INTO item SELECT n, 'x', n FROM generate_series(1, 100) n");
     let standby = primary.standby();
     let replica = standby.existing(db.psql("SELECT current_database()").trim());
@@ -242,7 +242,7 @@ fn the_role_that_runs_migrations_is_the_same() {
     let url = if db.url.contains('?') { format!("{}&user={role}", db.url) } else { format!("{}?user={role}", db.url) };
     world.set("PRODUCTION_URL", url);
     world.dbbuild(&["env", "mark", "production", "--confirm", "production"]).ok();
-    world.dbbuild(&["apply"]).ok();
+    world.dbbuild(&["apply", "--allow-dirty"]).ok();
     assert_eq!(db.psql("SELECT count(*) FROM pg_tables WHERE schemaname = 'shop' AND tablename = 'item'").trim(), "1");
     world.write("db/migrations/0020_more.sql", "CREATE TABLE IF NOT EXISTS more (id int);");
     world.write("db/migrations/0030_hers.sql", "ALTER TABLE public.hers ADD COLUMN IF NOT EXISTS a int;");
