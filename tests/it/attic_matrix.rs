@@ -153,8 +153,7 @@ fn every_kind_of_loss_comes_back_in_every_kind_of_table() {
     let names: Vec<&str> = LOSSES.iter().map(|loss| loss.name).collect();
     let mut text = format!(
         "# What a down part takes away, and what comes back\n\nA test makes this table: down and up again by the program, as a role \
-         that is no superuser. `same`: every row, value and\nsequence is as before, the attic is empty, no trigger fired. `–`: PostgreSQL has no such unique key. \
-         `refused`: such a down part fails, and nothing is changed.\n\n\
+         that is no superuser. `same`: every row, value and\nsequence is as before, the attic is empty, no trigger fired. `–`: PostgreSQL has no such unique key.\n\n\
          | table | {} |\n|{}\n",
         names.join(" | "),
         " --- |".repeat(names.len() + 1)

@@ -39,6 +39,8 @@ pub(super) struct Table {
     pub keys: Vec<Vec<i16>>,
     /// The tables that hold its rows, partitions and inheriting tables included: OID, schema, name.
     pub parts: Vec<(u32, String, String)>,
+    /// The partitioned table above all that it is a partition of, or itself.
+    pub root: u32,
     /// Names and enablement of triggers that fire.
     pub triggers: Vec<(String, String)>,
     /// The table and column that own a sequence.
@@ -88,7 +90,7 @@ impl Table {
                 (true, "A") => "ENABLE ALWAYS",
                 (true, _) => "ENABLE",
             };
-            format!("ALTER TABLE {} {how} TRIGGER {}", self.id(), quoted(name))
+            format!("ALTER TABLE ONLY {} {how} TRIGGER {}", self.id(), quoted(name))
         };
         self.triggers.iter().map(one).collect()
     }

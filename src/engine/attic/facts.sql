@@ -23,9 +23,12 @@ SELECT pg_catalog.json_build_object('oid', c.oid::bigint, 'schema', n.nspname, '
                 JOIN pg_catalog.pg_inherits h ON h.inhparent = b.oid) SELECT b.oid FROM below b) b
         JOIN pg_catalog.pg_class d ON d.oid = b.oid AND d.relkind = 'r'
         JOIN pg_catalog.pg_namespace dn ON dn.oid = d.relnamespace),
+    'root', (WITH RECURSIVE up (oid, n) AS (SELECT c.oid, 0 UNION ALL SELECT h.inhparent, u.n + 1 FROM up u
+            JOIN pg_catalog.pg_class p ON p.oid = u.oid AND p.relispartition JOIN pg_catalog.pg_inherits h ON h.inhrelid = u.oid)
+        SELECT u.oid::bigint FROM up u ORDER BY u.n DESC LIMIT 1),
     'triggers', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(g.tgname, g.tgenabled::text) ORDER BY g.tgname), '[]')
         FROM pg_catalog.pg_trigger g
-        WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D' AND g.tgparentid = 0),
+        WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D'),
     'sequence', (SELECT pg_catalog.json_build_array(d.refobjid::bigint, o.nspname, r.relname, x.attname)
         FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class r ON r.oid = d.refobjid
         JOIN pg_catalog.pg_namespace o ON o.oid = r.relnamespace

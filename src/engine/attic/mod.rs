@@ -8,6 +8,7 @@ pub mod export;
 mod facts;
 pub mod give;
 mod keep;
+mod kin;
 mod look;
 mod make_way;
 mod offend;
@@ -16,6 +17,7 @@ mod record;
 mod split;
 pub mod stored;
 mod take_out;
+mod violation;
 
 pub(in crate::engine) use keep::{Keeping, Stop, restore_positions};
 

@@ -10,9 +10,7 @@ use super::plan::key;
 use crate::engine::history::literal;
 use crate::engine::runner::{Stumble, Unit};
 use crate::engine::session::ServerError;
-use crate::error::OrFailed;
 use crate::model::sql;
-use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one error was about.
@@ -35,24 +33,6 @@ impl Offenders {
         self.rows.is_empty() && self.values.is_empty()
     }
 }
-
-/// A constraint or unique index, as the catalog has it.
-#[derive(Debug, Deserialize)]
-struct Definition {
-    kind: Option<String>,
-    check: Option<String>,
-    own: Vec<String>,
-    other: Option<(String, String, String)>,
-    keys: Vec<String>,
-    operators: Vec<String>,
-    expressions: Vec<String>,
-    unique: bool,
-    #[serde(rename = "where")]
-    predicate: Option<String>,
-    nulls: bool,
-}
-
-const DEFINITION: &str = include_str!("offend.sql");
 
 /// What finds a row again before the script: its key, or its place where there is none.
 pub(super) fn locator(before: &Table, now: &Table, alias: &str) -> String {
@@ -123,33 +103,38 @@ impl Keeping<'_, '_> {
         let Some(now) = self.table(&format!("{}.{}", quoted(schema), quoted(table))).await? else {
             return Ok(Offenders::default());
         };
-        let Some(before) = known.get(&now.oid) else { return Ok(Offenders::unknown([now.oid])) };
-        let query = if let Some(column) = &error.column {
-            if !now.columns.iter().any(|known| known.name == *column) {
-                return Ok(Offenders::default());
+        let tree = self.tree(now.oid).await?;
+        let all: Vec<u32> = tree.values().filter(|one| one.kind == "r").map(|one| one.oid).collect();
+        if !all.iter().all(|oid| known.contains_key(oid)) {
+            return Ok(Offenders::unknown(all));
+        }
+        let rules = match (&error.column, &error.constraint) {
+            (Some(column), _) => self.required(&tree, now.oid, column, text).await?,
+            (None, Some(name)) => {
+                let mut rules = self.rules(now.oid, name).await?;
+                if let (true, Some(text)) = (rules.is_empty(), text) {
+                    self.run_emptied(&tree, text).await?;
+                    rules = self.rules(now.oid, name).await?;
+                    self.send("ROLLBACK TO SAVEPOINT dbbuild_emptied").await?;
+                }
+                rules
             }
-            Violation::Rows(format!("t.{} IS NULL", quoted(column)))
-        } else {
-            let Some(name) = &error.constraint else { return Ok(Offenders::default()) };
-            let mut constraint = self.definition(now.oid, name).await?;
-            if let (None, Some(text)) = (&constraint, text) {
-                self.run_emptied(&now, text).await?;
-                constraint = self.definition(now.oid, name).await?;
-                self.send("ROLLBACK TO SAVEPOINT dbbuild_emptied").await?;
-            }
-            let Some(constraint) = constraint else { return Ok(Offenders::default()) };
-            constraint.violation()
+            _ => return Ok(Offenders::default()),
         };
-        let found = self.ask(&query.query(&now, &locator(before, &now, "t"), before)).await?;
-        let found: BTreeSet<String> = found.into_iter().flatten().flatten().collect();
+        self.lift(&tree, &rules).await?;
         let mut offenders = Offenders::default();
-        if !found.is_empty() {
-            offenders.rows.insert(now.oid, found);
+        for (oid, rule) in &rules {
+            let Some((now, before)) = tree.get(oid).zip(known.get(oid)) else { continue };
+            let found = self.ask(&rule.query(now, &locator(before, now, "t"), before)).await?;
+            let found: BTreeSet<String> = found.into_iter().flatten().flatten().collect();
+            if !found.is_empty() {
+                offenders.rows.insert(*oid, found);
+            }
         }
         Ok(offenders)
     }
 
-    async fn table(&self, name: &str) -> Result<Option<Table>, Stop> {
+    pub(super) async fn table(&self, name: &str) -> Result<Option<Table>, Stop> {
         let rows = self.ask(&format!("SELECT pg_catalog.to_regclass({})::pg_catalog.oid", literal(name))).await?;
         let Some(oid) = rows.into_iter().flatten().flatten().next().and_then(|oid| oid.parse::<u32>().ok()) else {
             return Ok(None);
@@ -157,21 +142,17 @@ impl Keeping<'_, '_> {
         Ok(facts::read(self.worker.session(), [oid]).await?.remove(&oid))
     }
 
-    async fn definition(&self, table: u32, name: &str) -> Result<Option<Definition>, Stop> {
-        let query = DEFINITION.replace("{table}", &table.to_string()).replace("{name}", &literal(name));
-        let rows = self.ask(&query).await?;
-        let Some(text) = rows.into_iter().flatten().flatten().next() else { return Ok(None) };
-        Ok(Some(serde_json::from_str(&text).or_failed(|| "cannot read a constraint")?))
-    }
-
-    /// Runs a statement on an emptied table, to see what it makes; the savepoint `dbbuild_emptied` undoes it.
-    async fn run_emptied(&self, table: &Table, text: &str) -> Result<(), Stop> {
+    /// Runs a statement on emptied tables, to see what it makes; the savepoint `dbbuild_emptied` undoes it.
+    pub(super) async fn run_emptied(&self, tables: &BTreeMap<u32, Table>, text: &str) -> Result<(), Stop> {
         let mut statements = vec!["SAVEPOINT dbbuild_emptied".to_owned()];
-        statements.extend(table.silence(false));
-        statements.push(format!("TRUNCATE {} CASCADE", table.id()));
+        statements.extend(tables.values().flat_map(|table| table.silence(false)));
+        let names: Vec<String> = tables.values().map(Table::id).collect();
+        statements.push(format!("TRUNCATE {} CASCADE", names.join(", ")));
+        // While row_security is off no foreign key can be made that touches a table under forced row security.
+        statements.push("SET LOCAL row_security = on".to_owned());
         self.send(&joined(statements)).await?;
         self.send(text).await?;
-        self.send("SET SESSION AUTHORIZATION DEFAULT; RESET ROLE").await?;
+        self.send("SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; SET LOCAL row_security = off").await?;
         Ok(())
     }
 
@@ -182,11 +163,18 @@ impl Keeping<'_, '_> {
             return Ok(Offenders::default());
         };
         let Some(now) = self.table(&object.name).await? else { return Ok(Offenders::default()) };
-        let parts = facts::read(self.worker.session(), now.parts.iter().map(|part| part.0)).await?;
+        let tree = self.tree(now.oid).await?;
+        let below: BTreeSet<u32> = now.parts.iter().map(|part| part.0).collect();
+        let parts: BTreeMap<u32, &Table> =
+            tree.iter().filter(|(oid, _)| below.contains(oid)).map(|(oid, table)| (*oid, table)).collect();
         if !parts.keys().all(|oid| known.contains_key(oid)) {
-            return Ok(Offenders::unknown(parts.into_keys()));
+            return Ok(Offenders::unknown(below));
         }
-        self.run_emptied(&now, text).await?;
+        if parts.is_empty() {
+            return Ok(Offenders::default());
+        }
+        self.lift(&tree, &[]).await?;
+        self.run_emptied(&tree, text).await?;
         let made = facts::read(self.worker.session(), [now.oid]).await?.remove(&now.oid);
         self.send("ROLLBACK TO SAVEPOINT dbbuild_emptied; CREATE SCHEMA IF NOT EXISTS dbbuild_attic").await?;
         let mut offenders = Offenders::default();
@@ -217,88 +205,6 @@ impl Keeping<'_, '_> {
             }
         }
         Ok(offenders)
-    }
-}
-
-/// How rows are found that violate something.
-enum Violation {
-    /// Each by itself.
-    Rows(String),
-    /// All but the first of equal ones: what they are compared by, and which are.
-    Equal(Vec<String>, String),
-    /// Those that exclude one before them.
-    Excluded(Vec<(String, String)>, String),
-}
-
-impl Definition {
-    fn violation(&self) -> Violation {
-        let predicate = self.predicate.clone().unwrap_or_else(|| "true".to_owned());
-        match (self.kind.as_deref(), &self.check, &self.other) {
-            (Some("c"), Some(check), _) => Violation::Rows(format!("NOT ({check})")),
-            (Some("f"), _, Some((schema, table, kind))) => {
-                let only = if kind == "p" { "" } else { "ONLY " };
-                let pairs: Vec<String> = self
-                    .own
-                    .iter()
-                    .zip(&self.keys)
-                    .map(|(own, key)| format!("r.{} = t.{}", quoted(key), quoted(own)))
-                    .collect();
-                let present: Vec<String> =
-                    self.own.iter().map(|own| format!("t.{} IS NOT NULL", quoted(own))).collect();
-                Violation::Rows(format!(
-                    "{} AND NOT EXISTS (SELECT FROM {only}{}.{} r WHERE {})",
-                    present.join(" AND "),
-                    quoted(schema),
-                    quoted(table),
-                    pairs.join(" AND ")
-                ))
-            }
-            (Some("x"), ..) if !self.operators.is_empty() => Violation::Excluded(
-                self.expressions.iter().cloned().zip(self.operators.iter().cloned()).collect(),
-                predicate,
-            ),
-            _ if self.unique => {
-                let present = self.expressions.iter().filter(|_| !self.nulls).map(|one| format!("({one}) IS NOT NULL"));
-                let all: Vec<String> = std::iter::once(format!("({predicate})")).chain(present).collect();
-                Violation::Equal(self.expressions.clone(), all.join(" AND "))
-            }
-            _ => Violation::Rows("false".to_owned()),
-        }
-    }
-}
-
-impl Violation {
-    /// The query that finds them, in a table as it is now.
-    fn query(&self, now: &Table, locator: &str, before: &Table) -> String {
-        let key = key(before, &BTreeSet::new(), &BTreeSet::new());
-        let mut order: Vec<String> = key
-            .columns
-            .iter()
-            .filter_map(|number| now.column(*number))
-            .map(|column| format!("t.{}", quoted(&column.name)))
-            .collect();
-        order.push("t.ctid".to_owned());
-        let (order, rows) = (order.join(", "), now.rows());
-        match self {
-            Violation::Rows(condition) => format!("SELECT {locator} FROM {rows} t WHERE {condition}"),
-            Violation::Equal(by, condition) => format!(
-                "SELECT w.loc FROM (SELECT {locator} AS loc, pg_catalog.row_number() OVER (PARTITION BY {} ORDER BY {order}) AS nth \
-                 FROM {rows} t WHERE {condition}) w WHERE w.nth > 1",
-                by.join(", ")
-            ),
-            Violation::Excluded(by, condition) => {
-                let values: Vec<String> =
-                    by.iter().enumerate().map(|(n, (one, _))| format!("({one}) AS e{n}")).collect();
-                let same: Vec<String> =
-                    by.iter().enumerate().map(|(n, (_, operator))| format!("a.e{n} {operator} b.e{n}")).collect();
-                format!(
-                    "WITH w AS (SELECT {locator} AS loc, pg_catalog.row_number() OVER (ORDER BY {order}) AS nth, {} FROM {rows} t \
-                     WHERE {condition}) SELECT a.loc FROM w a WHERE EXISTS (SELECT FROM w b WHERE b.nth < a.nth AND {})",
-                    values.join(", "),
-                    same.join(" AND ")
-                )
-            }
-        }
     }
 }
 

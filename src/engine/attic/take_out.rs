@@ -17,8 +17,8 @@ const REFERENCES: &str = "SELECT pg_catalog.format('%s%I.%I', CASE WHEN c.relkin
     (SELECT pg_catalog.string_agg(pg_catalog.format('c.%I = p.%I', a.attname, b.attname), ' AND ') \
      FROM ROWS FROM (pg_catalog.unnest(k.conkey), pg_catalog.unnest(k.confkey)) w (own, other) \
      JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = w.own \
-     JOIN pg_catalog.pg_attribute b ON b.attrelid = k.confrelid AND b.attnum = w.other) \
-    FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace cn ON cn.oid = c.relnamespace \
+     JOIN pg_catalog.pg_attribute b ON b.attrelid = k.confrelid AND b.attnum = w.other), \
+    c.oid, p.oid FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace cn ON cn.oid = c.relnamespace \
     JOIN pg_catalog.pg_class p ON p.oid = k.confrelid JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace \
     WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confrelid IN (WITH RECURSIVE above (oid) AS ( \
         SELECT o.rel FROM dbbuild_attic.scratch_out o UNION \
@@ -30,9 +30,27 @@ const OUT: &str =
 /// Functions of constraints and operators of a user's types are found by the search path that was there.
 const OWN_PATH: &str = "SET LOCAL search_path TO DEFAULT";
 
-/// The places of rows that go.
-fn places(oid: u32, more: &str) -> String {
-    format!("ARRAY(SELECT o.loc FROM dbbuild_attic.scratch_out o WHERE o.rel = {oid}{more})")
+/// A condition on rows that go.
+fn goes(oid: u32, more: &str) -> String {
+    format!("t.ctid = ANY (ARRAY(SELECT o.loc FROM dbbuild_attic.scratch_out o WHERE o.rel = {oid}{more}))")
+}
+
+/// Rows of a table, or of a partitioned one, from the tables that hold them, to be read as `t`.
+fn source(root: &Table, parts: &[(&Table, String)]) -> String {
+    let columns: Vec<String> = root.plain().map(|column| format!("t.{}", quoted(&column.name))).collect();
+    let one = |(part, condition): &(&Table, String)| {
+        format!("SELECT {} FROM {} t WHERE {condition}", columns.join(", "), part.rows())
+    };
+    format!("({}) t", parts.iter().map(one).collect::<Vec<_>>().join(" UNION ALL "))
+}
+
+/// Tables that hold rows, by the table that their rows are kept as rows of.
+type Groups<'t> = BTreeMap<u32, Vec<&'t Table>>;
+
+fn groups<'t>(tables: impl Iterator<Item = &'t Table>) -> Groups<'t> {
+    let mut groups = Groups::new();
+    tables.for_each(|table| groups.entry(table.root).or_default().push(table));
+    groups
 }
 
 fn list(found: &BTreeSet<String>) -> String {
@@ -48,52 +66,62 @@ impl Keeping<'_, '_> {
         let locks: Vec<String> =
             facts.values().map(|table| format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table.rows())).collect();
         self.send(&joined(locks)).await?;
-        let mut taken = false;
+        let roots = facts::read(self.worker.session(), facts.values().map(|table| table.root)).await?;
+        let mut columns: BTreeMap<(u32, &str), Vec<(&Table, String)>> = BTreeMap::new();
         for ((oid, number), found) in &offenders.values {
-            if let Some(table) = facts.get(oid) {
-                taken |= self.set_null(table, *number, found).await?;
+            let Some(table) = facts.get(oid) else { continue };
+            let Some(column) = table.column(*number) else { continue };
+            let condition = format!("{} IN ({})", locator(table, table, "t"), list(found));
+            columns.entry((table.root, &column.name)).or_default().push((table, condition));
+        }
+        let mut taken = false;
+        for ((root, name), parts) in columns {
+            if let Some(root) = roots.get(&root) {
+                taken |= self.set_null(root, name, &parts).await?;
             }
         }
         Ok(self.take_rows(&offenders.rows, &facts).await? | taken)
     }
 
-    async fn set_null(&mut self, table: &Table, number: i16, found: &BTreeSet<String>) -> Result<bool, Stop> {
-        let Some(column) = table.column(number) else { return Ok(false) };
+    /// Sets values of one column null.
+    async fn set_null(&mut self, root: &Table, name: &str, parts: &[(&Table, String)]) -> Result<bool, Stop> {
+        let Some(column) = root.columns.iter().find(|column| column.name == name) else { return Ok(false) };
         let Some(id) = self.ids(1).await?.first().copied() else { return Ok(false) };
-        let others: Vec<i16> = table.plain().map(|c| c.number).filter(|other| *other != number).collect();
-        let own = key(table, &[number].into(), &BTreeSet::new());
+        let number = column.number;
+        let others: Vec<i16> = root.plain().map(|c| c.number).filter(|other| *other != number).collect();
+        let own = key(root, &[number].into(), &BTreeSet::new());
         let own = if own.whole { Key { columns: others, whole: true } } else { own };
         let value = copy::stored(column, "t");
-        let keys: Vec<String> = copy::named(table, &own.columns).map(|column| copy::stored(column, "t")).collect();
+        let keys: Vec<String> = copy::named(root, &own.columns).map(|column| copy::stored(column, "t")).collect();
         let mut values: Vec<String> = keys.iter().enumerate().map(|(n, key)| format!("{key} AS k{}", n + 1)).collect();
         values.push(format!("{value} AS v1, CASE WHEN false THEN {value} END AS m1"));
         values.extend(own.whole.then(|| copy::ordinal(&keys)));
-        let condition = format!("{} IN ({})", locator(table, table, "t"), list(found));
         let mut statements = vec![copy::PLAIN.to_owned()];
-        statements.extend(table.force(false));
-        statements.extend(table.silence(false));
-        let before = joined(statements);
+        statements.extend(parts.iter().filter_map(|(part, _)| part.force(false)));
+        statements.extend(parts.iter().flat_map(|(part, _)| part.silence(false)));
+        self.send(&joined(statements)).await?;
         let copies = format!(
-            "CREATE TABLE {}.kept_{id} AS SELECT {} FROM {} t WHERE {condition}; {OWN_PATH}; UPDATE {} t SET {} = NULL WHERE {condition}",
+            "CREATE TABLE {}.kept_{id} AS SELECT {} FROM {}",
             copy::SCHEMA,
             values.join(", "),
-            table.rows(),
-            table.rows(),
-            quoted(&column.name)
+            source(root, parts)
         );
-        self.send(&before).await?;
-        let touched = counts(&self.send(&copies).await?);
-        let mut statements = table.silence(true);
-        statements.extend(table.force(true));
+        let update = |(part, condition): &(&Table, String)| {
+            format!("UPDATE {} t SET {} = NULL WHERE {condition}", part.rows(), quoted(name))
+        };
+        let updates: Vec<String> = parts.iter().map(update).collect();
+        let touched = counts(&self.send(&format!("{copies}; {OWN_PATH}; {}", joined(updates))).await?);
+        let mut statements: Vec<String> = parts.iter().flat_map(|(part, _)| part.silence(true)).collect();
+        statements.extend(parts.iter().filter_map(|(part, _)| part.force(true)));
         statements.push(copy::NORMAL.to_owned());
         self.send(&joined(statements)).await?;
-        let [rows, _, changed] = touched.as_slice() else { return Ok(false) };
-        if rows != changed {
-            return Err(unequal(table));
+        let [rows, _, changed @ ..] = touched.as_slice() else { return Ok(false) };
+        if *rows != changed.iter().sum::<u64>() {
+            return Err(unequal(root));
         }
-        let (columns, details) = (vec![number], types(table, &[number]));
+        let (columns, details) = (vec![number], types(root, &[number]));
         let (kind, reason) = (Kind::Value, Reason::Narrowed);
-        self.record(vec![New { id, kind, reason, table, columns, key: own, rows: *rows, details }]).await?;
+        self.record(vec![New { id, kind, reason, table: root, columns, key: own, rows: *rows, details }]).await?;
         Ok(*rows > 0)
     }
 
@@ -115,16 +143,18 @@ impl Keeping<'_, '_> {
                 list(found)
             ))
         };
+        let mut lifted: BTreeMap<u32, Table> = facts.clone();
         let lift = facts.values().filter_map(|table| table.force(false));
         let mut statements = vec![copy::PLAIN.to_owned(), OUT.to_owned()];
         statements.extend(lift);
         statements.extend(rows.iter().filter_map(find));
         statements.push(OWN_PATH.to_owned());
         self.send(&joined(statements)).await?;
-        self.add_dependents().await?;
+        self.add_dependents(&mut lifted).await?;
         let gone = self.ask("SELECT DISTINCT o.rel FROM dbbuild_attic.scratch_out o ORDER BY 1").await?;
         let gone: Vec<u32> = gone.into_iter().flatten().flatten().filter_map(|oid| oid.parse().ok()).collect();
         let all = facts::read(self.worker.session(), gone.iter().copied()).await?;
+        let roots = facts::read(self.worker.session(), all.values().map(|table| table.root)).await?;
         let tables: Vec<&Table> = all.values().collect();
         let mut before: Vec<String> =
             tables.iter().map(|table| format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table.rows())).collect();
@@ -132,21 +162,21 @@ impl Keeping<'_, '_> {
         before.extend(tables.iter().filter_map(|table| table.force(false)));
         before.extend(tables.iter().flat_map(|table| table.silence(false)));
         self.send(&joined(before)).await?;
-        let kept = self.keep_rows(&tables).await?;
+        for table in &tables {
+            lifted.entry(table.oid).or_insert_with(|| (*table).clone());
+        }
+        let kept = self.keep_rows(&roots, &groups(tables.iter().copied())).await?;
         let deleted = self.delete_rows(&tables).await?;
+        let mut sums: BTreeMap<u32, u64> = BTreeMap::new();
         for (table, rows) in tables.iter().zip(deleted) {
-            if kept.get(&table.oid) != Some(&rows) {
-                return Err(unequal(table));
-            }
+            *sums.entry(table.root).or_default() += rows;
+        }
+        if let Some(table) = roots.values().find(|table| kept.get(&table.oid) != sums.get(&table.oid)) {
+            return Err(unequal(table));
         }
         let mut after = vec!["DROP TABLE dbbuild_attic.scratch_out".to_owned()];
         let triggers: Vec<String> = tables.iter().flat_map(|table| table.silence(true)).collect();
-        let forced: Vec<String> = facts
-            .values()
-            .filter(|table| !all.contains_key(&table.oid))
-            .chain(all.values())
-            .filter_map(|t| t.force(true))
-            .collect();
+        let forced: Vec<String> = lifted.values().filter_map(|table| table.force(true)).collect();
         if !triggers.is_empty() || !forced.is_empty() {
             // A table with pending checks of foreign keys cannot be altered.
             after.push("SET CONSTRAINTS ALL IMMEDIATE".to_owned());
@@ -159,9 +189,19 @@ impl Keeping<'_, '_> {
     }
 
     /// Adds rows that refer to rows that go, until there are no more of them; cycles end by themselves.
-    async fn add_dependents(&self) -> Result<(), Stop> {
+    /// Tables whose rows are hidden from their owner are lifted.
+    async fn add_dependents(&self, lifted: &mut BTreeMap<u32, Table>) -> Result<(), Stop> {
         loop {
             let references = self.ask(REFERENCES).await?;
+            let oids =
+                references.iter().flat_map(|row| row.iter().skip(3)).flatten().filter_map(|oid| oid.parse().ok());
+            let fresh: Vec<u32> = oids.filter(|oid| !lifted.contains_key(oid)).collect();
+            let fresh = facts::read(self.worker.session(), fresh).await?;
+            let lift: Vec<String> = fresh.values().filter_map(|table| table.force(false)).collect();
+            if !lift.is_empty() {
+                self.send(&joined(lift)).await?;
+            }
+            lifted.extend(fresh);
             let add = |row: Vec<Option<String>>| {
                 let mut cells = row.into_iter().flatten();
                 let (child, parent, pairs) = (cells.next()?, cells.next()?, cells.next()?);
@@ -182,11 +222,16 @@ impl Keeping<'_, '_> {
     }
 
     /// Keeps the rows that go; how many of each table.
-    async fn keep_rows(&mut self, tables: &[&Table]) -> Result<BTreeMap<u32, u64>, Stop> {
-        let ids = self.ids(tables.len() * 2).await?;
-        let both = tables.iter().flat_map(|table| [(*table, true), (*table, false)]);
+    async fn keep_rows(
+        &mut self,
+        roots: &BTreeMap<u32, Table>,
+        groups: &Groups<'_>,
+    ) -> Result<BTreeMap<u32, u64>, Stop> {
+        let ids = self.ids(groups.len() * 2).await?;
+        let both = groups.iter().filter_map(|(root, parts)| Some((roots.get(root)?, parts)));
+        let both = both.flat_map(|(root, parts)| [(root, parts, true), (root, parts, false)]);
         let (mut statements, mut entries) = (Vec::new(), Vec::new());
-        for ((table, refused), id) in both.zip(ids) {
+        for ((table, parts, refused), id) in both.zip(ids) {
             let columns: Vec<i16> = table.plain().map(|column| column.number).collect();
             let own = key(table, &BTreeSet::new(), &BTreeSet::new());
             let values: Vec<String> = table.plain().map(|column| copy::stored(column, "t")).collect();
@@ -194,12 +239,12 @@ impl Keeping<'_, '_> {
                 values.iter().enumerate().map(|(n, value)| format!("{value} AS v{}", n + 1)).collect();
             list.extend(own.whole.then(|| copy::ordinal(&values)));
             let more = if refused { " AND o.refused" } else { " AND NOT o.refused" };
+            let parts: Vec<(&Table, String)> = parts.iter().map(|part| (*part, goes(part.oid, more))).collect();
             statements.push(format!(
-                "CREATE TABLE {}.kept_{id} AS SELECT {} FROM {} t WHERE t.ctid = ANY ({})",
+                "CREATE TABLE {}.kept_{id} AS SELECT {} FROM {}",
                 copy::SCHEMA,
                 list.join(", "),
-                table.rows(),
-                places(table.oid, more)
+                source(table, &parts)
             ));
             let reason = if refused { Reason::Refused } else { Reason::Dependent };
             let details = types(table, &columns);
@@ -218,11 +263,7 @@ impl Keeping<'_, '_> {
     /// Deletes the rows that go, all in one statement: within it no foreign key is checked.
     async fn delete_rows(&self, tables: &[&Table]) -> Result<Vec<u64>, Stop> {
         let one = |(n, table): (usize, &&Table)| {
-            format!(
-                "d{n} AS (DELETE FROM {} t WHERE t.ctid = ANY ({}) RETURNING 1)",
-                table.rows(),
-                places(table.oid, "")
-            )
+            format!("d{n} AS (DELETE FROM {} t WHERE {} RETURNING 1)", table.rows(), goes(table.oid, ""))
         };
         let deletes: Vec<String> = tables.iter().enumerate().map(one).collect();
         let sums: Vec<String> = (0..tables.len()).map(|n| format!("(SELECT pg_catalog.count(*) FROM d{n})")).collect();

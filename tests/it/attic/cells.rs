@@ -295,15 +295,6 @@ pub const LOSSES: &[Loss] = &[
 pub fn senseless(kind: &Kind, loss: &Loss) -> Option<&'static str> {
     match (kind.name, loss.word) {
         ("partitioned by list" | "partitioned by range" | "partitioned by hash", "unique") => Some("–"),
-        // The down part fails, and nothing is changed.
-        (
-            "partitioned by list"
-            | "partitioned by range"
-            | "partitioned by hash"
-            | "inheritance"
-            | "row-level security, forced",
-            "misfit" | "strict" | "enum" | "check" | "notnull" | "unique" | "foreign",
-        ) => Some("refused"),
         _ => None,
     }
 }
