@@ -9,13 +9,13 @@ use super::rows::{self, NEUTRAL, Positions};
 use super::server::{Side, ThrowawayPlan};
 use super::states::States;
 use super::{Request, judge_rule, probe, states, unseen};
-use crate::engine::{catalog, history};
+use crate::engine::catalog;
 use crate::error::{Error, Location, Result};
 use crate::model::catalog::Catalog;
 use crate::model::config::Severity;
 use crate::model::migration::{Idempotent, Migration};
 use crate::model::placeholder::fill_for_proof;
-use crate::model::plan::{FileKind, Reason};
+use crate::model::plan::FileKind;
 use crate::model::review;
 use crate::model::sources::Sources;
 use std::collections::BTreeSet;
@@ -118,22 +118,7 @@ pub async fn try_environment(request: &Request<'_>, environment: &str, notes: &m
 
 /// A database with everything that the baseline holds, from the longest prefix that is kept.
 async fn newest<'s>(request: &Request<'s>, plan: &ThrowawayPlan, states: &States) -> Result<Side<'s>> {
-    let all = &request.sources.migrations;
-    let begun = match states.longest(request, all.len()) {
-        Some(start) => start.begin(request, plan, request.sink).await,
-        None => None,
-    };
-    let (mut side, done) = match begun {
-        Some((side, start)) => (side, start.len),
-        None => {
-            let side = plan.start(request.sink).await?;
-            side.worker.execute(history::SCHEMA).await?;
-            (side, 0)
-        }
-    };
-    for migration in all.iter().skip(done) {
-        side.worker.migrate(migration, Reason::New).await?;
-    }
+    let mut side = states.replayed(request, plan, request.sources.migrations.len()).await?;
     run_files(request, &mut side, false, &mut Vec::new()).await?;
     Ok(side)
 }

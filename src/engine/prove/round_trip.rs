@@ -70,7 +70,7 @@ pub async fn round_trips(request: &Request<'_>) -> Result<Vec<String>> {
         // Test data that a branch changed does not go beside that of upstream.
         if !all_loaded && request.base.is_some() {
             side.end().await;
-            side = replayed(request, &plan, &states, sources.migrations.len()).await?;
+            side = states.replayed(request, &plan, sources.migrations.len()).await?;
         }
         let outcome = match went {
             Ok(went) if trips.faults.is_empty() => trips.backward(request, &mut side, &went, all_loaded).await,
@@ -92,7 +92,7 @@ pub async fn takes_back(request: &Request<'_>, migration: &Migration) -> Result<
     let at = sources.migrations.iter().position(|one| one.version == migration.version);
     let at = at.ok_or_else(|| Error::failed(format!("{} is not among the migrations", migration.label())))?;
     let plan = ThrowawayPlan::from_config(request.config)?.choose(request.reuse).await?;
-    let mut side = replayed(request, &plan, &States::of(request, &plan), at).await?;
+    let mut side = States::of(request, &plan).replayed(request, &plan, at).await?;
     let mut trips = Trips::default();
     let outcome = trips.one(request, &mut side, &sources.migrations[at]).await;
     side.end().await;
@@ -116,7 +116,7 @@ async fn begin<'s>(
     }
     let all = &request.sources.migrations;
     let first = all.iter().position(|one| states::is_new(request, one)).unwrap_or(all.len());
-    let side = replayed(request, plan, states, first).await?;
+    let side = states.replayed(request, plan, first).await?;
     Ok((side, all.iter().take(first).map(|one| one.version.to_string()).collect()))
 }
 
@@ -135,26 +135,6 @@ async fn of_upstream<'s>(
         side.worker.run_file(FileKind::TestData, file).await?;
     }
     Ok((side, held.applied.iter().map(|row| row.version.to_string()).collect()))
-}
-
-/// A database with the first migrations, from the longest prefix that is kept.
-async fn replayed<'s>(request: &Request<'s>, plan: &ThrowawayPlan, states: &States, len: usize) -> Result<Side<'s>> {
-    let begun = match states.longest(request, len) {
-        Some(start) => start.begin(request, plan, request.sink).await,
-        None => None,
-    };
-    let (mut side, done) = match begun {
-        Some((side, start)) => (side, start.len),
-        None => {
-            let side = plan.start(request.sink).await?;
-            side.worker.execute(history::SCHEMA).await?;
-            (side, 0)
-        }
-    };
-    for migration in request.sources.migrations.iter().take(len).skip(done) {
-        side.worker.migrate(migration, Reason::New).await?;
-    }
-    Ok(side)
 }
 
 impl Trips {

@@ -15,6 +15,7 @@ use crate::model::checksum::{Checksum, Digest};
 use crate::model::config::ThrowawayKind;
 use crate::model::migration::Migration;
 use crate::model::placeholder::Values;
+use crate::model::plan::Reason;
 use crate::model::squash::{self, Replaced};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -184,6 +185,29 @@ impl States {
             Ok(kept) => Ok((plan.start_from(kept.origin(), sink).await?, Some(kept))),
             Err(stopped) => Ok((plan.start_from(stopped.origin(), sink).await?, None)),
         }
+    }
+
+    /// A database with the first migrations, from the longest prefix that is kept.
+    ///
+    /// # Errors
+    /// No server, or a migration fails.
+    pub async fn replayed<'s>(&self, request: &Request<'s>, plan: &ThrowawayPlan, len: usize) -> Result<Side<'s>> {
+        let begun = match self.longest(request, len) {
+            Some(start) => start.begin(request, plan, request.sink).await,
+            None => None,
+        };
+        let (mut side, done) = match begun {
+            Some((side, start)) => (side, start.len),
+            None => {
+                let side = plan.start(request.sink).await?;
+                side.worker.execute(history::SCHEMA).await?;
+                (side, 0)
+            }
+        };
+        for migration in request.sources.migrations.iter().take(len).skip(done) {
+            side.worker.migrate(migration, Reason::New).await?;
+        }
+        Ok(side)
     }
 }
 
