@@ -108,15 +108,16 @@ impl Giving {
         }
         let stood = !self.shares;
         let sql = format!(
-            "INSERT INTO dbbuild_attic.look SELECT {id}, k.ctid, true, NULL FROM {kept} k JOIN {only} t ON {on} \
+            "INSERT INTO dbbuild_attic.look SELECT {id}, k.ctid, true, {made} FROM {kept} k JOIN {only} t ON {on} \
              WHERE {free} AND ({stood} OR {differs}); \
              INSERT INTO dbbuild_attic.look SELECT {id}, k.ctid, false, NULL FROM {kept} k JOIN {only} t ON {on} WHERE {free}; \
              DELETE FROM dbbuild_attic.look l WHERE l.entry = {id} AND l.stood \
              AND NOT EXISTS (SELECT FROM {kept} k JOIN {only} t ON {on} WHERE k.ctid = l.kept); \
              UPDATE dbbuild_attic.look l SET why = {why} FROM {kept} k JOIN {only} t ON {on} \
-             WHERE l.entry = {id} AND l.stood AND l.kept = k.ctid AND {differs}",
+             WHERE l.entry = {id} AND l.stood AND l.why IS NULL AND l.kept = k.ctid AND {differs}",
             differs = differs(held),
-            why = literal(if self.shares && !unedited { MADE_ANEW } else { TAKEN }),
+            made = if self.shares && !unedited { literal(MADE_ANEW) } else { "NULL".to_owned() },
+            why = literal(TAKEN),
         );
         session.simple_raw(&sql).await.map(|_| ())
     }
