@@ -70,7 +70,8 @@ fn last(name: &str) -> Option<String> {
     Some(plain(found.text))
 }
 
-fn plain(word: &str) -> String {
+/// A name as the catalogs have it: without its quotes, or in lower case.
+pub(super) fn plain(word: &str) -> String {
     match word.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(inner) => inner.replace("\"\"", "\""),
         None => word.to_lowercase(),

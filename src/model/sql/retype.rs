@@ -1,5 +1,6 @@
 //! The columns that an `ALTER TABLE` converts, with the expressions that it converts them by.
 
+use super::mention::plain;
 use super::words::{WordKind, Words};
 
 /// A column that gets another type.
@@ -82,13 +83,6 @@ fn subcommand(words: &mut Words<'_>, statement: &str) -> Option<Retyped> {
     }
     let using = statement.get(start..end).map(|text| text.trim_end().to_owned());
     Some(Retyped { column, using })
-}
-
-fn plain(word: &str) -> String {
-    match word.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(inner) => inner.replace("\"\"", "\""),
-        None => word.to_lowercase(),
-    }
 }
 
 #[cfg(test)]
