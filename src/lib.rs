@@ -98,7 +98,7 @@
 //! - `src/engine/target.rs`: the database of an environment: found, reached, made, dropped.
 //! - `src/engine/history/`: the version table: its schema, its rows, the mark.
 //! - `src/engine/provenance.rs`: who runs, for the version table.
-//! - `src/engine/lock.rs`: one dbbuild at a time; `src/engine/mark.rs`: a person's word on what a database is.
+//! - `src/engine/lock.rs`: one dbbuild at a time, also where the working session holds the lock; `src/engine/mark.rs`: a person's word on what a database is.
 //! - `src/engine/runner/`: executes a cleared plan; journal and resumption of what cannot share a transaction; preconditions,
 //!   batches, psql, times of statements.
 //! - `src/engine/downgrade/`: a version or commit to go back to: understood, planned, rehearsed, judged, run.

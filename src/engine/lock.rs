@@ -1,23 +1,44 @@
-//! One dbbuild at a time works on a database: a session-level advisory lock on a connection of its own.
+//! One dbbuild at a time works on a database: a session-level advisory lock on a connection of its own. Of one of many
+//! databases the working connection holds it itself, where what is to run cannot let go of it: a connection costs more
+//! than a small migration.
 //!
 //! The lock is polled in autocommit, never waited for inside the server: a waiting `pg_advisory_lock` holds a snapshot
 //! that blocks `CREATE INDEX CONCURRENTLY` for ever. The server frees it when the connection ends, however it ends.
-//! The same connection watches what blocks the working one.
+//! The same connection watches what blocks the working one; without it, one is opened when there is something to watch.
 
-use crate::engine::session::Session;
+use crate::engine::session::{self, ConnectOptions, ConnectionSettings, Session};
 use crate::error::{Error, Result};
 use std::time::{Duration, Instant};
+use tokio::sync::OnceCell;
 
 /// The two halves of the advisory lock's key: "dbbu", and 1 for "the build".
 const KEY: &str = "1684169333, 1";
+
+/// How a connection shows that holds the lock or watches.
+pub const WATCHER: &str = "dbbuild lock";
 
 /// The server ends a killed dbbuild's statement after `client_connection_check_interval`; where it cannot, or where the
 /// session is another program's of the same name, waiting has an end.
 const ORPHANS_LIMIT: Duration = Duration::from_secs(3);
 
-/// The lock; dropping it closes its connection, which frees it.
+/// What a killed dbbuild was running goes on. The function, since the view over it costs several times as much in a new
+/// session.
+const ORPHANS: &str = "SELECT FROM pg_catalog.pg_stat_get_activity(NULL) WHERE pid <> pg_catalog.pg_backend_pid() \
+    AND datid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) \
+    AND pg_catalog.pg_get_userbyid(usesysid) = SESSION_USER \
+    AND application_name = pg_catalog.current_setting('application_name') \
+    AND state IN ('active', 'idle in transaction', 'idle in transaction (aborted)', 'fastpath function call')";
+
+/// The lock. The end of the connection that holds it frees it: dropping this closes one that is the lock's own.
 pub struct Lock {
-    session: Session,
+    holder: Holder,
+}
+
+enum Holder {
+    /// A connection of its own.
+    Apart(Session),
+    /// The working connection; `watcher` is opened where that waits for somebody.
+    Worker { settings: Box<ConnectionSettings>, watcher: OnceCell<Session> },
 }
 
 /// A session that stands in the way.
@@ -44,7 +65,7 @@ impl Lock {
         loop {
             let rows = session.query_rows(&format!("SELECT pg_catalog.pg_try_advisory_lock({KEY})")).await?;
             if rows.first().and_then(|row| row.first()).and_then(Option::as_deref) == Some("t") {
-                return Ok(Lock { session });
+                return Ok(Lock { holder: Holder::Apart(session) });
             }
             let holder = holder(&session).await?;
             if !told {
@@ -61,28 +82,71 @@ impl Lock {
         }
     }
 
+    /// Takes the lock on the working session itself, if it is free and nothing of a killed dbbuild goes on. It is for work
+    /// that lets go of no lock of its session; see [`Lock::is_of_worker`].
+    ///
+    /// # Errors
+    /// The server said no.
+    pub async fn take_at_once(worker: &Session) -> Result<Option<Lock>> {
+        let sql = format!("SELECT pg_catalog.pg_try_advisory_lock({KEY}), EXISTS ({ORPHANS})");
+        let rows = worker.query_rows(&sql).await?;
+        let truth = |i: usize| rows.first().and_then(|row| row.get(i)?.as_deref()) == Some("t");
+        let settings = Box::new(worker.settings().clone());
+        let lock = Lock { holder: Holder::Worker { settings, watcher: OnceCell::new() } };
+        match (truth(0), truth(1)) {
+            (true, false) => Ok(Some(lock)),
+            (true, true) => lock.leave_to(worker).await.map(|()| None),
+            (false, _) => Ok(None),
+        }
+    }
+
+    /// Frees a lock that the working session holds.
+    ///
+    /// # Errors
+    /// The server said no.
+    pub async fn leave_to(self, worker: &Session) -> Result<()> {
+        match self.holder {
+            Holder::Apart(session) => drop(session),
+            Holder::Worker { .. } => {
+                drop(worker.simple(&format!("SELECT pg_catalog.pg_advisory_unlock({KEY})")).await?)
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the working session holds it: what resets that session must leave it its locks.
+    pub fn is_of_worker(&self) -> bool {
+        matches!(self.holder, Holder::Worker { .. })
+    }
+
+    /// The connection that watches the working one.
+    async fn watcher(&self) -> Result<&Session> {
+        match &self.holder {
+            Holder::Apart(session) => Ok(session),
+            Holder::Worker { settings, watcher } => {
+                let options = ConnectOptions { application_name: WATCHER.to_owned(), ..ConnectOptions::default() };
+                watcher.get_or_try_init(|| async { session::connect(settings, &options).await }).await
+            }
+        }
+    }
+
     /// Waits until what a killed dbbuild was running has ended: its lock went with it at once, but the server notices only
     /// after a moment that nobody waits for the answer. `work` is a session as that one was.
     ///
     /// # Errors
     /// The server said no.
     pub async fn outlast_orphans(&self, work: &Session) -> Result<()> {
-        // The function, since the view over it costs several times as much in a new session.
-        let sql = "SELECT FROM pg_catalog.pg_stat_get_activity(NULL) WHERE pid <> pg_catalog.pg_backend_pid() \
-                   AND datid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) \
-                   AND pg_catalog.pg_get_userbyid(usesysid) = SESSION_USER \
-                   AND application_name = pg_catalog.current_setting('application_name') \
-                   AND state IN ('active', 'idle in transaction', 'idle in transaction (aborted)', 'fastpath function call')";
         let start = Instant::now();
-        while start.elapsed() < ORPHANS_LIMIT && !work.query_rows(sql).await?.is_empty() {
+        while start.elapsed() < ORPHANS_LIMIT && !work.query_rows(ORPHANS).await?.is_empty() {
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
         Ok(())
     }
 
-    /// Whether the connection that holds the lock is known to be gone; asks nobody.
+    /// Whether the connection that holds the lock is known to be gone; asks nobody. The working connection's own end shows
+    /// in the work.
     pub fn is_lost(&self) -> bool {
-        self.session.is_closed()
+        matches!(&self.holder, Holder::Apart(session) if session.is_closed())
     }
 
     /// Whether the connection that holds the lock still stands.
@@ -90,7 +154,10 @@ impl Lock {
     /// # Errors
     /// It does not: another dbbuild may be at work.
     pub async fn check(&self) -> Result<()> {
-        self.session.simple("SELECT 1").await.map(|_| ()).map_err(|e| lost().cause(e))
+        match &self.holder {
+            Holder::Apart(session) => session.simple("SELECT 1").await.map(|_| ()).map_err(|e| lost().cause(e)),
+            Holder::Worker { .. } => Ok(()),
+        }
     }
 
     /// Sessions that the process `pid` waits for.
@@ -107,7 +174,7 @@ impl Lock {
               FROM pg_catalog.pg_locks l WHERE l.pid = {pid} AND NOT l.granted) \
              FROM pg_catalog.pg_stat_activity WHERE pid = ANY (pg_catalog.pg_blocking_pids({pid}))"
         );
-        let rows = self.session.query_rows(&sql).await?;
+        let rows = self.watcher().await?.query_rows(&sql).await?;
         let text = |row: &[Option<String>], i: usize| row.get(i).cloned().flatten().unwrap_or_default();
         let waited = |row: &[Option<String>]| {
             text(row, 2).parse().ok().and_then(|s| Duration::try_from_secs_f64(s).ok()).unwrap_or_default()
@@ -124,7 +191,7 @@ impl Lock {
             "SELECT phase || CASE WHEN blocks_total > 0 THEN ', ' || (100 * blocks_done / blocks_total) || ' %' ELSE '' END \
              FROM pg_catalog.pg_stat_progress_create_index WHERE pid = {pid}"
         );
-        let rows = self.session.query_rows(&sql).await?;
+        let rows = self.watcher().await?.query_rows(&sql).await?;
         Ok(rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()))
     }
 }

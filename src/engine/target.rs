@@ -2,7 +2,7 @@
 
 use crate::engine::fleet::Common;
 use crate::engine::history::{self, Found};
-use crate::engine::lock::Lock;
+use crate::engine::lock::{Lock, WATCHER};
 use crate::engine::project::Project;
 use crate::engine::prove::database_name;
 use crate::engine::server::{Embedded, EmbeddedOptions};
@@ -349,18 +349,18 @@ impl Target {
         Target { settings: session.settings().clone(), ..self.clone() }
     }
 
-    /// The same a second time, in the session of the first and with nothing run in between.
+    /// Reads one of many databases under a lock that the session itself takes, if it can have it at once; any other
+    /// database, without.
     ///
     /// # Errors
     /// The server said no.
-    pub async fn read_again(&self, session: &Session) -> Result<Found> {
-        match &self.common {
-            Some(common) => {
-                let server_id = self.server_id.as_deref();
-                history::find_again(session, &self.describe(), server_id, &common.histories).await
-            }
-            None => self.read(session).await,
+    pub async fn read_to_write(&self, session: &Session) -> Result<(Option<Lock>, Found)> {
+        if self.common.is_none() {
+            return Ok((None, self.read(session).await?));
         }
+        // Both travel at once, and the server answers in their order.
+        let (lock, found) = futures_util::join!(Lock::take_at_once(session), self.read(session));
+        Ok((lock?, found?))
     }
 
     /// Takes the lock of this database, on a connection of its own.
@@ -368,7 +368,7 @@ impl Target {
     /// # Errors
     /// Another dbbuild has it for longer than `lock.wait`.
     pub async fn lock(&self, config: &Config, waiting: &dyn Fn(&str)) -> Result<Lock> {
-        let options = ConnectOptions { application_name: "dbbuild lock".to_owned(), ..ConnectOptions::default() };
+        let options = ConnectOptions { application_name: WATCHER.to_owned(), ..ConnectOptions::default() };
         let session = match &self.common {
             Some(common) => common.open(&self.settings, options).await?,
             None => session::connect(&self.settings, &options).await?,

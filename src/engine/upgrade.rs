@@ -207,7 +207,7 @@ async fn run_unmasked(
     session: Session,
     judge: &dyn Fn(&Found) -> Result<()>,
 ) -> Result<Outcome> {
-    let found = target.read(&session).await?;
+    let (lock, found) = target.read_to_write(&session).await?;
     judge(&found)?;
     let texts = texts_for(work, &found, &session).await?;
     let mut plan = plan_for(work, target, &found, &texts)?;
@@ -228,19 +228,28 @@ async fn run_unmasked(
     if work.check_first {
         check_only(&cleared, &session, work.sink).await?;
     }
-    let lock = target
-        .lock(&work.project.config, &|holder| {
-            (work.sink)(Event::Waiting(format!("waits for another dbbuild: {holder}")))
-        })
-        .await?;
-    lock.outlast_orphans(&session).await?;
-    // What was found without the lock may be old by now.
-    let found = target.read_again(&session).await?;
-    judge(&found)?;
-    let texts = texts_for(work, &found, &session).await?;
-    let mut plan = plan_for(work, target, &found, &texts)?;
-    bodies.fill(&mut plan).await?;
-    let cleared = guard::clear(plan, &found.facts, &target.selected)?;
+    let (lock, found, cleared) = match lock {
+        Some(lock) if runner::keeps_locks(cleared.plan()) => (lock, found, cleared),
+        lock => {
+            if let Some(lock) = lock {
+                lock.leave_to(&session).await?;
+            }
+            let lock = target
+                .lock(&work.project.config, &|holder| {
+                    (work.sink)(Event::Waiting(format!("waits for another dbbuild: {holder}")))
+                })
+                .await?;
+            lock.outlast_orphans(&session).await?;
+            // What was found without the lock may be old by now.
+            let found = target.read(&session).await?;
+            judge(&found)?;
+            let texts = texts_for(work, &found, &session).await?;
+            let mut plan = plan_for(work, target, &found, &texts)?;
+            bodies.fill(&mut plan).await?;
+            let cleared = guard::clear(plan, &found.facts, &target.selected)?;
+            (lock, found, cleared)
+        }
+    };
     make_roles(work, target, &session).await?;
     (work.begin)(cleared.plan().migrations().count());
     let options = RunOptions {

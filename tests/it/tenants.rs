@@ -286,6 +286,39 @@ fn held(server: &'static Server, database: &str) -> Held {
 }
 
 #[test]
+fn the_working_session_holds_the_lock_where_no_script_can_let_go_of_it() {
+    let Some(server) = server(15) else { return };
+    let tenants = Tenants::make(server, "it_ten_lock", 2);
+    let world = world(server, &pattern("it_ten_lock"));
+    run(&world, &["apply"]).ok();
+    let holders = "SELECT string_agg(a.application_name, ',') FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
+                   WHERE l.locktype = 'advisory' AND l.classid = 1684169333 AND a.datname = current_database()";
+    let waits =
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database())";
+    for (version, statement, holder) in
+        [(2, "", "dbbuild"), (3, "SELECT pg_advisory_lock(7), pg_advisory_unlock_all();", "dbbuild lock")]
+    {
+        let file = format!("db/migrations/{version}_column.sql");
+        world.write(&file, format!("{statement}\nALTER TABLE note ADD COLUMN c{version} int;\n"));
+        let mut blocker = Held::open_in(server, "it_ten_lock_02");
+        blocker.run("BEGIN; LOCK TABLE note");
+        let first = world.start(&["apply", "--env", "production", "--events"]);
+        while tenants.sql(1, waits) != "t" {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(tenants.sql(1, holders), holder);
+        // The first database is done by now.
+        let second = run(&world, &["apply", "--keep-going"]);
+        second.fails(1).says("`it_ten_lock_02`: another dbbuild works on this database").says("1 up to date, 1 failed");
+        // Long enough to be seen waiting.
+        std::thread::sleep(Duration::from_millis(600));
+        blocker.run("COMMIT");
+        first.wait().ok().says("\"event\":\"lock_wait\"").says("(holder)");
+    }
+    assert_eq!(tenants.applied(), ["1,2,3", "1,2,3"]);
+}
+
+#[test]
 fn what_works_on_one_database_wants_its_name() {
     let Some(server) = server(15) else { return };
     let _tenants = Tenants::make(server, "it_ten_one", 2);

@@ -22,26 +22,10 @@ const LOOK: &str = "SELECT c.system_identifier::text, d.oid::text, d.datname, e.
     m.up_sql IS NOT NULL OR m.origin <> 'baseline')::text, E'\\n' ORDER BY m.position) FROM dbbuild.migration m), E'\\n\\n', \
     (SELECT pg_catalog.string_agg(ROW(f.kind, f.name, f.checksum)::text, E'\\n' ORDER BY f.kind, f.name) \
     FROM dbbuild.file f)), 'UTF8')), 'hex'), \
+    pg_catalog.to_regclass('dbbuild_attic.format') IS NOT NULL, \
     (SELECT f.run_by FROM dbbuild.file f LIMIT 0) \
     FROM pg_catalog.pg_control_system() c, pg_catalog.pg_database d LEFT JOIN dbbuild.environment e ON true \
     WHERE d.datname = pg_catalog.current_database()";
-
-/// The name by which the question is kept in the session for a second time.
-const KEPT: &str = "dbbuild_look";
-
-/// As [`find_known`], in a session in which that was asked before and nothing else ran: the server need not plan it again.
-///
-/// # Errors
-/// As [`find`].
-pub async fn find_again(
-    session: &Session,
-    description: &str,
-    server_id: Option<&str>,
-    histories: &Histories,
-) -> Result<Found> {
-    let rows = session.query_rows(&format!("EXECUTE {KEPT}")).await;
-    found(rows, session, description, server_id, histories).await
-}
 
 /// As [`find`]. Whether the database is empty is asked only where no valid mark says what it is; with one it counts as
 /// not empty.
@@ -54,19 +38,8 @@ pub async fn find_known(
     server_id: Option<&str>,
     histories: &Histories,
 ) -> Result<Found> {
-    let rows = session.query_rows(&format!("PREPARE {KEPT} AS {LOOK}; EXECUTE {KEPT}")).await;
-    found(rows, session, description, server_id, histories).await
-}
-
-async fn found(
-    rows: Result<Vec<Vec<Option<String>>>>,
-    session: &Session,
-    description: &str,
-    server_id: Option<&str>,
-    histories: &Histories,
-) -> Result<Found> {
     // Without a version table, or with one of an older dbbuild, the question itself is wrong.
-    let Ok(rows) = rows else { return find(session, description, server_id).await };
+    let Ok(rows) = session.query_rows(LOOK).await else { return find(session, description, server_id).await };
     let row = rows.first().ok_or_else(|| Error::failed(format!("cannot read what {description} is")))?;
     let text = |i: usize| row.get(i).cloned().flatten();
     let mark = text(3).map(|_| mark_of(row.get(3..).unwrap_or_default()));
@@ -92,7 +65,7 @@ async fn found(
         None => histories.read(session).await?,
     };
     facts.has_history = !history.applied.is_empty();
-    Ok(Found { facts, history: (*history).clone(), outdated: false })
+    Ok(Found { facts, history: (*history).clone(), outdated: false, has_attic: text(9).as_deref() == Some("t") })
 }
 
 /// The columns of a mark: name, protected, system identifier, database's OID, id of the server.

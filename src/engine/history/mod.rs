@@ -15,7 +15,7 @@ pub use author::Author;
 pub use body::bodies;
 pub use carried::{baseline_section, held_by_baseline, version_rows};
 use known::mark_of;
-pub use known::{Histories, find_again, find_known};
+pub use known::{Histories, find_known};
 pub use taken::{add_taken_back, remove_migration};
 
 use crate::engine::session::Session;
@@ -51,6 +51,8 @@ pub struct Found {
     pub history: History,
     /// The version table is of an older dbbuild: it lacks columns; see [`RENEW`].
     pub outdated: bool,
+    /// An attic is there, of whatever form.
+    pub has_attic: bool,
 }
 
 impl Found {
@@ -59,7 +61,7 @@ impl Found {
         let binding = Binding { system_identifier: String::new(), database_oid: 0, server_id: None };
         let database = database.to_owned();
         let facts = TargetFacts { description, database, binding, mark: None, empty: true, has_history: false };
-        Found { facts, history: History::default(), outdated: false }
+        Found { facts, history: History::default(), outdated: false, has_attic: false }
     }
 }
 
@@ -70,7 +72,8 @@ fn facts_query() -> String {
          pg_catalog.to_regclass('dbbuild.migration') IS NOT NULL, \
          pg_catalog.to_regclass('dbbuild.environment') IS NOT NULL, {}, \
          EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attname = 'run_by' \
-                 AND attrelid = pg_catalog.to_regclass('dbbuild.file')) \
+                 AND attrelid = pg_catalog.to_regclass('dbbuild.file')), \
+         pg_catalog.to_regclass('dbbuild_attic.format') IS NOT NULL \
          FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()",
         content::made_here_and_brought()
     )
@@ -107,7 +110,7 @@ pub async fn find(session: &Session, description: &str, server_id: Option<&str>)
         empty,
         has_history: !history.applied.is_empty(),
     };
-    Ok(Found { facts, outdated: truth(3) && !truth(7), history })
+    Ok(Found { facts, outdated: truth(3) && !truth(7), has_attic: truth(8), history })
 }
 
 /// The mark alone, without a word on whether it belongs to this very database.

@@ -16,7 +16,9 @@ pub const BATCH_BYTES: usize = 256 * 1024;
 
 /// Undoes what a script may leave in its session. `DISCARD ALL` is refused in a message of several statements.
 const RESET: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; DEALLOCATE ALL; UNLISTEN *; \
-    SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES";
+    DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES";
+/// The same for the locks of the session.
+const UNLOCK: &str = "SELECT pg_catalog.pg_advisory_unlock_all()";
 
 /// What every message has around its script.
 #[derive(Debug, Clone)]
@@ -30,9 +32,13 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// `work_settings` are the session's own, one or more statements.
-    pub fn new(lock_timeout: Duration, work_settings: &str) -> Envelope {
-        let reset = format!("{RESET}; {work_settings}");
+    /// `work_settings` are the session's own, one or more statements; its locks stay where `holds_lock` says that
+    /// dbbuild's is among them.
+    pub fn new(lock_timeout: Duration, work_settings: &str, holds_lock: bool) -> Envelope {
+        let reset = match holds_lock {
+            true => format!("{RESET}; {work_settings}"),
+            false => format!("{RESET}; {UNLOCK}; {work_settings}"),
+        };
         let reset_statements = reset.split(';').filter(|part| !part.trim().is_empty()).count();
         Envelope { lock_timeout: lock_timeout.as_millis(), reset, reset_statements }
     }
@@ -254,7 +260,7 @@ mod tests {
         let script = Script::of_file("a.sql", text);
         let unit = Unit::new(&script, "SELECT 1".to_owned(), "SELECT 2".to_owned()).unwrap().timed();
         assert_eq!(unit.marks, [1, 2, 3, 4]);
-        let envelope = Envelope::new(Duration::from_secs(1), "SET a = 1");
+        let envelope = Envelope::new(Duration::from_secs(1), "SET a = 1", false);
         let message = unit.message(&envelope);
         assert!(message.contains("-- end\n;\nSELECT EXTRACT"), "{message}");
         let position =

@@ -7,6 +7,7 @@ mod again;
 mod back;
 mod back_steps;
 mod batch;
+mod brief;
 mod check;
 mod discreet;
 mod entry;
@@ -30,6 +31,7 @@ mod watch;
 mod worker;
 
 pub use back::{DEPENDENTS, drop_all, drop_views};
+pub use brief::keeps_locks;
 pub use check::{CheckFailure, run_check};
 pub(in crate::engine) use failure::UnitFailure;
 pub use load::load_baseline;
@@ -173,7 +175,9 @@ pub async fn run(cleared: &Cleared, session: Session, options: &RunOptions<'_>) 
         },
     )
     .await?;
-    worker.look_into_attic().await?;
+    if options.found.is_none_or(|found| found.has_attic) {
+        worker.look_into_attic().await?;
+    }
     worker.is_timed = options.measure;
     if plan.install {
         worker

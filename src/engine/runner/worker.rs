@@ -79,7 +79,7 @@ impl<'a> Worker<'a> {
             // In a throwaway the counters of one script must not show as those of the next.
             settings.push_str("; SELECT pg_catalog.pg_stat_force_next_flush()");
         }
-        let envelope = Envelope::new(options.lock_timeout, &settings);
+        let envelope = Envelope::new(options.lock_timeout, &settings, options.lock.is_some_and(Lock::is_of_worker));
         session.simple(&envelope.reset).await?;
         let watch = Watch::within(options.lock_timeout);
         let (timings, given) = (Mutex::default(), Mutex::default());
