@@ -57,11 +57,16 @@ impl Bars {
         if self.output.draws() && self.start.elapsed() > DELAY {
             self.show();
         }
+        self.put_back(n);
+        self.total.inc(1);
+    }
+
+    /// It begins again later.
+    pub fn put_back(&self, n: usize) {
         if let Some(bar) = lock(&self.running).remove(&n) {
             bar.finish_and_clear();
             self.multi.remove(&bar);
         }
-        self.total.inc(1);
     }
 
     fn show(&self) {

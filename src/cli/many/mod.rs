@@ -73,12 +73,13 @@ where
     let bars = Bars::new(out, &format!("{verb} {}", fleet.environment), fleet.members.len());
     context.interrupt.brake_first();
     let fates = fleet::run(
-        &fleet.members,
+        fleet,
         pace,
         &context.interrupt.brake,
         |n, member| task(member, bars.teller(n, &member.name)),
         |n, happened| match happened {
             Happened::Begun => bars.begin(n, &fleet.members),
+            Happened::PutBack => bars.put_back(n),
             Happened::Ended(fate) => {
                 bars.end(n);
                 let Some(member) = fleet.members.get(n) else { return };

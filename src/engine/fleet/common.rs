@@ -1,5 +1,6 @@
 //! What the databases of one environment share in a run: a server is asked once whether it is a pooler, a history that
-//! many have is read once, and a server with no connection left is waited for.
+//! many have is read once, and a server with no connection left is waited for: shortly where others of the run are at
+//! work, since these may hold what is missing; they then go on without the one that waited ([`super::run`]).
 
 use crate::engine::history::Histories;
 use crate::engine::secure::Shelf;
@@ -7,14 +8,15 @@ use crate::engine::session::{self, ConnectOptions, ConnectionSettings, Session};
 use crate::error::{Error, OrFailed, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// SQLSTATE of a server that gives no further connection.
 const TOO_MANY: &str = "53300";
-/// Tries of a connection that the server had no room for.
+/// Tries of a connection that the server had no room for: of one database alone, and of one beside others.
 const TRIES: u32 = 9;
+const TRIES_BESIDE_OTHERS: u32 = 3;
 /// The first pause between them; each further one is twice as long, up to the longest.
 const PAUSE: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(4);
@@ -31,7 +33,17 @@ pub struct Common {
     /// By server: nothing against it, or the error and the database that met it.
     probed: Mutex<BTreeMap<String, Option<(String, Error)>>>,
     note: Note,
-    waited: AtomicBool,
+    /// A person was told that the server has no connection left.
+    told: AtomicBool,
+    /// Nothing came of the longest wait; until a connection is had again, the others do not wait as long for nothing.
+    in_vain: AtomicBool,
+    /// How many databases are at work.
+    at_work: AtomicUsize,
+}
+
+/// Whether the server had no room for a further connection.
+pub(super) fn is_crowded(error: &Error) -> bool {
+    error.code() == Some(TOO_MANY)
 }
 
 impl std::fmt::Debug for Common {
@@ -48,8 +60,15 @@ impl Common {
             shelf: Shelf::default(),
             probed: Mutex::default(),
             note,
-            waited: AtomicBool::new(false),
+            told: AtomicBool::new(false),
+            in_vain: AtomicBool::new(false),
+            at_work: AtomicUsize::new(0),
         }
+    }
+
+    /// So many databases are at work from now on.
+    pub(super) fn set_at_work(&self, number: usize) {
+        self.at_work.store(number, Ordering::Relaxed);
     }
 
     /// Opens a session for work. A pooler that shares server connections between transactions is refused; it is looked
@@ -101,22 +120,36 @@ impl Common {
 
     async fn patiently<F: Future<Output = Result<Session>>>(&self, connect: impl Fn() -> F) -> Result<Session> {
         let mut pause = PAUSE;
-        for _ in 1..TRIES {
-            match connect().await {
-                Err(e) if e.code() == Some(TOO_MANY) => {
-                    if !self.waited.swap(true, Ordering::Relaxed) {
-                        let why = e.causes().first().cloned().unwrap_or_default();
-                        (self.note)(format!("the server has no connection left ({why}); trying again for a while"));
-                    }
+        let mut tried = 0;
+        loop {
+            let error = match connect().await {
+                Err(e) if is_crowded(&e) => e,
+                other => {
+                    self.in_vain.store(false, Ordering::Relaxed);
+                    return other;
                 }
-                other => return other,
+            };
+            tried += 1;
+            if tried >= self.tries() {
+                self.in_vain.fetch_or(tried >= TRIES, Ordering::Relaxed);
+                return Err(error);
+            }
+            if !self.told.swap(true, Ordering::Relaxed) {
+                let why = error.causes().first().cloned().unwrap_or_default();
+                (self.note)(format!(
+                    "the server has no connection left ({why}); trying again for a while, with fewer databases at once"
+                ));
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST);
         }
-        connect().await.map_err(|e| match e.code() {
-            Some(TOO_MANY) => e.help("run fewer at once (`--jobs`), or raise max_connections of the server."),
-            _ => e,
-        })
+    }
+
+    fn tries(&self) -> u32 {
+        match self.at_work.load(Ordering::Relaxed) > 1 {
+            true => TRIES_BESIDE_OTHERS,
+            false if self.in_vain.load(Ordering::Relaxed) => 1,
+            false => TRIES,
+        }
     }
 }

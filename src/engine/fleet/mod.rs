@@ -16,6 +16,7 @@ use crate::model::config::Targets;
 use crate::model::directive::nearest;
 use crate::model::glob;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// One of many databases.
 #[derive(Debug, Clone)]
@@ -36,6 +37,8 @@ pub struct Fleet {
     pub members: Vec<Member>,
     /// The database at the environment's address.
     address: Target,
+    /// What they share.
+    common: Arc<Common>,
 }
 
 impl Fleet {
@@ -48,11 +51,12 @@ impl Fleet {
         let configured = project.config.environment(&environment)?;
         let Some(targets) = &configured.targets else { return Ok(None) };
         let mut address = Target::find_address(project, env, None, start).await?;
-        address.common = Some(std::sync::Arc::new(Common::new(note.clone())));
+        let common = Arc::new(Common::new(note.clone()));
+        address.common = Some(common.clone());
         let mut members = list::members(project, &address, targets, &note).await?;
         list::choose_canaries(&mut members, &configured.canaries)?;
         members.sort_by_key(|member| !member.canary);
-        Ok(Some(Fleet { environment, members, address }))
+        Ok(Some(Fleet { environment, members, address, common }))
     }
 
     /// Leaves the databases that one of these names or patterns means.

@@ -1,10 +1,13 @@
 //! Many databases, so many at once: canaries one by one before the others, and an end where one fails or somebody asks.
+//! Fewer at once where the server has no connections for so many.
 
-use super::Member;
+use super::common::is_crowded;
+use super::{Fleet, Member};
 use crate::error::Error;
 use crate::error::Result;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How many at once, and what a failure means.
@@ -34,6 +37,8 @@ pub enum Fate<T> {
 pub enum Happened<'a, T> {
     /// It begins.
     Begun,
+    /// The server had no connection left for it; it begins again when another one has ended.
+    PutBack,
     /// It ended.
     Ended(&'a Fate<T>),
 }
@@ -54,9 +59,36 @@ impl Brake {
     }
 }
 
+/// How many databases at once the server bears: what was asked for until it has no connection left, then as many as it
+/// had room for, and one more whenever all of these went well.
+struct Room {
+    asked: usize,
+    now: usize,
+    well: usize,
+}
+
+impl Room {
+    fn new(asked: usize) -> Room {
+        Room { asked: asked.max(1), now: asked.max(1), well: 0 }
+    }
+
+    /// There was none left beside so many.
+    fn full(&mut self, beside: usize) {
+        (self.now, self.well) = (beside.max(1), 0);
+    }
+
+    /// One had enough.
+    fn enough(&mut self) {
+        self.well += 1;
+        if self.well >= self.now {
+            (self.now, self.well) = ((self.now + 1).min(self.asked), 0);
+        }
+    }
+}
+
 /// Works through the databases; what became of each, in their order.
 pub async fn run<'m, T, F>(
-    members: &'m [Member],
+    fleet: &'m Fleet,
     pace: Pace,
     brake: &Brake,
     work: impl Fn(usize, &'m Member) -> F,
@@ -65,24 +97,38 @@ pub async fn run<'m, T, F>(
 where
     F: Future<Output = Result<T>>,
 {
+    let members = &fleet.members;
     let mut fates: Vec<Fate<T>> = members.iter().map(|_| Fate::NotBegun).collect();
     let canaries = if pace.canaries { members.iter().take_while(|member| member.canary).count() } else { 0 };
     let mut failed = false;
-    for (range, jobs, keep_going) in
-        [(0..canaries, 1, false), (canaries..members.len(), pace.jobs.max(1), pace.keep_going)]
-    {
-        let mut waiting = range;
+    for (range, jobs, keep_going) in [(0..canaries, 1, false), (canaries..members.len(), pace.jobs, pace.keep_going)] {
+        let mut waiting: VecDeque<usize> = range.collect();
+        let mut room = Room::new(jobs);
         let mut running = FuturesUnordered::new();
         loop {
-            while running.len() < jobs && !brake.is_pulled() && (keep_going || !failed) {
-                let Some(n) = waiting.next() else { break };
+            while running.len() < room.now && !brake.is_pulled() && (keep_going || !failed) {
+                let Some(n) = waiting.pop_front() else { break };
                 let Some(member) = members.get(n) else { break };
                 tell(n, Happened::Begun);
                 let future = work(n, member);
                 running.push(async move { (n, future.await) });
             }
+            fleet.common.set_at_work(running.len());
             let Some((n, outcome)) = running.next().await else { break };
-            let fate = outcome.map_or_else(Fate::Failed, Fate::Done);
+            let fate = match outcome {
+                // The others hold what it lacks, and one of them may lack what it holds.
+                Err(error) if is_crowded(&error) && !running.is_empty() => {
+                    room.full(running.len());
+                    waiting.push_front(n);
+                    tell(n, Happened::PutBack);
+                    continue;
+                }
+                Err(error) => Fate::Failed(error),
+                Ok(done) => {
+                    room.enough();
+                    Fate::Done(done)
+                }
+            };
             failed |= matches!(fate, Fate::Failed(_));
             tell(n, Happened::Ended(&fate));
             if let Some(slot) = fates.get_mut(n) {
@@ -95,4 +141,24 @@ where
         }
     }
     fates
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Room;
+
+    #[test]
+    fn room_shrinks_at_once_and_grows_slowly() {
+        let mut room = Room::new(8);
+        room.full(2);
+        assert_eq!(room.now, 2);
+        room.enough();
+        assert_eq!(room.now, 2);
+        room.enough();
+        assert_eq!(room.now, 3);
+        (0..100).for_each(|_| room.enough());
+        assert_eq!(room.now, 8, "never more than was asked for");
+        room.full(0);
+        assert_eq!((room.now, Room::new(0).now), (1, 1), "never none");
+    }
 }
