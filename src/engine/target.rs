@@ -17,7 +17,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// SQLSTATE of a database that does not exist.
-const MISSING_DATABASE: &str = "3D000";
+pub const MISSING_DATABASE: &str = "3D000";
+
+/// Whether there is no such database.
+pub fn is_missing(error: &Error) -> bool {
+    error.code() == Some(MISSING_DATABASE)
+}
 
 /// A database that is not yet connected to.
 #[derive(Debug, Clone)]
@@ -266,7 +271,7 @@ impl Target {
     /// As [`Target::connect_to_write`], or the role may not make databases.
     pub async fn open(&self, config: &Config) -> Result<(Session, bool)> {
         match self.connect_to_write(config).await {
-            Err(e) if e.code() == Some(MISSING_DATABASE) => {
+            Err(e) if is_missing(&e) => {
                 let made = self.maintain(&create_statement(self.settings.database(), config, self.embedded)).await;
                 let made = match made {
                     // Another dbbuild made it at the same time; seen early (42P04) or late (23505).
@@ -320,9 +325,7 @@ impl Target {
     /// The server cannot be reached or said no.
     pub async fn look(&self) -> Result<(Option<Session>, Found)> {
         match self.connect().await {
-            Err(e) if e.code() == Some(MISSING_DATABASE) => {
-                Ok((None, Found::missing(self.describe(), self.settings.database())))
-            }
+            Err(e) if is_missing(&e) => Ok((None, Found::missing(self.describe(), self.settings.database()))),
             Err(e) => Err(e),
             Ok(session) => {
                 let found = self.read(&session).await?;

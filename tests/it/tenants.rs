@@ -230,6 +230,22 @@ fn a_query_says_which_databases_there_are() {
     tenants.sql(0, "INSERT INTO tenant VALUES ('it_ten_query_04', 'Cleo', false)");
     run(&world, &["apply"]).ok().says("3 up to date");
 
+    // What a row names must be a name; an empty one would be another database.
+    tenants.sql(0, "UPDATE tenant SET customer = 'it_ten_query_02' WHERE customer = 'Bob'");
+    run(&world, &["status", "--target", "it_ten_query_02"]).ok().says("1 database of production");
+    for (cell, what) in [
+        ("db = ''", "`database` is empty"),
+        ("db = NULL", "it names no database"),
+        ("db = repeat('x', 64)", "cannot name a database"),
+        ("db = E'a\nb'", "`a\\nb` cannot name a database"),
+        ("customer = ''", "`label` is empty"),
+    ] {
+        let change = format!("BEGIN; UPDATE tenant SET {cell} WHERE customer = 'it_ten_query_02'; COMMIT");
+        tenants.sql(0, &format!("CREATE TABLE before AS TABLE tenant; {change}"));
+        let wrong = run(&world, &["apply"]);
+        wrong.fails(1).says("cannot find the databases of the environment production").says(": row ").says(what);
+        tenants.sql(0, "DELETE FROM tenant; INSERT INTO tenant TABLE before; DROP TABLE before");
+    }
     tenants.sql(0, "UPDATE tenant SET customer = 'Ada'");
     run(&world, &["status"]).fails(2).says("two databases are called `Ada`");
     tenants.sql(0, "DELETE FROM tenant");
@@ -247,7 +263,10 @@ fn each_database_is_judged_by_itself() {
     let list: Vec<String> =
         tenants.names.iter().chain([&"it_ten_judge_99".to_owned()]).map(|n| format!("\"{n}\"")).collect();
     let world = world(server, &format!("targets = [{}]", list.join(", ")));
-    run(&world, &["apply", "--keep-going"]).fails(1).says("`it_ten_judge_99`: ").says("3D000");
+    run(&world, &["apply", "--keep-going"])
+        .fails(1)
+        .says("`it_ten_judge_99`: there is no ")
+        .says("--target it_ten_judge_99");
     // A copy of the third carries its mark, which is not its own; the fourth is another environment's.
     sql(server, "postgres", "CREATE DATABASE it_ten_judge_06 TEMPLATE it_ten_judge_03");
     sql(server, "postgres", "DROP DATABASE it_ten_judge_05");

@@ -170,7 +170,7 @@ pub fn json(applied: &Applied) -> serde_json::Value {
         "applied": outcome.applied,
         "ran": report_json(&outcome.report),
         "seconds": applied.seconds,
-        "waited": outcome.report.measures.iter().map(|one| one.waited.as_secs_f64()).sum::<f64>(),
+        "waited": outcome.report.measures.iter().map(|one| one.waited).sum::<Duration>().as_secs_f64(),
         "times": outcome.report.measures.iter().cloned().map(cost).collect::<Vec<_>>(),
     })
 }

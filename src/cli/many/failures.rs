@@ -32,6 +32,9 @@ pub fn error<T>(fleet: &Fleet, verb: &str, fates: &[Fate<T>], interrupted: bool)
         whole = whole.cause(format!("not begun: {}", names(not_begun.iter().copied())));
         whole = whole.help("run the same command again: what is done costs a look, and it goes on with the rest.");
     }
+    if failed > 0 {
+        whole = whole.help(format!("a command for one of them takes `--env {} --target NAME`.", fleet.environment));
+    }
     let mut groups: Vec<_> = groups.into_values().collect();
     groups.sort_by_key(|(n, ..)| *n);
     Error::all(std::iter::once(whole).chain(groups.into_iter().map(|(_, error, met)| of_group(error, &met))))
@@ -52,10 +55,12 @@ fn of_group(error: Error, met: &[&str]) -> Error {
 /// What is the same where errors differ in nothing but the database's name and the server's process numbers.
 fn key(member: &Member, error: &Error) -> String {
     let (description, database) = (member.target.describe(), member.target.settings.database());
+    let option = format!("--target {}", database.escape_debug());
     let plain = |text: &str| {
-        let text = text.replace(&description, "…").replace(&format!("\"{database}\""), "…");
+        let names = [description.clone(), format!("\"{database}\""), format!("`{database}`"), option.clone()];
+        let text = names.iter().fold(text.to_owned(), |text, name| text.replace(name, "…"));
         let mut words = Vec::new();
-        for word in text.replace(&format!("`{database}`"), "…").split(' ') {
+        for word in text.split(' ') {
             let number = words.last() == Some(&"process".to_owned()) && word.starts_with(|c: char| c.is_ascii_digit());
             words.push(if number { "…".to_owned() } else { word.to_owned() });
         }

@@ -19,6 +19,7 @@ use super::output::count;
 use super::{Context, Done};
 use crate::engine::fleet::{self, Fate, Fleet, Happened, Member, Pace};
 use crate::engine::runner::Event;
+use crate::engine::target::{MISSING_DATABASE, Target, is_missing};
 use crate::error::{Error, Result};
 use bars::Bars;
 use serde_json::{Value, json};
@@ -76,7 +77,10 @@ where
         fleet,
         pace,
         &context.interrupt.brake,
-        |n, member| task(member, bars.teller(n, &member.name)),
+        |n, member| {
+            let work = task(member, bars.teller(n, &member.name));
+            async move { work.await.map_err(|e| if is_missing(&e) { missing(&member.target) } else { e }) }
+        },
         |n, happened| match happened {
             Happened::Begun => bars.begin(n, &fleet.members),
             Happened::PutBack => bars.put_back(n),
@@ -152,6 +156,14 @@ pub fn tally(fleet: &Fleet, outcome: &Outcome, order: &[&'static str]) -> String
         .collect();
     let parts = if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") };
     format!("{} of {}: {parts}", count(fleet.members.len(), "database"), fleet.environment)
+}
+
+/// There is no such database, and a command over many makes none.
+fn missing(target: &Target) -> Error {
+    let (database, env) = (target.settings.database().escape_debug().to_string(), &target.selected.name);
+    Error::failed(format!("there is no {}", target.describe()))
+        .sqlstate(MISSING_DATABASE)
+        .help(format!("`dbbuild bootstrap --env {env} --target {database}` makes it from the baseline."))
 }
 
 /// How the command ends.

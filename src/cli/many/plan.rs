@@ -1,14 +1,13 @@
 //! `dbbuild plan` over many databases: each plan once, with the databases that it is for.
 
-use super::{Answer, ManyArgs, end, tally, work};
+use super::{Answer, ManyArgs, end, missing, tally, work};
 use crate::cli::commands::plan::{self, sentence};
 use crate::cli::output::count;
 use crate::cli::{Context, Done};
 use crate::engine::deployment::{self, PlanRequest, Planned};
 use crate::engine::fleet::{Fate, Fleet, Member, Pace, names};
 use crate::engine::project::Project;
-use crate::engine::target::Target;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::sources::Sources;
 
 /// Databases with one plan.
@@ -61,13 +60,6 @@ pub async fn plan(
     }
     context.output.answer(&tally(fleet, &outcome, &["pending", "up to date", "failed", "not begun"]));
     end(outcome, false)
-}
-
-/// `apply` makes no database.
-fn missing(target: &Target) -> Error {
-    let (database, env) = (target.settings.database().escape_debug().to_string(), &target.selected.name);
-    Error::failed(format!("there is no {}", target.describe()))
-        .help(format!("`dbbuild bootstrap --env {env} --target {database}` makes it from the baseline."))
 }
 
 fn groups<'p>(fleet: &'p Fleet, fates: &'p [Fate<Planned>]) -> Vec<Group<'p>> {

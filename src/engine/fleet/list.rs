@@ -2,16 +2,13 @@
 
 use super::{Member, Note};
 use crate::engine::project::Project;
-use crate::engine::session::{self, Session, environ};
-use crate::engine::target::Target;
+use crate::engine::session::{self, Environ, Session, environ};
+use crate::engine::target::{self, Target};
 use crate::error::{Error, Result};
-use crate::model::config::{Canaries, Targets, is_connection_string};
+use crate::model::config::{Canaries, Targets, is_connection_string, is_database_name};
 use crate::model::glob;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::SimpleQueryMessage;
-
-/// SQLSTATE of a database that does not exist.
-const MISSING_DATABASE: &str = "3D000";
 
 /// What one row of the query says.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -29,53 +26,73 @@ pub(super) async fn members(
     targets: &Targets,
     note: &Note,
 ) -> Result<Vec<Member>> {
-    let failed = |e: Error| {
-        let what = format!("cannot find the databases of the environment {}", address.selected.name);
-        let causes = std::iter::once(e.to_string()).chain(e.causes().iter().cloned());
-        let error = causes.fold(Error::failed(what), Error::cause);
-        e.helps().iter().fold(error, |error, help| error.help(help.clone()))
-    };
     let rows = match targets {
-        Targets::List(list) => list.iter().map(|target| row_of(target)).collect(),
-        Targets::Pattern(patterns) => by_pattern(address, patterns).await.map_err(failed)?,
-        Targets::Query { query, database } => by_query(address, query, database.as_deref()).await.map_err(failed)?,
+        Targets::List(list) => Ok(list.iter().map(|target| row_of(target)).collect()),
+        Targets::Pattern(patterns) => by_pattern(address, patterns).await,
+        Targets::Query { query, database } => by_query(address, query, database.as_deref()).await,
     };
+    let rows: Vec<Row> = rows.map_err(|error| not_found(address, &error))?;
     if rows.is_empty() {
         note(format!("the query gives no database; the environment {} is empty", address.selected.name));
     }
     let environ = environ::read(&project.root, Some(&address.selected.name))?;
     let mut members: Vec<Member> = Vec::new();
     let (mut addresses, mut labels) = (BTreeSet::new(), BTreeMap::new());
-    for row in rows {
-        let (target, own_server) = match (&row.url, &row.database) {
-            (Some(url), database) => {
-                let mut settings = session::resolve(Some(url), &environ)?;
-                if let Some(database) = database {
-                    settings = settings.with_database(database);
-                }
-                let common = address.common.clone();
-                let mut target = Target::at(project, address.selected.clone(), settings).await?;
-                (target.common, target.placeholders) = (common, address.placeholders.clone());
-                (target, true)
+    for (n, row) in rows.into_iter().enumerate() {
+        let member = match member(project, address, &environ, row).await {
+            // A list stands in the configuration, and says itself what is wrong.
+            Err(error) if !matches!(targets, Targets::List(_)) => {
+                return Err(not_found(address, &error.about(format!("row {} of the query", n + 1))));
             }
-            (None, Some(database)) => (address.beside(database), false),
-            (None, None) => return Err(failed(Error::failed("a row names no database"))),
+            member => member?,
         };
-        let name = row.label.unwrap_or_else(|| match own_server {
-            true => target.settings.to_string().replace('`', ""),
-            false => target.settings.database().to_owned(),
-        });
-        if !addresses.insert(target.settings.url_without_password()) {
-            note(format!("{} is named more than once and counts once", target.describe()));
+        let description = member.target.describe();
+        if !addresses.insert(member.target.settings.url_without_password()) {
+            note(format!("{description} is named more than once and counts once"));
             continue;
         }
-        if let Some(other) = labels.insert(name.clone(), target.describe()) {
-            let what = format!("two databases are called `{}`", name.escape_debug());
-            return Err(Error::usage(what).cause(format!("{other}, and {}", target.describe())));
+        if let Some(other) = labels.insert(member.name.clone(), description.clone()) {
+            let what = format!("two databases are called `{}`", member.name.escape_debug());
+            return Err(Error::usage(what).cause(format!("{other}, and {description}")));
         }
-        members.push(Member { name, target, canary: row.canary });
+        members.push(member);
     }
     Ok(members)
+}
+
+/// What a row names, checked: a server shortens a name that is too long, and takes an empty one for another database.
+async fn member(project: &Project, address: &Target, environ: &Environ, row: Row) -> Result<Member> {
+    let target = match (&row.url, &row.database) {
+        (Some(url), database) => {
+            let mut settings = session::resolve(Some(url), environ)?;
+            if let Some(database) = database {
+                settings = settings.with_database(database);
+            }
+            let mut target = Target::at(project, address.selected.clone(), settings).await?;
+            (target.common, target.placeholders) = (address.common.clone(), address.placeholders.clone());
+            target
+        }
+        (None, Some(database)) => address.beside(database),
+        (None, None) => return Err(Error::failed("it names no database")),
+    };
+    let database = target.settings.database();
+    if !is_database_name(database) {
+        return Err(Error::failed(format!("`{}` cannot name a database", database.escape_debug()))
+            .help("a name has 1 to 63 bytes, none of them a control character."));
+    }
+    let name = match (row.label, row.url) {
+        (Some(label), _) => label,
+        (None, Some(_)) => target.settings.to_string().replace('`', ""),
+        (None, None) => database.to_owned(),
+    };
+    Ok(Member { name, target, canary: row.canary })
+}
+
+fn not_found(address: &Target, error: &Error) -> Error {
+    let found = Error::failed(format!("cannot find the databases of the environment {}", address.selected.name));
+    let found = error.causes().iter().fold(found.cause(error.message()), Error::cause);
+    let found = error.details().iter().cloned().fold(found, Error::detail);
+    error.helps().iter().cloned().fold(found, Error::help)
 }
 
 fn row_of(target: &str) -> Row {
@@ -89,7 +106,7 @@ fn row_of(target: &str) -> Row {
 async fn by_pattern(address: &Target, patterns: &[String]) -> Result<Vec<Row>> {
     let session = match address.connect().await {
         // The address may name a database that is not made yet.
-        Err(e) if e.code() == Some(MISSING_DATABASE) && !address.is_unmade() => address.maintenance().await?,
+        Err(e) if target::is_missing(&e) && !address.is_unmade() => address.maintenance().await?,
         other => other?,
     };
     let sql = "SELECT datname FROM pg_catalog.pg_database WHERE NOT datistemplate AND datallowconn ORDER BY datname COLLATE \"C\"";
@@ -116,14 +133,16 @@ async fn by_query(address: &Target, query: &str, database: Option<&str>) -> Resu
     let asked = database.map_or_else(|| address.clone(), |name| address.beside(name));
     let session: Session = asked.connect().await?;
     // It only asks: whatever it would write is refused.
-    let messages = session.simple(&format!("BEGIN READ ONLY;\n{query}\n;\nROLLBACK")).await?;
+    let messages = session.simple_raw(&format!("BEGIN READ ONLY;\n{query}\n;\nROLLBACK")).await;
     session.close().await;
+    let messages = messages.map_err(|error| error.to_error("the query of `targets` failed"))?;
     messages
         .iter()
         .filter_map(|message| if let SimpleQueryMessage::Row(row) = message { Some(row) } else { None })
-        .map(|row| {
+        .enumerate()
+        .map(|(n, row)| {
             let cells = row.columns().iter().enumerate().map(|(n, column)| (column.name(), row.get(n)));
-            read_row(&cells.collect::<Vec<_>>())
+            read_row(&cells.collect::<Vec<_>>()).map_err(|error| error.about(format!("row {} of the query", n + 1)))
         })
         .collect()
 }
@@ -132,12 +151,15 @@ async fn by_query(address: &Target, query: &str, database: Option<&str>) -> Resu
 fn read_row(cells: &[(&str, Option<&str>)]) -> Result<Row> {
     let mut row = Row::default();
     for (name, value) in cells {
+        if value.is_some_and(str::is_empty) {
+            return Err(Error::failed(format!("`{}` is empty", name.escape_debug())).help("NULL stands for none."));
+        }
         let value = value.map(str::to_owned);
         match *name {
             "database" => row.database = value,
             "url" => row.url = value,
             "label" => row.label = value,
-            "canary" => row.canary = value.as_deref() == Some("t"),
+            "canary" => row.canary = is_true(value.as_deref())?,
             _ if cells.len() == 1 => row.database = value,
             other => {
                 return Err(Error::failed(format!("the query gives a column `{}`", other.escape_debug())).help(
@@ -147,6 +169,14 @@ fn read_row(cells: &[(&str, Option<&str>)]) -> Result<Row> {
         }
     }
     Ok(row)
+}
+
+fn is_true(value: Option<&str>) -> Result<bool> {
+    match value {
+        Some("t" | "true") => Ok(true),
+        Some("f" | "false") | None => Ok(false),
+        Some(other) => Err(Error::failed(format!("`canary` is `{}`, neither true nor false", other.escape_debug()))),
+    }
 }
 
 /// Says which are canaries, beside those that the query said.
@@ -183,7 +213,14 @@ mod tests {
         assert_eq!(row, Row { database: text("a"), url: None, label: text("A"), canary: true });
         let row = read_row(&[("url", Some("postgres://x/a")), ("canary", None)]).unwrap();
         assert_eq!(row, Row { url: text("postgres://x/a"), ..Row::default() });
-        let error = read_row(&[("database", Some("a")), ("name", Some("b"))]).unwrap_err();
-        assert!(error.to_string().contains("`name`"), "{error}");
+        for (cells, what) in [
+            ([("database", Some("a")), ("name", Some("b"))], "`name`"),
+            ([("database", Some("")), ("label", Some("b"))], "`database` is empty"),
+            ([("database", Some("a")), ("url", Some(""))], "`url` is empty"),
+            ([("database", Some("a")), ("canary", Some("yes"))], "neither true nor false"),
+        ] {
+            let error = read_row(&cells).unwrap_err();
+            assert!(error.to_string().contains(what), "{error}");
+        }
     }
 }

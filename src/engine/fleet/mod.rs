@@ -67,12 +67,16 @@ impl Fleet {
         if wanted.is_empty() {
             return Ok(());
         }
+        let mut chosen = BTreeSet::new();
         for one in wanted {
-            if !self.members.iter().any(|member| member.is_meant_by(one)) {
+            let meant = self.meant_by(one);
+            if meant.is_empty() {
                 return Err(self.unknown(one));
             }
+            chosen.extend(meant);
         }
-        self.members.retain(|member| wanted.iter().any(|one| member.is_meant_by(one)));
+        let mut n = 0..;
+        self.members.retain(|_| n.next().is_some_and(|n| chosen.contains(&n)));
         Ok(())
     }
 
@@ -114,6 +118,14 @@ impl Fleet {
             return self.one(wanted);
         }
         Ok(self.address.beside(name))
+    }
+
+    /// The numbers of those that a name or pattern means: the one that is called so, whatever else it may fit.
+    fn meant_by(&self, wanted: &str) -> Vec<usize> {
+        match self.members.iter().position(|member| member.name == wanted) {
+            Some(called) => vec![called],
+            None => (0..).zip(&self.members).filter(|(_, member)| member.is_meant_by(wanted)).map(|(n, _)| n).collect(),
+        }
     }
 
     fn unknown(&self, wanted: &str) -> Error {

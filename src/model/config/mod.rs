@@ -24,6 +24,7 @@ pub(crate) use fault::{from_toml as toml_fault, location as at_span, nearest};
 pub use placeholder::Placeholder;
 pub use reference::{KeyDoc, reference};
 pub use targets::{Canaries, Targets, is_connection_string};
+pub use validate::is_database_name;
 pub use value::format_duration;
 pub(crate) use value::{is_setting_name, parse_duration};
 

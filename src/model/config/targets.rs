@@ -13,6 +13,7 @@ use super::validate::{Faults, is_database_name};
 use super::{EnvConfig, fault, value};
 use crate::model::conninfo::Parameters;
 use crate::model::glob;
+use crate::model::sql;
 
 /// The databases of an environment that has many.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,9 +145,7 @@ pub(super) fn check(name: &str, env: &EnvConfig, faults: &mut Faults<'_>) {
             }
         }
         Some(Targets::Query { query, database }) => {
-            if query.trim().is_empty() {
-                faults.add(&["env", name, "targets", "query"], format!("[env.{name}] targets: the query is empty"));
-            }
+            check_query(name, query, faults);
             if let Some(database) = database.as_ref().filter(|database| !is_database_name(database)) {
                 let keys = ["env", name, "targets", "database"];
                 faults.add(&keys, format!("`{}` cannot name a database", database.escape_default()));
@@ -177,6 +176,17 @@ fn check_list(name: &str, list: &[String], faults: &mut Faults<'_>) {
             faults.add(&keys, format!("[env.{name}] targets names `{}` twice", target.escape_default()));
         }
     }
+}
+
+/// One statement, since it runs in a transaction that may only read, and nothing else may end that.
+fn check_query(name: &str, query: &str, faults: &mut Faults<'_>) {
+    let wrong = match sql::split(query).map(|statements| statements.len()) {
+        Ok(0) => "the query is empty".to_owned(),
+        Ok(1) => return,
+        Ok(several) => format!("the query is {several} statements"),
+        Err(_) => "the query has a quote, comment or parenthesis that is not closed".to_owned(),
+    };
+    faults.add(&["env", name, "targets", "query"], format!("[env.{name}] targets: {wrong}"));
 }
 
 fn check_canaries(name: &str, env: &EnvConfig, faults: &mut Faults<'_>) {

@@ -117,6 +117,11 @@ fn faults_have_a_place_and_the_nearest_key() {
             ["dbbuild.toml:2:11", "contradict", "`query`"],
         ),
         ("[env.development]\ntargets = { query = \" \" }\n", ["dbbuild.toml:2:21", "the query is empty", "targets"]),
+        (
+            "[env.development]\ntargets = { query = \"COMMIT; SELECT 1; -- x\" }\n",
+            ["dbbuild.toml:2:21", "the query is 2 statements", "targets"],
+        ),
+        ("[env.development]\ntargets = { query = \"SELECT 'a\" }\n", ["dbbuild.toml:2:21", "not closed", "targets"]),
         ("[env.development]\ncanaries = 1\n", ["dbbuild.toml:2:12", "canaries but no targets", "`targets`"]),
         ("[env.development]\ntargets = [\"a\"]\ncanaries = -1\n", ["dbbuild.toml:3:12", "less than no", "wrong"]),
         (

@@ -216,7 +216,7 @@ fn postgres(config: &Config, faults: &mut Faults<'_>) {
 }
 
 /// Whether PostgreSQL takes this name whole.
-pub(super) fn is_database_name(name: &str) -> bool {
+pub fn is_database_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= NAME_LIMIT && !name.chars().any(char::is_control)
 }
 
