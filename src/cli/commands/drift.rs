@@ -3,7 +3,7 @@
 use crate::cli::many::{self, ManyArgs};
 use crate::cli::output::{Output, count};
 use crate::cli::{Context, Done};
-use crate::engine::deployment::{self, DriftRequest, Drifted, short};
+use crate::engine::deployment::{self, DriftRequest, Drifted, Expected, short};
 use crate::engine::runner::Event;
 use crate::engine::target::Start;
 use crate::error::Result;
@@ -36,7 +36,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         Event::Note(_) | Event::Waiting(_) | Event::Begin(_) => progress.event(event),
         _ => {}
     };
-    let drifted = deployment::drift(&project, &target, &request, &sink).await;
+    let drifted = deployment::drift(&project, &target, &request, &Expected::default(), &sink).await;
     progress.end();
     let drifted = drifted?;
     show(&context.output, &drifted, context.globals.verbose);

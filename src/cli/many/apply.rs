@@ -1,6 +1,6 @@
 //! `dbbuild apply` over many databases.
 
-use super::{Answer, ManyArgs, end, tally, work};
+use super::{Answer, ManyArgs, end, grouped, tally, work};
 use crate::cli::commands::apply;
 use crate::cli::output::count;
 use crate::cli::{Context, Done, Events};
@@ -64,6 +64,14 @@ pub async fn apply(
         json: done.json.clone(),
     };
     let (outcome, fates) = work(context, fleet, "apply", pace, task, answer).await;
+    if context.output.draws() && !verbose {
+        let done = |done: &Kept| done.changed.then(|| say(done));
+        for group in grouped(fleet, &fates, done) {
+            if let Some(said) = &group.key {
+                context.output.line(&format!("{}: {said} ({})", count(group.names.len(), "database"), group.names()));
+            }
+        }
+    }
     let mut said = BTreeSet::new();
     for fate in &fates {
         let Fate::Done(done) = fate else { continue };

@@ -1,17 +1,16 @@
 //! `dbbuild drift` over many databases: the same differences once, with the databases that have them.
 
-use super::{Answer, ManyArgs, Teller, end, tally, work};
+use super::{Answer, ManyArgs, Teller, end, grouped, tally, work};
 use crate::cli::commands::drift;
 use crate::cli::output::count;
 use crate::cli::{Context, Done};
-use crate::engine::deployment::{self, DriftRequest, short};
-use crate::engine::fleet::{Fate, Fleet, Member, Pace, names};
+use crate::engine::deployment::{self, DriftRequest, Expected, short};
+use crate::engine::fleet::{Fate, Fleet, Member, Pace};
 use crate::engine::project::Project;
 use crate::engine::runner::Event;
 use crate::error::Result;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use tokio::sync::Mutex;
 
 /// What is kept of one database; its catalogs are not.
 struct Kept {
@@ -33,28 +32,16 @@ pub async fn drift(
     many: ManyArgs,
 ) -> Result<Done> {
     let pace = Pace { jobs: many.jobs, keep_going: true, canaries: false };
-    // The first makes in a throwaway what the others then find in the cache.
-    let first = Mutex::new(false);
+    let expected = Expected::default();
     let json = context.output.is_json();
     let task = |member: &Member, tell: Teller| {
-        let (target, first) = (member.target.clone(), &first);
+        let (target, expected) = (member.target.clone(), &expected);
         async move {
             let sink = |event: Event| match event {
                 Event::Note(_) | Event::Waiting(_) | Event::Begin(_) => tell(event),
                 _ => {}
             };
-            let mut made = first.lock().await;
-            let drifted = match *made {
-                true => {
-                    drop(made);
-                    deployment::drift(project, &target, request, &sink).await?
-                }
-                false => {
-                    let drifted = deployment::drift(project, &target, request, &sink).await?;
-                    *made = true;
-                    drifted
-                }
-            };
+            let drifted = deployment::drift(project, &target, request, expected, &sink).await?;
             let commit =
                 drifted.commit.as_deref().map_or_else(|| "the files here".to_owned(), |rev| short(rev).to_owned());
             Ok(Kept {
@@ -78,22 +65,10 @@ pub async fn drift(
 }
 
 fn show(context: &Context, fleet: &Fleet, fates: &[Fate<Kept>]) {
-    let mut groups: Vec<(&Kept, Vec<&str>)> = Vec::new();
-    let mut notes = BTreeSet::new();
-    for (member, fate) in fleet.members.iter().zip(fates) {
-        let Fate::Done(kept) = fate else { continue };
-        notes.extend(kept.notes.iter());
-        let same = |(other, _): &&mut (&Kept, Vec<&str>)| {
-            other.differences == kept.differences && other.against == kept.against
-        };
-        match groups.iter_mut().find(same) {
-            Some((_, names)) => names.push(&member.name),
-            None => groups.push((kept, vec![&member.name])),
-        }
-    }
+    let notes: BTreeSet<&String> = fates.iter().filter_map(Fate::done).flat_map(|kept| &kept.notes).collect();
     notes.iter().for_each(|note| context.output.note(note));
-    for (kept, members) in groups {
-        let (number, named) = (count(members.len(), "database"), names(members.iter().copied()));
+    for group in grouped(fleet, fates, |kept| (kept.differences.clone(), kept.against.clone())) {
+        let (kept, number, named) = (group.first, count(group.names.len(), "database"), group.names());
         match kept.differences.len() {
             0 => context.output.answer(&format!("{number} as {} says ({named})", kept.against)),
             n => {

@@ -53,7 +53,7 @@ fn of_group(error: Error, met: &[&str]) -> Error {
 }
 
 /// What is the same where errors differ in nothing but the database's name and the server's process numbers.
-fn key(member: &Member, error: &Error) -> String {
+pub fn key(member: &Member, error: &Error) -> String {
     let (description, database) = (member.target.describe(), member.target.settings.database());
     let option = format!("--target {}", database.escape_debug());
     let plain = |text: &str| {

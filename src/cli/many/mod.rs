@@ -5,6 +5,7 @@ mod apply;
 mod bars;
 mod drift;
 mod failures;
+mod group;
 mod mark;
 mod plan;
 mod status;
@@ -22,8 +23,10 @@ use crate::engine::runner::Event;
 use crate::engine::target::{MISSING_DATABASE, Target, is_missing};
 use crate::error::{Error, Result};
 use bars::Bars;
+use group::grouped;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Options of commands that work on all databases of an environment.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -72,6 +75,7 @@ where
 {
     let out = &context.output;
     let bars = Bars::new(out, &format!("{verb} {}", fleet.environment), fleet.members.len());
+    let met = RefCell::new(BTreeSet::new());
     context.interrupt.brake_first();
     let fates = fleet::run(
         fleet,
@@ -87,13 +91,18 @@ where
             Happened::Ended(fate) => {
                 bars.end(n);
                 let Some(member) = fleet.members.get(n) else { return };
+                // On a terminal, where bars tell how far it is, a thousand that went well are told at the end.
                 let line = match fate {
+                    Fate::Done(_) if out.draws() && !context.globals.verbose => None,
                     Fate::Done(done) => answer(member, done).line,
-                    Fate::Failed(_) => Some("failed".to_owned()),
+                    Fate::Failed(error) if met.borrow_mut().insert(failures::key(member, error)) || !out.draws() => {
+                        Some(format!("failed: {}", error.message()))
+                    }
+                    Fate::Failed(_) => None,
                     Fate::NotBegun => None,
                 };
                 if let Some(line) = line {
-                    bars.aside(|| out.line(&format!("{}: {line}", member.name)));
+                    bars.aside(|| out.line(&format!("{}: {line}", member.name.escape_debug())));
                 }
             }
         },

@@ -1,21 +1,14 @@
 //! `dbbuild plan` over many databases: each plan once, with the databases that it is for.
 
-use super::{Answer, ManyArgs, end, missing, tally, work};
+use super::{Answer, ManyArgs, end, grouped, missing, tally, work};
 use crate::cli::commands::plan::{self, sentence};
 use crate::cli::output::count;
 use crate::cli::{Context, Done};
 use crate::engine::deployment::{self, PlanRequest, Planned};
-use crate::engine::fleet::{Fate, Fleet, Member, Pace, names};
+use crate::engine::fleet::{Fleet, Member, Pace};
 use crate::engine::project::Project;
 use crate::error::Result;
 use crate::model::sources::Sources;
-
-/// Databases with one plan.
-struct Group<'p> {
-    lines: Vec<String>,
-    first: &'p Planned,
-    names: Vec<&'p str>,
-}
 
 /// Plans a run on each.
 ///
@@ -49,33 +42,13 @@ pub async fn plan(
         json: if json { plan::json(planned) } else { serde_json::Value::Null },
     };
     let (outcome, fates) = work(context, fleet, "plan", pace, task, answer).await;
-    for group in groups(fleet, &fates) {
-        let what = what(group.first);
-        context.output.answer(&format!(
-            "{}: {what} ({})",
-            count(group.names.len(), "database"),
-            names(group.names.iter().copied())
-        ));
-        group.lines.iter().for_each(|line| context.output.answer(line));
+    for group in grouped(fleet, &fates, lines) {
+        let (number, what) = (count(group.names.len(), "database"), what(group.first));
+        context.output.answer(&format!("{number}: {what} ({})", group.names()));
+        group.key.iter().for_each(|line| context.output.answer(line));
     }
     context.output.answer(&tally(fleet, &outcome, &["pending", "up to date", "failed", "not begun"]));
     end(outcome, false)
-}
-
-fn groups<'p>(fleet: &'p Fleet, fates: &'p [Fate<Planned>]) -> Vec<Group<'p>> {
-    let mut groups: Vec<Group<'p>> = Vec::new();
-    for (member, fate) in fleet.members.iter().zip(fates) {
-        let Fate::Done(planned) = fate else { continue };
-        let lines = lines(planned);
-        let same =
-            |group: &&mut Group<'_>| group.lines == lines && group.first.refusal.is_some() == planned.refusal.is_some();
-        match groups.iter_mut().find(same) {
-            Some(group) => group.names.push(&member.name),
-            None => groups.push(Group { lines, first: planned, names: vec![&member.name] }),
-        }
-    }
-    groups.sort_by_key(|group| std::cmp::Reverse(group.names.len()));
-    groups
 }
 
 /// The steps and locks, without sizes, which are each database's own.

@@ -1,6 +1,6 @@
 //! `dbbuild status` over many databases.
 
-use super::{Answer, ManyArgs, end, tally, work};
+use super::{Answer, ManyArgs, end, grouped, tally, work};
 use crate::cli::commands::status;
 use crate::cli::{Context, Done};
 use crate::engine::deployment::{self, Status};
@@ -10,7 +10,7 @@ use crate::engine::switch::Refs;
 use crate::error::Result;
 use crate::model::sources::Sources;
 
-/// Shows how each stands, a line for each.
+/// Shows how they stand: those that stand alike in one line, or each with `--verbose`.
 ///
 /// # Errors
 /// One of them cannot be asked; the others are.
@@ -31,10 +31,19 @@ pub async fn status(
     let json = context.output.is_json();
     let answer = |_: &Member, status: &Status| Answer {
         status: if status.differs() { "pending" } else { "up to date" },
-        line: Some(say(status)),
+        line: None,
         json: if json { status::json(status) } else { serde_json::Value::Null },
     };
-    let (outcome, _) = work(context, fleet, "status", pace, task, answer).await;
+    let (outcome, fates) = work(context, fleet, "status", pace, task, answer).await;
+    if context.globals.verbose {
+        for (member, status) in fleet.members.iter().zip(&fates).filter_map(|(m, fate)| Some((m, fate.done()?))) {
+            context.output.answer(&format!("{}: {}", member.name.escape_debug(), say(status)));
+        }
+    } else {
+        for group in grouped(fleet, &fates, say) {
+            context.output.answer(&group.line());
+        }
+    }
     context.output.answer(&tally(fleet, &outcome, &["pending", "up to date", "failed", "not begun"]));
     let differs = exit_code && outcome.count("pending") > 0;
     end(outcome, differs)

@@ -2,11 +2,12 @@
 //!
 //! Only reads: one snapshot, no lock beyond ACCESS SHARE, no statement without an end.
 
-use crate::engine::cache::{Cache, Kind};
+use super::expected::Expected;
+use crate::engine::cache::Cache;
 use crate::engine::catalog;
 use crate::engine::git::Source;
 use crate::engine::history;
-use crate::engine::project::{Project, Tree};
+use crate::engine::project::Project;
 use crate::engine::prove::{self, Goal, Request};
 use crate::engine::runner::{Event, Sink};
 use crate::engine::session::Session;
@@ -65,47 +66,55 @@ struct Live {
 }
 
 /// What a commit says that a database is.
-struct Wanted {
+pub(super) struct Wanted {
     commit: Option<String>,
     config: Config,
     sources: Sources,
     text: Arc<str>,
+    /// The versions that its baseline holds.
+    held: BTreeSet<Version>,
 }
 
-/// Compares a database with the baseline of the commit that it claims.
+/// Compares a database with the baseline of the commit that it claims; `expected` is of the whole run.
 ///
 /// # Errors
 /// It cannot be reached, the commit is not here, or what it says cannot be made in a throwaway.
-pub async fn drift(project: &Project, target: &Target, request: &DriftRequest, sink: Sink<'_>) -> Result<Drifted> {
+pub async fn drift(
+    project: &Project,
+    target: &Target,
+    request: &DriftRequest,
+    expected: &Expected,
+    sink: Sink<'_>,
+) -> Result<Drifted> {
     let session = target.connect().await?;
     let live = read_history(&session, project.config.postgres.role.as_deref()).await?;
     let mut notes = Vec::new();
-    let wanted = wanted(project, target, request, &live, &mut notes)?;
+    let wanted = wanted(project, target, request, expected, &live, &mut notes)?;
     check_version(&session, &wanted.config, &target.describe())?;
     let path = wanted.config.paths.baseline.clone();
-    let mut accepted = accepted(project, &session, &wanted, &live, &mut notes, sink).await?;
+    let mut accepted = accepted(project, expected, &session, &wanted, &live, &mut notes, sink).await?;
     let exclude = &wanted.config.baseline.exclude;
     accepted.iter_mut().for_each(|catalog| catalog.forget_tables(exclude));
     let mut found = read_catalog(project, &session, &live, &accepted).await?;
     found.forget_tables(exclude);
     let mut told = compare(&found, &accepted);
     if !told.is_empty()
-        && let Some(mut replayed) = replayed(project, &wanted, &live, sink).await
+        && let Some(mut replayed) = replayed(project, expected, &wanted, &live, sink).await
     {
         // An upgraded database writes some expressions otherwise than one that was loaded.
         replayed.iter_mut().for_each(|catalog| catalog.forget_tables(exclude));
         accepted.extend(replayed);
         told = compare(&found, &accepted);
     }
-    let expected = accepted.into_iter().next().unwrap_or_default();
+    let first = accepted.into_iter().next().unwrap_or_default();
     Ok(Drifted {
         database: target.describe(),
         environment: target.selected.name.clone(),
-        commit: wanted.commit,
+        commit: wanted.commit.clone(),
         baseline: path,
         differences: told,
         found,
-        expected,
+        expected: first,
         notes,
     })
 }
@@ -160,9 +169,10 @@ fn wanted(
     project: &Project,
     target: &Target,
     request: &DriftRequest,
+    expected: &Expected,
     live: &Live,
     notes: &mut Vec<String>,
-) -> Result<Wanted> {
+) -> Result<Arc<Wanted>> {
     let claim = live.claim.as_deref().map(|text| text.trim_end_matches('+'));
     if request.rev.is_none() && live.claim.as_deref().is_some_and(|text| text.ends_with('+')) {
         notes.push(format!(
@@ -171,15 +181,11 @@ fn wanted(
         ));
     }
     let name = request.rev.as_deref().or(claim);
-    let (commit, tree) = match (&project.git, name) {
-        (Some(git), Some(name)) => {
-            let commit = git.commit(name)?.ok_or_else(|| unknown_commit(target, request, name))?;
-            let tree = project.tree(&Source::Rev(commit.clone()))?;
-            (Some(commit), tree)
-        }
+    let commit = match (&project.git, name) {
+        (Some(git), Some(name)) => Some(git.commit(name)?.ok_or_else(|| unknown_commit(target, request, name))?),
         (None, _) if request.rev.is_some() => {
             project.git()?;
-            (None, project.tree(&Source::WorkTree)?)
+            None
         }
         (git, name) => {
             if name.is_none() && git.is_some() {
@@ -188,10 +194,10 @@ fn wanted(
                     target.describe()
                 ));
             }
-            (None, project.tree(&Source::WorkTree)?)
+            None
         }
     };
-    read_wanted(project, commit, &tree)
+    expected.wanted(commit, |commit| read_wanted(project, commit))
 }
 
 fn unknown_commit(target: &Target, request: &DriftRequest, name: &str) -> Error {
@@ -202,7 +208,8 @@ fn unknown_commit(target: &Target, request: &DriftRequest, name: &str) -> Error 
     }
 }
 
-fn read_wanted(project: &Project, commit: Option<String>, tree: &Tree) -> Result<Wanted> {
+fn read_wanted(project: &Project, commit: Option<String>) -> Result<Wanted> {
+    let tree = project.tree(&commit.clone().map_or(Source::WorkTree, Source::Rev))?;
     let sources = tree.sources(project)?;
     let path = &tree.config.paths.baseline;
     let place = commit.as_deref().map_or_else(String::new, |commit| format!(" in {}", short(commit)));
@@ -212,7 +219,9 @@ fn read_wanted(project: &Project, commit: Option<String>, tree: &Tree) -> Result
     })?;
     let text =
         std::str::from_utf8(&bytes).map_err(|e| Error::failed(format!("{path}{place} is not UTF-8")).cause(e))?;
-    Ok(Wanted { commit, config: tree.config.clone(), text: Arc::from(text), sources })
+    let held = history::held_by_baseline(&Baseline::parse(text, path)?)?.applied;
+    let held = held.into_iter().map(|row| row.version).collect();
+    Ok(Wanted { commit, held, text: Arc::from(text), sources, config: tree.config })
 }
 
 /// The first digits of a commit.
@@ -223,66 +232,72 @@ pub fn short(commit: &str) -> &str {
 /// What the database may be, the baseline's form first.
 async fn accepted(
     project: &Project,
+    expected: &Expected,
     session: &Session,
     wanted: &Wanted,
     live: &Live,
     notes: &mut Vec<String>,
     sink: Sink<'_>,
 ) -> Result<Vec<Catalog>> {
-    let baseline = Baseline::parse(&wanted.text, &wanted.config.paths.baseline)?;
-    let held: BTreeSet<Version> =
-        history::held_by_baseline(&baseline)?.applied.into_iter().map(|row| row.version).collect();
-    let (pending, unknown) = beside(&held, wanted, live);
+    let (pending, unknown) = beside(wanted, live);
     if !unknown.is_empty() {
         notes.push(format!("applied here, and not in that baseline: {}", unknown.join(", ")));
     }
     if !pending.is_empty() && live.history.installed {
         notes.push(format!("of that commit still pending here: {}", pending.join(", ")));
-        return partial(project, wanted, live, sink).await;
+        return partial(project, expected, wanted, live, sink).await;
     }
-    let cached = loaded(&project.cache, wanted, session.server_version(), sink).await?;
-    Ok(vec![cached])
+    loaded(project, expected, wanted, session.server_version(), sink).await
 }
 
 /// Versions that the baseline holds and the database lacks, and the other way round; those that stand apart change rows only.
-fn beside(held: &BTreeSet<Version>, wanted: &Wanted, live: &Live) -> (Vec<String>, Vec<String>) {
+fn beside(wanted: &Wanted, live: &Live) -> (Vec<String>, Vec<String>) {
     let applied: BTreeSet<Version> =
         live.history.applied.iter().filter(|row| row.complete).map(|row| row.version.clone()).collect();
     let apart = |version: &&Version| wanted.sources.apart.iter().all(|one| one.version != **version);
     let names = |set: &BTreeSet<Version>, other: &BTreeSet<Version>| {
         set.difference(other).filter(apart).map(ToString::to_string).collect::<Vec<_>>()
     };
-    (names(held, &applied), names(&applied, held))
+    (names(&wanted.held, &applied), names(&applied, &wanted.held))
 }
 
 /// What a database shows that was made from the baseline; kept for the next time.
-async fn loaded(cache: &Cache, wanted: &Wanted, major: u32, sink: Sink<'_>) -> Result<Catalog> {
+async fn loaded(
+    project: &Project,
+    expected: &Expected,
+    wanted: &Wanted,
+    major: u32,
+    sink: Sink<'_>,
+) -> Result<Vec<Catalog>> {
     let key = Checksum::of_text(&format!(
-        "loaded 1 {major} {} {}",
+        "loaded 2 {major} {} {}",
         prove::config_part(&wanted.config),
         Checksum::of_text(&wanted.text)
     ));
-    if let Some(catalog) = cache.get(Kind::Loaded, &key).and_then(|body| serde_json::from_str(&body).ok()) {
-        return Ok(catalog);
-    }
-    sink(Event::Begin(wanted.config.paths.baseline.clone()));
-    let (catalog, found) = prove::made_by_baseline(&wanted.config, Arc::clone(&wanted.text), sink).await?;
-    if found != major {
-        return Err(Error::failed(format!("the database runs PostgreSQL {major}, the throwaway server {found}"))
-            .help("set `postgres.version` in dbbuild.toml, and install that version."));
-    }
-    if let Ok(body) = serde_json::to_string(&catalog) {
-        cache.put(Kind::Loaded, &key, &body);
-    }
-    Ok(catalog)
+    let make = async {
+        sink(Event::Begin(wanted.config.paths.baseline.clone()));
+        let (catalog, found) = prove::made_by_baseline(&wanted.config, Arc::clone(&wanted.text), sink).await?;
+        if found != major {
+            return Err(Error::failed(format!("the database runs PostgreSQL {major}, the throwaway server {found}"))
+                .help("set `postgres.version` in dbbuild.toml, and install that version."));
+        }
+        Ok(vec![catalog])
+    };
+    expected.catalogs(&project.cache, key, make).await
 }
 
 /// What the migrations that are applied make, where some of the commit are still pending.
-async fn partial(project: &Project, wanted: &Wanted, live: &Live, sink: Sink<'_>) -> Result<Vec<Catalog>> {
+async fn partial(
+    project: &Project,
+    expected: &Expected,
+    wanted: &Wanted,
+    live: &Live,
+    sink: Sink<'_>,
+) -> Result<Vec<Catalog>> {
     let mut sources = wanted.sources.clone();
     sources.migrations.retain(|one| live.history.applied.iter().any(|row| row.complete && row.version == one.version));
     sources.baseline = None;
-    proof(&project.cache, &sources, &wanted.config, Goal::Generate, sink).await.map_err(|e| {
+    proof(&project.cache, expected, &sources, &wanted.config, Goal::Generate, sink).await.map_err(|e| {
         e.help(
             "the state between two commits cannot be made by itself: finish `dbbuild apply`, or name with `--rev` \
              the commit that the database was at.",
@@ -291,38 +306,47 @@ async fn partial(project: &Project, wanted: &Wanted, live: &Live, sink: Sink<'_>
 }
 
 /// The forms of a database that ran the migrations; `None` where they do not run.
-async fn replayed(project: &Project, wanted: &Wanted, live: &Live, sink: Sink<'_>) -> Option<Vec<Catalog>> {
+async fn replayed(
+    project: &Project,
+    expected: &Expected,
+    wanted: &Wanted,
+    live: &Live,
+    sink: Sink<'_>,
+) -> Option<Vec<Catalog>> {
     let inputs = prove::inputs(&wanted.config, &wanted.sources);
     match prove::remembered(&project.cache, &inputs) {
         Some(known) => Some(known),
         None if !live.history.installed => None,
-        None => proof(&project.cache, &wanted.sources, &wanted.config, Goal::Compare, sink).await.ok(),
+        None => proof(&project.cache, expected, &wanted.sources, &wanted.config, Goal::Compare, sink).await.ok(),
     }
 }
 
 /// The catalogs that a proof finds right. What it says of the migrations' manners is no matter here, so it counts as no
 /// proof for others.
-async fn proof(cache: &Cache, sources: &Sources, config: &Config, goal: Goal, sink: Sink<'_>) -> Result<Vec<Catalog>> {
+async fn proof(
+    cache: &Cache,
+    expected: &Expected,
+    sources: &Sources,
+    config: &Config,
+    goal: Goal,
+    sink: Sink<'_>,
+) -> Result<Vec<Catalog>> {
     let key = Checksum::of_text(&format!("replayed 1 {}", prove::inputs(config, sources)));
-    if let Some(known) = cache.get(Kind::Loaded, &key).and_then(|body| serde_json::from_str(&body).ok()) {
-        return Ok(known);
-    }
-    let mut lenient = config.clone();
-    lenient.migrations.idempotent = Severity::Warn;
-    lenient.migrations.volatile = Severity::Warn;
-    let request = Request {
-        config: &lenient,
-        sources,
-        base: None,
-        baseline_path: &config.paths.baseline,
-        goal,
-        cache: &Cache::below(None),
-        reuse: true,
-        sink,
+    let make = async {
+        let mut lenient = config.clone();
+        lenient.migrations.idempotent = Severity::Warn;
+        lenient.migrations.volatile = Severity::Warn;
+        let request = Request {
+            config: &lenient,
+            sources,
+            base: None,
+            baseline_path: &config.paths.baseline,
+            goal,
+            cache: &Cache::below(None),
+            reuse: true,
+            sink,
+        };
+        prove::prove(&request).await.map(|proof| proof.catalogs)
     };
-    let catalogs = prove::prove(&request).await?.catalogs;
-    if let Ok(body) = serde_json::to_string(&catalogs) {
-        cache.put(Kind::Loaded, &key, &body);
-    }
-    Ok(catalogs)
+    expected.catalogs(cache, key, make).await
 }

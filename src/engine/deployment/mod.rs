@@ -5,6 +5,7 @@
 
 mod apply;
 mod drift;
+mod expected;
 mod plan;
 mod standing;
 mod status;
@@ -12,6 +13,7 @@ mod wait;
 
 pub use apply::{Applied, ApplyOptions, apply};
 pub use drift::{DriftRequest, Drifted, drift, short};
+pub use expected::Expected;
 pub use plan::{PlanRequest, Planned, plan};
 pub use standing::require_committed;
 pub use status::{MigrationState, Status, status};

@@ -32,6 +32,16 @@ pub enum Fate<T> {
     NotBegun,
 }
 
+impl<T> Fate<T> {
+    /// What was done; none where it was not.
+    pub fn done(&self) -> Option<&T> {
+        match self {
+            Fate::Done(done) => Some(done),
+            Fate::Failed(_) | Fate::NotBegun => None,
+        }
+    }
+}
+
 /// What happens to a database, told as it happens.
 #[derive(Debug)]
 pub enum Happened<'a, T> {
