@@ -352,6 +352,7 @@ fn what_works_on_one_database_wants_its_name() {
     }
     run(&world, &["env", "show", "--target", "it_ten_one_*"]).fails(2).says("works on one database");
     run(&world, &["env", "show", "--target", "it_ten_one_02"]).ok().says("`it_ten_one_02` on");
+    run(&world, &["rehearse", "--target", "it_ten_one_02"]).ok();
     let unknown = run(&world, &["apply", "--target", "it_ten_one_3"]);
     unknown.fails(2).says("has no database `it_ten_one_3`").says("did you mean `it_ten_one_");
     world.dbbuild(&["status", "--target", "x"]).fails(2).says("`--target` chooses among many databases");

@@ -53,8 +53,10 @@ fn size(text: &str) -> std::result::Result<u64, String> {
 pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let project = context.project()?;
     let sources = project.sources()?;
-    let url = args.from.as_deref().or(context.globals.url.as_deref());
-    let target = Target::find(&project, context.named_environment(), url, Start::Never).await?;
+    let target = match args.from.as_deref() {
+        Some(from) => Target::find(&project, context.named_environment(), Some(from), Start::Never).await?,
+        None => context.target(&project, Start::Never).await?,
+    };
     let progress = context.progress("migrations", 0);
     let report = rehearse(&Rehearsal {
         project: &project,

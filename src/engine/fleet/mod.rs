@@ -95,7 +95,7 @@ impl Fleet {
         }
         self.choose(wanted)?;
         match self.members.as_slice() {
-            [member] => Ok(member.target.clone()),
+            [member] => Ok(alone(member.target.clone())),
             several => {
                 let names = names(several.iter().map(|member| member.name.as_str()));
                 Err(Error::usage("this command works on one database").help(format!("`--target` means {names}.")))
@@ -117,7 +117,7 @@ impl Fleet {
         if self.members.iter().any(|member| member.is_meant_by(name)) || !may_be || name.contains(['*', '?']) {
             return self.one(wanted);
         }
-        Ok(self.address.beside(name))
+        Ok(alone(self.address.beside(name)))
     }
 
     /// The numbers of those that a name or pattern means: the one that is called so, whatever else it may fit.
@@ -138,6 +138,12 @@ impl Fleet {
             None => error.help(format!("there are: {list}.")),
         }
     }
+}
+
+/// One that is worked on by itself shares nothing, and is asked for all that many are not.
+fn alone(mut target: Target) -> Target {
+    target.common = None;
+    target
 }
 
 impl Member {
