@@ -5,6 +5,8 @@
 
 #[path = "attic/cells.rs"]
 mod cells;
+#[path = "attic/trips.rs"]
+mod trips;
 
 use crate::support::{Db, Server, World};
 use cells::{KINDS, Kind, LOSSES, Loss, senseless};

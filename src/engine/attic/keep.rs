@@ -56,6 +56,8 @@ pub(in crate::engine) struct Keeping<'k, 'w> {
     pub(super) rounds: usize,
     /// What was kept, in order.
     pub(in crate::engine) entries: Vec<KeptEntry>,
+    /// Number and table of each of them.
+    pub(super) ids: Vec<(i64, u32)>,
     /// The first look, whose positions of sequences no rollback brings back.
     pub(in crate::engine) first: Option<Look>,
 }
@@ -68,7 +70,7 @@ enum Again {
 
 impl<'k, 'w> Keeping<'k, 'w> {
     pub(in crate::engine) fn new(worker: &'k Worker<'w>, back: &'k TakeBack) -> Self {
-        Keeping { worker, back, installed: false, rounds: 0, entries: Vec::new(), first: None }
+        Keeping { worker, back, installed: false, rounds: 0, entries: Vec::new(), ids: Vec::new(), first: None }
     }
 
     /// Runs the script. `head` is text of so many statements that begins the transaction, or prepares it.
@@ -134,7 +136,7 @@ impl<'k, 'w> Keeping<'k, 'w> {
             let (messages, stumble) =
                 self.worker.send_around(unit, (&head, if self.installed { 4 } else { 2 }), &tail()).await;
             if let Some(stumble) = stumble {
-                self.entries.truncate(kept);
+                self.forget(kept);
                 return Ok(Again::Stumbled(stumble));
             }
             let looks = look::read(&messages);
@@ -152,6 +154,7 @@ impl<'k, 'w> Keeping<'k, 'w> {
                 false => Vec::new(),
             };
             if wrong.is_empty() && effects.covers(&done) {
+                self.note_beside(kept, &facts, (was, is)).await?;
                 return Ok(Again::Done);
             }
             for (oid, mode) in wrong {
@@ -159,7 +162,7 @@ impl<'k, 'w> Keeping<'k, 'w> {
             }
             effects.absorb(&done);
             after = is.clone();
-            self.entries.truncate(kept);
+            self.forget(kept);
             // Where nothing was there to be kept in, the next way makes it anew.
             self.installed = false;
         }
@@ -167,6 +170,11 @@ impl<'k, 'w> Keeping<'k, 'w> {
             .cause("each time that its down part runs, it takes away something else")
             .help("nothing was changed. Write the down part so that it does the same each time.")
             .into())
+    }
+
+    fn forget(&mut self, from: usize) {
+        self.entries.truncate(from);
+        self.ids.truncate(from);
     }
 
     /// Makes the copies. Returns the digests of what is told by one, by table.

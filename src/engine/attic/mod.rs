@@ -3,6 +3,7 @@
 //! It decides nothing about whether a migration is taken back: the runner asks it to keep, and the guard stands before
 //! the runner.
 
+mod beside;
 mod copy;
 pub mod export;
 mod facts;

@@ -64,6 +64,7 @@ impl Keeping<'_, '_> {
                 continue;
             }
             statements.push(self.insert(&entry));
+            self.ids.push((entry.id, entry.table.oid));
             self.entries.push(KeptEntry {
                 kind: entry.kind,
                 reason: entry.reason,

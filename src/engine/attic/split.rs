@@ -122,7 +122,12 @@ impl Keeping<'_, '_> {
             let rows = self.ask(&format!("SELECT pg_catalog.count(*) FROM {}", copy::scratch_name(one.oid))).await?;
             let wrong = one.mode == Mode::Marked && number(&rows, 0) != updated + deleted;
             let reason = if updated == 0 { Reason::Deleted } else { Reason::Changed };
-            return Ok(Compared { gone: Some(reason), exchanged: updated > 0, changed: Vec::new(), wrong });
+            return Ok(Compared {
+                gone: Some(reason),
+                exchanged: updated > 0 || one.mode == Mode::All,
+                changed: Vec::new(),
+                wrong,
+            });
         }
         if let (Mode::Converted, Some(digest)) = (one.mode, second.digests.get(&one.oid)) {
             let gone = second.done.tables.get(&one.oid).map(|change| &change.dropped);

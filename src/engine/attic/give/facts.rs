@@ -156,7 +156,7 @@ pub(super) fn equal(held: &Held, kept: &str, column: &Column) -> String {
 }
 
 /// `ROW(t."a"::text, …)`: to be compared with the same of other columns, whatever their types.
-pub(super) fn texts<'n>(of: &str, names: impl IntoIterator<Item = &'n str>) -> String {
+pub(in crate::engine::attic) fn texts<'n>(of: &str, names: impl IntoIterator<Item = &'n str>) -> String {
     let texts: Vec<String> =
         names.into_iter().map(|name| format!("{of}.{}::text COLLATE \"C\"", quote(name))).collect();
     format!("ROW({})", texts.join(", "))

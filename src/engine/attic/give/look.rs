@@ -1,8 +1,9 @@
 //! The look before the up part: which kept rows and values somebody has changed since the down part.
 
-use super::facts::{Held, Table, equal, numbered, texts};
+use super::facts::{self, Held, Table, equal, numbered, texts};
 use super::{Giving, LOOK, PINS, Wanted, quiet};
-use crate::engine::attic::stored::{Answer, rows as query};
+use crate::engine::attic::beside;
+use crate::engine::attic::stored::{Answer, cell, rows as query};
 use crate::engine::history::literal;
 use crate::engine::session::Session;
 use crate::model::attic::given::is_of_rows;
@@ -20,18 +21,29 @@ impl Look {
     /// The server said no.
     pub async fn take(session: &Session, wanted: &Wanted) -> Answer<Option<Giving>> {
         let before = pinned(session).await?;
-        let giving = Giving::open(session, wanted).await?;
+        let mut giving = Giving::open(session, wanted).await?;
         if giving.held.is_empty() {
             unpin(session, before).await?;
             return Ok(None);
         }
         session.simple_raw(LOOK).await?;
-        let seen: Vec<&Table> = giving.before.values().collect();
+        let mut carrying = Vec::new();
+        for held in &giving.held {
+            carrying.push(carriers(session, held).await?);
+        }
+        let carriers = carrying.iter().flatten().flatten().filter_map(|(table, _)| table.as_ref());
+        let seen: Vec<&Table> = giving.before.values().chain(carriers).collect();
         let lifted = quiet::lift(session, &seen).await?;
+        for (held, carriers) in giving.held.iter().zip(&carrying) {
+            let Some(carriers) = carriers else { continue };
+            let untouched = as_left(session, carriers).await?;
+            giving.untouched.insert(held.entry.id, untouched);
+        }
+        giving.stood = query(session, TABLES).await?.into_iter().flatten().flatten().collect();
         for held in &giving.held {
             session.simple_raw(&format!("DELETE FROM dbbuild_attic.look WHERE entry = {}", held.entry.id)).await?;
             let Some(table) = giving.before.get(&super::place(&held.entry)) else { continue };
-            if let Some(sql) = stood(held, table).or_else(|| changed(held, table)) {
+            if let Some(sql) = stood(held, table).or_else(|| changed(held, table)).or_else(|| written(held, table)) {
                 session.simple_raw(&sql).await?;
             }
         }
@@ -85,6 +97,53 @@ pub(super) fn changed(held: &Held, table: &Table) -> Option<String> {
         texts("k", made.iter().map(String::as_str)),
         now = texts("t", entry.columns.iter().map(String::as_str)),
     ))
+}
+
+/// Dropped values in whose place somebody has written, in columns that the down part had made.
+fn written(held: &Held, table: &Table) -> Option<String> {
+    let columns = held.entry.details.get("beside")?.get("columns")?.as_array()?;
+    let names: Vec<&str> = columns.iter().filter_map(serde_json::Value::as_str).collect();
+    if !held.types.contains_key("beside") || !names.iter().all(|name| table.column(name).is_some()) {
+        return None;
+    }
+    let on = by_key(held, table)?;
+    Some(format!(
+        "INSERT INTO dbbuild_attic.look SELECT {}, k.ctid, true, {} FROM {} k JOIN {} t ON {on} \
+         WHERE k.beside IS DISTINCT FROM {}",
+        held.entry.id,
+        literal(CHANGED),
+        held.sql(),
+        table.only(),
+        beside::hash("t", names),
+    ))
+}
+
+const TABLES: &str = "SELECT c.oid::text FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'p')";
+
+/// The tables that a down part had put rows into, as they are now, each with what stood for its rows then. None where that
+/// was not noted.
+async fn carriers(session: &Session, held: &Held) -> Answer<Option<Vec<(Option<Table>, String)>>> {
+    let noted = held.entry.details.get("beside").and_then(|beside| beside.get("tables"));
+    let Some(noted) = noted.and_then(serde_json::Value::as_array) else { return Ok(None) };
+    let mut carriers = Vec::new();
+    for one in noted {
+        let text = |n: usize| one.get(n).and_then(serde_json::Value::as_str).unwrap_or_default();
+        carriers.push((facts::table(session, text(0), text(1)).await?, text(2).to_owned()));
+    }
+    Ok(Some(carriers))
+}
+
+/// Whether nobody has changed a row of them since.
+async fn as_left(session: &Session, carriers: &[(Option<Table>, String)]) -> Answer<bool> {
+    for (table, then) in carriers {
+        let Some(table) = table else { return Ok(false) };
+        let plain = table.columns.iter().filter(|column| !column.generated);
+        let names: Vec<&str> = plain.map(|column| column.name.as_str()).collect();
+        if cell(session, &beside::digest(&table.only(), &names)).await?.as_deref() != Some(then) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// How the rows of a table (`t`) are found by an entry (`k`), where there is a key.

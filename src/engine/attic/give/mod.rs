@@ -13,6 +13,7 @@ mod rows;
 mod settle;
 mod values;
 
+pub(in crate::engine::attic) use facts::texts;
 pub use look::Look;
 
 use super::stored::{self, Answer, rows as query};
@@ -20,14 +21,14 @@ use crate::engine::session::Session;
 use crate::model::attic::given::{Given, OnConflict, groups, is_of_rows};
 use crate::model::attic::{Entry, Kind};
 use facts::{Held, Table};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What an entry's rows are settled as, row by row: `why` tells of a conflict, null of something that stands already.
 const LOOK: &str = "CREATE TABLE IF NOT EXISTS dbbuild_attic.look \
     (entry bigint NOT NULL, kept tid NOT NULL, stood boolean NOT NULL, why text)";
 
 /// Settings under which texts of values are the same at keeping and at giving back, whatever a script has set.
-const PINS: [(&str, &str); 11] = [
+pub(super) const PINS: [(&str, &str); 11] = [
     ("search_path", "pg_catalog"),
     ("DateStyle", "ISO"),
     ("IntervalStyle", "postgres"),
@@ -50,6 +51,10 @@ pub struct Giving {
     held: Vec<Held>,
     /// Tables as they were before the up part.
     before: Tables,
+    /// All tables that there were before the up part, whatever their names.
+    stood: BTreeSet<String>,
+    /// Of entries whose rows the down part may have put elsewhere: whether that stands as it left it.
+    untouched: BTreeMap<i64, bool>,
     /// The checksum of the migration as it is applied now.
     checksum: String,
     /// The up part shares the transaction: what stands after it alone is its own making.
@@ -81,6 +86,8 @@ impl Giving {
         Ok(Giving {
             held,
             before,
+            stood: BTreeSet::new(),
+            untouched: BTreeMap::new(),
             checksum: wanted.checksum.clone(),
             shares: wanted.shares,
             on_conflict: wanted.on_conflict,
@@ -117,15 +124,16 @@ impl Giving {
                 };
                 ready.iter().filter(mine).copied().collect()
             };
-            if circular && !of(true).is_empty() {
-                aside.defer_keys(session, &group).await?;
-            }
+            let defer = match circular && !of(true).is_empty() {
+                true => Some(aside.defer_keys(session, &group).await?),
+                false => None,
+            };
             for (held, table) in of(true) {
                 let names: Vec<String> =
                     held.entry.columns.iter().filter(|name| !held.entry.key_columns.contains(name)).cloned().collect();
                 aside.free_identities(session, table, &names).await?;
             }
-            self.give_rows(session, &of(true), circular).await?;
+            self.give_rows(session, &of(true), defer.as_deref()).await?;
             session.simple_raw("SET CONSTRAINTS ALL IMMEDIATE").await?;
             for (held, table) in of(false) {
                 aside.free_identities(session, table, &held.entry.columns).await?;
@@ -164,10 +172,23 @@ impl Giving {
         Ok(table)
     }
 
-    /// Whether a table is of the up part's making, in this very transaction.
-    fn is_made(&self, table: &Table) -> bool {
-        let before = self.before.get(&(table.schema.clone(), table.name.clone()));
-        self.shares && before.is_none_or(|before| before.oid != table.oid)
+    /// Whether all rows of a table are of the up part's making alone, in this very transaction: nobody else's are among
+    /// them.
+    fn is_made(&self, held: &Held, table: &Table) -> bool {
+        let before = self.before.get(&place(&held.entry));
+        let fresh = !self.stood.contains(&table.oid.to_string());
+        self.shares && self.untouched.get(&held.entry.id).copied().unwrap_or(before.is_none()) && fresh
+    }
+
+    /// Whether rows of a table may be somebody's that the up part has only carried into it: from another table or name.
+    fn is_carried(&self, held: &Held, table: &Table) -> bool {
+        match self.untouched.get(&held.entry.id) {
+            Some(untouched) => !untouched,
+            None => {
+                self.stood.contains(&table.oid.to_string())
+                    && !self.before.values().any(|before| before.oid == table.oid)
+            }
+        }
     }
 }
 

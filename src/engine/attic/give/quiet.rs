@@ -63,19 +63,25 @@ pub(super) async fn aside(session: &Session, tables: &[&Table]) -> Answer<Aside>
 }
 
 impl Aside {
-    /// Makes the foreign keys of these tables wait for the end.
-    pub async fn defer_keys(&mut self, session: &Session, tables: &[&Table]) -> Answer<()> {
-        let sql = format!(
+    /// Makes the foreign keys of these tables wait for the end. Returns the statement that lets them wait once more.
+    pub async fn defer_keys(&mut self, session: &Session, tables: &[&Table]) -> Answer<String> {
+        let keys = format!(
             "{} SELECT pg_catalog.format('ALTER TABLE %s ALTER CONSTRAINT %I DEFERRABLE INITIALLY DEFERRED', n.name, k.conname), \
              pg_catalog.format('ALTER TABLE %s ALTER CONSTRAINT %I %s', n.name, k.conname, CASE WHEN NOT k.condeferrable \
-             THEN 'NOT DEFERRABLE' WHEN k.condeferred THEN 'DEFERRABLE INITIALLY DEFERRED' ELSE 'DEFERRABLE INITIALLY IMMEDIATE' END) \
+             THEN 'NOT DEFERRABLE' WHEN k.condeferred THEN 'DEFERRABLE INITIALLY DEFERRED' ELSE 'DEFERRABLE INITIALLY IMMEDIATE' END), \
+             pg_catalog.format('%I.%I', s.nspname, k.conname) \
              FROM pg_catalog.pg_constraint k JOIN n ON n.oid = k.conrelid \
-             WHERE k.contype = 'f' AND k.conparentid = 0",
+             JOIN pg_catalog.pg_namespace s ON s.oid = k.connamespace WHERE k.contype = 'f' AND k.conparentid = 0",
             family(tables)
         );
-        self.put(session, &sql).await?;
-        // They were made immediate for this transaction, which counts more than what the constraint says of itself.
-        session.simple_raw("SET CONSTRAINTS ALL DEFERRED").await.map(|_| ())
+        self.put(session, &keys).await?;
+        let names: Vec<String> =
+            rows(session, &keys).await?.into_iter().filter_map(|row| row.into_iter().nth(2).flatten()).collect();
+        // They were made immediate for this transaction, which counts more than what the constraint says of itself. Unique
+        // constraints stay so: a row that they refuse is to be told from others.
+        let defer = format!("SET CONSTRAINTS {} DEFERRED", names.join(", "));
+        session.simple_raw(&defer).await?;
+        Ok(defer)
     }
 
     /// Lets identity columns be updated.

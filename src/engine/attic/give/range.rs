@@ -7,8 +7,11 @@ use crate::engine::history::literal;
 use crate::engine::session::{ServerError, Session};
 use tokio_postgres::SimpleQueryMessage;
 
-/// Why a row is in conflict that the server did not put, without an error.
-pub(super) const TAKEN: &str = "another row has its key or a value that must be unique";
+/// Why a row is in conflict that meets another one.
+const TAKEN: &str = "another row has its key or a value that must be unique";
+
+/// Why a row or value is in conflict that a column takes as another one.
+pub(super) const OTHER: &str = "the column would hold another value now";
 
 /// Some rows of a table that holds an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,10 +95,10 @@ async fn attempt(
                     SimpleQueryMessage::CommandComplete(rows) => Some(rows.to_string()),
                     _ => None,
                 });
-                (wanted != done).then(|| TAKEN.to_owned())
+                (wanted != done).then(|| OTHER.to_owned())
             }
         },
-        Err(error) if is_of_rows(&error) => Some(error.message.clone()),
+        Err(error) if is_of_rows(&error) => Some(reason(&error, wanted.is_some())),
         Err(error) => return Err(error),
     };
     let end = if why.is_some() { "ROLLBACK TO SAVEPOINT dbbuild_give; " } else { "" };
@@ -112,6 +115,14 @@ async fn within(session: &Session, held: &Held, wanted: Option<&str>, condition:
 async fn refuse(session: &Session, held: &Held, row: &str, why: &str) -> Answer<()> {
     let values = format!("({}, '{row}', false, {})", held.entry.id, literal(why));
     session.simple_raw(&format!("INSERT INTO dbbuild_attic.look VALUES {values}")).await.map(|_| ())
+}
+
+/// Why rows or values were refused; of whole rows what they met needs no name.
+fn reason(error: &ServerError, of_rows: bool) -> String {
+    match error.sqlstate.as_deref() {
+        Some("23505" | "23P01") if of_rows => TAKEN.to_owned(),
+        _ => error.message.clone(),
+    }
 }
 
 /// Whether an error is about values: data (22), constraints (23), what a function of a check raised (P0), a check option (44).

@@ -48,8 +48,14 @@ pub(super) fn differs(held: &Held) -> String {
 }
 
 impl Giving {
-    /// Gives back the rows of tables that may refer to each other.
-    pub(super) async fn give_rows(&self, session: &Session, all: &[(&Held, &Table)], circular: bool) -> Answer<()> {
+    /// Gives back the rows of tables that may refer to each other; `defer` lets their foreign keys wait, where they refer
+    /// in a circle.
+    pub(super) async fn give_rows(
+        &self,
+        session: &Session,
+        all: &[(&Held, &Table)],
+        defer: Option<&str>,
+    ) -> Answer<()> {
         for (held, table) in all {
             if held.entry.rows > 1000 {
                 session.simple_raw(&format!("ANALYZE {}", held.sql())).await?;
@@ -62,13 +68,13 @@ impl Giving {
             for (held, table) in all {
                 insert(session, held, table).await?;
             }
-            if !circular {
+            let Some(defer) = defer else {
                 return session.simple_raw("RELEASE SAVEPOINT dbbuild_group").await.map(|_| ());
-            }
+            };
             match session.simple_raw("SET CONSTRAINTS ALL IMMEDIATE").await {
                 Ok(_) => return session.simple_raw("RELEASE SAVEPOINT dbbuild_group").await.map(|_| ()),
                 Err(error) if range::is_of_rows(&error) => {
-                    if !refused_again(session, all).await? {
+                    if !refused_again(session, all, defer).await? {
                         return Err(error);
                     }
                 }
@@ -87,7 +93,11 @@ impl Giving {
         }
         let on = by_key(held, table);
         let unedited = self.checksum == held.entry.checksum;
-        if held.entry.kind == Kind::Table && self.is_made(table) && unedited {
+        let made = self.is_made(held, table);
+        if made && self.untouched.contains_key(&id) {
+            session.simple_raw(&format!("DELETE FROM dbbuild_attic.look WHERE entry = {id}")).await?;
+        }
+        if held.entry.kind == Kind::Table && made && unedited {
             let surplus = match &on {
                 Some(on) => format!("DELETE FROM {only} t WHERE NOT EXISTS (SELECT FROM {kept} k WHERE {on})"),
                 None => format!("DELETE FROM {only} t"),
@@ -97,7 +107,8 @@ impl Giving {
         }
         let Some(on) = on else { return Ok(()) };
         let free = unsettled(held);
-        if self.shares && unedited && held.entry.columns.len() > held.entry.key_columns.len() {
+        let carried = self.is_carried(held, table);
+        if self.shares && !carried && unedited && held.entry.columns.len() > held.entry.key_columns.len() {
             let (set, same) = assignments(held, table);
             let same: String = same.iter().map(|same| format!(" AND {same}")).collect();
             let differs = differs(held);
@@ -106,7 +117,7 @@ impl Giving {
             };
             range::over(session, held, &update, None).await?;
         }
-        let stood = !self.shares;
+        let stood = !self.shares || carried;
         let sql = format!(
             "INSERT INTO dbbuild_attic.look SELECT {id}, k.ctid, true, {made} FROM {kept} k JOIN {only} t ON {on} \
              WHERE {free} AND ({stood} OR {differs}); \
@@ -154,8 +165,8 @@ async fn insert(session: &Session, held: &Held, table: &Table) -> Answer<()> {
             values.join(", ")
         ),
     };
-    let statement =
-        |range: &str| format!("{into} FROM {} k WHERE {range} AND {free}{same} ON CONFLICT DO NOTHING", held.sql());
+    // No ON CONFLICT: PostgreSQL refuses it for a table with a deferrable unique constraint or a rule, even a disabled one.
+    let statement = |range: &str| format!("{into} FROM {} k WHERE {range} AND {free}{same}", held.sql());
     range::over(session, held, &statement, Some(&free)).await
 }
 
@@ -251,7 +262,7 @@ fn orphan(held: &Held, key: &Key, all: &[(&Held, &Table)]) -> Option<String> {
 
 /// Takes the rows of a group back out, and keeps in mind those that were refused. False where there was none: then it
 /// would go the same way again.
-async fn refused_again(session: &Session, all: &[(&Held, &Table)]) -> Answer<bool> {
+async fn refused_again(session: &Session, all: &[(&Held, &Table)], defer: &str) -> Answer<bool> {
     let ids: Vec<String> = all.iter().map(|(held, _)| held.entry.id.to_string()).collect();
     let ids = ids.join(", ");
     let count =
@@ -262,7 +273,7 @@ async fn refused_again(session: &Session, all: &[(&Held, &Table)]) -> Answer<boo
     let refused = query(session, &sql).await?;
     session.simple_raw("ROLLBACK TO SAVEPOINT dbbuild_group; RELEASE SAVEPOINT dbbuild_group").await?;
     let before = cell(session, &count).await?.and_then(|n| n.parse::<usize>().ok()).unwrap_or(0);
-    session.simple_raw("SET CONSTRAINTS ALL DEFERRED").await?;
+    session.simple_raw(defer).await?;
     if refused.len() == before {
         return Ok(false);
     }

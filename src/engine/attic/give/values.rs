@@ -10,8 +10,6 @@ use crate::engine::session::Session;
 
 /// Why a value is in conflict whose row nobody has.
 const GONE: &str = "its row is gone";
-/// Why a value is in conflict that the column takes as another one.
-const OTHER: &str = "the column would hold another value now";
 
 impl Giving {
     /// Gives the values of an entry back. Returns why nothing of it can be.
@@ -41,7 +39,7 @@ impl Giving {
                 "INSERT INTO dbbuild_attic.look SELECT {}, k.ctid, false, {} FROM {kept} k JOIN {only} t ON {on} \
                  WHERE {free} AND {differs}",
                 held.entry.id,
-                literal(OTHER)
+                literal(range::OTHER)
             );
             session.simple_raw(&sql).await?;
         }

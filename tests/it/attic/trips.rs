@@ -1,0 +1,178 @@
+//! Down and up again, with what people wrote in between: nothing of it is lost, and what was kept comes back to the rest.
+//!
+//! Each trip was a fault once, found by schemas, rows and down parts made at random.
+
+use crate::support::{World, server};
+
+/// One way down and up.
+struct Trip {
+    name: &'static str,
+    /// The first migration, and rows of then.
+    older: &'static str,
+    up: &'static str,
+    written: &'static str,
+    down: &'static str,
+    /// What people write into the older schema; where that is nothing, all rows are to be as before.
+    meanwhile: &'static str,
+    /// A query, and its answer after the way up.
+    rows: (&'static str, &'static str),
+    /// `kind reason rows` of what is left in the attic.
+    left: &'static str,
+}
+
+const ROWS: &str = "SELECT string_agg(t::text, ' ' ORDER BY t::text) FROM t";
+
+const SWAP: &str = "CREATE TABLE other (LIKE t INCLUDING ALL); INSERT INTO other SELECT id, left(a, 3) FROM t; DROP TABLE t; \
+                    ALTER TABLE other RENAME TO t";
+const CARRY: &str = "CREATE TABLE other (LIKE t INCLUDING ALL); INSERT INTO other SELECT * FROM t; DROP TABLE t; \
+                     ALTER TABLE other RENAME TO t";
+const SPLIT: &str =
+    "ALTER TABLE t ADD p text, ADD q text; UPDATE t SET p = left(a, 1), q = substr(a, 2); ALTER TABLE t DROP a";
+const JOIN: &str = "ALTER TABLE t ADD a text; UPDATE t SET a = p || q; ALTER TABLE t DROP p, DROP q";
+const PLAIN: Trip = Trip {
+    name: "",
+    older: "CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'one'), (2, 'twenty')",
+    up: "SELECT 1",
+    written: "",
+    down: "SELECT 1",
+    meanwhile: "",
+    rows: (ROWS, "(1,one) (2,twenty)"),
+    left: "",
+};
+
+const TRIPS: &[Trip] = &[
+    Trip { name: "a table that is made anew, and nobody wrote", up: CARRY, down: SWAP, ..PLAIN },
+    Trip {
+        name: "rows written into a table that is made anew",
+        up: CARRY,
+        down: SWAP,
+        meanwhile: "INSERT INTO t VALUES (3, 'new'); UPDATE t SET a = 'own' WHERE id = 1",
+        rows: (ROWS, "(1,own) (2,twe) (3,new)"),
+        left: "table changed 2",
+        ..PLAIN
+    },
+    Trip {
+        name: "a table that comes from one of another name",
+        up: "CREATE TABLE u (LIKE t INCLUDING ALL); INSERT INTO u SELECT * FROM t; DROP TABLE t",
+        down: "CREATE TABLE t (LIKE u INCLUDING ALL); INSERT INTO t SELECT * FROM u; DROP TABLE u",
+        meanwhile: "INSERT INTO t VALUES (3, 'new')",
+        rows: ("SELECT string_agg(u::text, ' ' ORDER BY u::text) FROM u", "(1,one) (2,twenty) (3,new)"),
+        ..PLAIN
+    },
+    Trip {
+        name: "a row with the key of a deleted one, in a table that gets its name back",
+        up: "ALTER TABLE t RENAME TO u",
+        down: "DELETE FROM u WHERE id = 1; ALTER TABLE u RENAME TO t",
+        meanwhile: "INSERT INTO t VALUES (1, 'own')",
+        rows: ("SELECT string_agg(u::text, ' ' ORDER BY u::text) FROM u", "(1,own) (2,twenty)"),
+        left: "row deleted 1",
+        ..PLAIN
+    },
+    Trip {
+        name: "columns that were made one, and nobody wrote",
+        up: SPLIT,
+        written: "UPDATE t SET p = 'a longer', q = 'part' WHERE id = 2",
+        down: JOIN,
+        rows: (ROWS, "(1,o,ne) (2,\"a longer\",part)"),
+        ..PLAIN
+    },
+    Trip {
+        name: "a value written into the column that two were made of",
+        up: SPLIT,
+        written: "UPDATE t SET p = 'a longer', q = 'part' WHERE id = 2",
+        down: JOIN,
+        meanwhile: "UPDATE t SET a = 'uno' WHERE id = 1",
+        rows: (ROWS, "(1,u,no) (2,\"a longer\",part)"),
+        left: "column dropped 1",
+        ..PLAIN
+    },
+    Trip {
+        name: "a column that is dropped and made anew",
+        down: "ALTER TABLE t DROP a; ALTER TABLE t ADD a text",
+        meanwhile: "UPDATE t SET a = 'own' WHERE id = 1",
+        rows: (ROWS, "(1,own) (2,twenty)"),
+        left: "column changed 1",
+        ..PLAIN
+    },
+    Trip {
+        name: "rows without a key, written anew",
+        older: "CREATE TABLE t (id int, a text); INSERT INTO t VALUES (1, 'one'), (2, 'twenty'), (2, 'twenty')",
+        down: "ALTER TABLE t ALTER a TYPE text USING left(a, 3)",
+        rows: (ROWS, "(1,one) (2,twenty) (2,twenty)"),
+        ..PLAIN
+    },
+    Trip {
+        name: "a table with a rule and a key that waits",
+        older: "CREATE TABLE t (id int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED, a text UNIQUE DEFERRABLE); \
+                CREATE RULE quiet AS ON INSERT TO t WHERE new.id > 99 DO INSTEAD NOTHING; \
+                INSERT INTO t VALUES (1, 'one'), (2, 'twenty')",
+        down: "DELETE FROM t",
+        meanwhile: "INSERT INTO t VALUES (3, 'one')",
+        rows: (ROWS, "(2,twenty) (3,one)"),
+        left: "row deleted 1",
+        ..PLAIN
+    },
+    Trip {
+        name: "rows that refer to themselves, with a key that waits",
+        older: "CREATE TABLE t (id int PRIMARY KEY, a text UNIQUE DEFERRABLE INITIALLY DEFERRED, up int REFERENCES t); \
+                INSERT INTO t VALUES (1, 'one', 2), (2, 'two', 1), (3, 'three', NULL)",
+        down: "DELETE FROM t",
+        meanwhile: "INSERT INTO t VALUES (4, 'three', NULL)",
+        rows: (ROWS, "(1,one,2) (2,two,1) (4,three,)"),
+        left: "row deleted 1",
+        ..PLAIN
+    },
+];
+
+#[test]
+fn what_is_written_between_down_and_up_stays_and_what_was_kept_comes_back() {
+    let Some(server) = server(15) else { return };
+    for trip in TRIPS {
+        let db = server.fresh_database();
+        let mut world = World::without_git();
+        world.set("DATABASE_URL", &db.url);
+        world.write("dbbuild.toml", "[postgres]\nversion = 15\n[env.development]\nurl_env = \"DATABASE_URL\"\n");
+        world.write("db/migrations/1_first.sql", trip.older);
+        world.write(
+            "db/migrations/2_second.sql",
+            format!("-- migrate:up\n{};\n-- migrate:down\n{};\n", trip.up, trip.down),
+        );
+        world.dbbuild(&["apply"]).ok();
+        db.psql(trip.written);
+        world.dbbuild(&["downgrade", "--to", "1", "--yes"]).ok();
+        db.psql(trip.meanwhile);
+        let said = world.dbbuild(&["apply"]);
+        said.ok();
+        assert_eq!(db.psql(trip.rows.0), trip.rows.1, "{}: {}", trip.name, said.stdout);
+        let left = "SELECT coalesce(string_agg(kind || ' ' || reason || ' ' || rows, ', ' ORDER BY id), '') FROM dbbuild_attic.entry";
+        let there = "SELECT to_regclass('dbbuild_attic.entry') IS NOT NULL";
+        let left = if db.psql(there) == "t" { db.psql(left) } else { String::new() };
+        assert_eq!(left, trip.left, "{}", trip.name);
+        if !trip.left.is_empty() {
+            said.says("in conflict");
+        }
+    }
+}
+
+#[test]
+fn a_column_or_table_that_is_made_anew_with_other_rows_is_a_loss() {
+    let Some(server) = server(15) else { return };
+    let plan = |down: &str| {
+        let db = server.fresh_database();
+        let mut world = World::without_git();
+        world.set("DATABASE_URL", &db.url);
+        world.write("dbbuild.toml", "[postgres]\nversion = 15\n[env.development]\nurl_env = \"DATABASE_URL\"\n");
+        world.write("db/migrations/1_first.sql", PLAIN.older);
+        world.write("db/migrations/2_second.sql", format!("-- migrate:up\nSELECT 1;\n-- migrate:down\n{down};\n"));
+        world.dbbuild(&["apply"]).ok();
+        world.dbbuild(&["plan", "--to", "1", "--json"]).ok().stdout.clone()
+    };
+    for lossless in [CARRY, "SELECT 1"] {
+        assert!(plan(lossless).contains("\"losses\":[]"), "{lossless}");
+    }
+    for lossy in
+        [SWAP, "ALTER TABLE t DROP a; ALTER TABLE t ADD a text", "DROP TABLE t; CREATE TABLE t (id int, a text)"]
+    {
+        assert!(!plan(lossy).contains("\"losses\":[]"), "{lossy}");
+    }
+}
