@@ -198,7 +198,7 @@ impl Keeping<'_, '_> {
     }
 
     /// The key that the values of an entry are found by, where there is one.
-    async fn key_of(&self, id: i64) -> Result<Option<Vec<String>>, Stop> {
+    pub(super) async fn key_of(&self, id: i64) -> Result<Option<Vec<String>>, Stop> {
         let sql = format!(
             "SELECT pg_catalog.to_jsonb(e.key_columns)::text FROM dbbuild_attic.entry e WHERE e.id = {id} AND NOT e.whole_rows"
         );

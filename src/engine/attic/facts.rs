@@ -32,6 +32,8 @@ pub(super) struct Table {
     pub schema: String,
     pub name: String,
     pub kind: String,
+    /// The file that holds its own rows.
+    pub file: u32,
     /// Row security holds for the owner too, who could lift it.
     pub forced: bool,
     pub columns: Vec<Column>,
@@ -43,6 +45,8 @@ pub(super) struct Table {
     pub root: u32,
     /// Names and enablement of triggers that fire.
     pub triggers: Vec<(String, String)>,
+    /// The same of rules on writing.
+    pub rules: Vec<(String, String)>,
     /// The table and column that own a sequence.
     pub sequence: Option<(u32, String, String, String)>,
     /// Where a sequence starts.
@@ -81,18 +85,19 @@ impl Table {
         self.forced.then(|| format!("ALTER TABLE ONLY {} {no}FORCE ROW LEVEL SECURITY", self.id()))
     }
 
-    /// Keeps its triggers from firing, or puts each back to what it was.
+    /// Keeps its triggers and rules from acting, or puts each back to what it was.
     pub fn silence(&self, back: bool) -> Vec<String> {
-        let one = |(name, enabled): &(String, String)| {
+        let one = |(what, (name, enabled)): (&str, &(String, String))| {
             let how = match (back, enabled.as_str()) {
                 (false, _) => "DISABLE",
                 (true, "R") => "ENABLE REPLICA",
                 (true, "A") => "ENABLE ALWAYS",
                 (true, _) => "ENABLE",
             };
-            format!("ALTER TABLE ONLY {} {how} TRIGGER {}", self.id(), quoted(name))
+            format!("ALTER TABLE ONLY {} {how} {what} {}", self.id(), quoted(name))
         };
-        self.triggers.iter().map(one).collect()
+        let triggers = self.triggers.iter().map(|trigger| ("TRIGGER", trigger));
+        triggers.chain(self.rules.iter().map(|rule| ("RULE", rule))).map(one).collect()
     }
 }
 

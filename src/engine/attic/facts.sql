@@ -1,4 +1,4 @@
-SELECT pg_catalog.json_build_object('oid', c.oid::bigint, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind::text,
+SELECT pg_catalog.json_build_object('oid', c.oid::bigint, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind::text, 'file', c.relfilenode::bigint,
     'forced', c.relrowsecurity AND c.relforcerowsecurity AND pg_catalog.row_security_active(c.oid),
     'columns', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('number', a.attnum, 'name', a.attname,
             'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
@@ -29,6 +29,9 @@ SELECT pg_catalog.json_build_object('oid', c.oid::bigint, 'schema', n.nspname, '
     'triggers', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(g.tgname, g.tgenabled::text) ORDER BY g.tgname), '[]')
         FROM pg_catalog.pg_trigger g
         WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D'),
+    'rules', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(w.rulename, w.ev_enabled::text) ORDER BY w.rulename), '[]')
+        FROM pg_catalog.pg_rewrite w
+        WHERE w.ev_class = c.oid AND w.ev_type <> '1' AND w.ev_enabled <> 'D'),
     'sequence', (SELECT pg_catalog.json_build_array(d.refobjid::bigint, o.nspname, r.relname, x.attname)
         FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class r ON r.oid = d.refobjid
         JOIN pg_catalog.pg_namespace o ON o.oid = r.relnamespace

@@ -155,6 +155,7 @@ impl<'k, 'w> Keeping<'k, 'w> {
             };
             if wrong.is_empty() && effects.covers(&done) {
                 self.note_beside(kept, &facts, (was, is)).await?;
+                self.merge_nulled(kept).await?;
                 return Ok(Again::Done);
             }
             for (oid, mode) in wrong {

@@ -6,9 +6,12 @@ use crate::engine::runner::{Stumble, Unit};
 /// Errors that are worked off before dbbuild gives up.
 const ROUNDS: usize = 100;
 
+/// What a type has no place for: "cannot convert NaN to integer". Most errors of this number are of something else.
+pub(super) const NOT_THERE: &str = "0A000";
+
 /// Whether an error is about rows or values that stand in the way.
 fn is_about_rows(sqlstate: &str) -> bool {
-    sqlstate.starts_with("22") || matches!(sqlstate, "23502" | "23503" | "23505" | "23514" | "23P01")
+    sqlstate.starts_with("22") || matches!(sqlstate, NOT_THERE | "23502" | "23503" | "23505" | "23514" | "23P01")
 }
 
 impl Keeping<'_, '_> {

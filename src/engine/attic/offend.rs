@@ -6,6 +6,7 @@
 use super::copy;
 use super::facts::{self, Table, quoted};
 use super::keep::{Keeping, Stop, joined};
+use super::make_way::NOT_THERE;
 use super::plan::key;
 use crate::engine::history::literal;
 use crate::engine::runner::{Stumble, Unit};
@@ -34,13 +35,15 @@ impl Offenders {
     }
 }
 
-/// What finds a row again before the script: its key, or its place where there is none.
+/// What finds a row again before the script: its key, or its place where there is none. In another file it has another
+/// place: then nothing finds it.
 pub(super) fn locator(before: &Table, now: &Table, alias: &str) -> String {
     let key = key(before, &BTreeSet::new(), &BTreeSet::new());
     let columns: Option<Vec<String>> =
         key.columns.iter().map(|number| now.column(*number).map(|column| copy::stored(column, alias))).collect();
     match columns {
         Some(columns) if !key.whole => format!("(ROW({}))::text", columns.join(", ")),
+        _ if before.file != now.file => "NULL::text".to_owned(),
         _ => format!("({alias}.ctid)::text"),
     }
 }
@@ -84,10 +87,14 @@ impl Keeping<'_, '_> {
         self.send("SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; SET LOCAL row_security = off").await?;
         let text = unit.body.statements.get(n).and_then(|one| unit.body.text.get(one.range.clone()));
         match error.sqlstate.as_deref().unwrap_or_default() {
-            code if code.starts_with("22") => match text {
+            // Without a table it is about a domain.
+            code if code.starts_with("22") || code == NOT_THERE || error.table.is_none() => match text {
                 Some(text) => self.misfits(text, known).await,
                 None => Ok(Offenders::default()),
             },
+            "23502" if text.is_some_and(|text| converts(text, error.column.as_deref())) => {
+                self.misfits(text.unwrap_or_default(), known).await
+            }
             _ => self.violations(text, error, known).await,
         }
     }
@@ -186,6 +193,7 @@ impl Keeping<'_, '_> {
                 let own = part.columns.iter().find(|own| own.name == column.name);
                 let Some((own, before)) = own.zip(known.get(&part.oid)) else { continue };
                 let value = one.using.clone().unwrap_or_else(|| quoted(&one.column));
+                let kind = if own.not_null { format!("{kind} NOT NULL") } else { kind.clone() };
                 self.send(&try_values(part, &value, &kind)).await?;
                 let query = format!(
                     "SELECT {} FROM {} t JOIN dbbuild_attic.trial_bad b ON b.loc = t.ctid; \
@@ -208,6 +216,11 @@ impl Keeping<'_, '_> {
     }
 }
 
+/// Whether a statement makes the values of a column from others.
+fn converts(text: &str, column: Option<&str>) -> bool {
+    sql::retyped(text).iter().any(|one| Some(one.column.as_str()) == column)
+}
+
 /// Tries to assign a value of each row to a type; the places of those that fail stand in `trial_bad`.
 fn try_values(table: &Table, value: &str, kind: &str) -> String {
     let rows = table.rows();
@@ -225,7 +238,7 @@ fn try_values(table: &Table, value: &str, kind: &str) -> String {
             top := pg_catalog.cardinality(lows); low := lows[top]; high := highs[top]; \
             lows := lows[1:top - 1]; highs := highs[1:top - 1]; CONTINUE WHEN low > high; \
             BEGIN EXECUTE {insert} USING low, high; \
-            EXCEPTION WHEN data_exception THEN \
+            EXCEPTION WHEN data_exception OR feature_not_supported OR check_violation OR not_null_violation THEN \
                 IF low = high THEN INSERT INTO dbbuild_attic.trial_bad SELECT r.loc FROM dbbuild_attic.trial_rows r WHERE r.dbbuild_n = low; \
                 ELSE lows := lows || ARRAY[low, (low + high) / 2 + 1]; highs := highs || ARRAY[(low + high) / 2, high]; END IF; \
             END; \

@@ -153,6 +153,9 @@ impl Keeping<'_, '_> {
         self.add_dependents(&mut lifted).await?;
         let gone = self.ask("SELECT DISTINCT o.rel FROM dbbuild_attic.scratch_out o ORDER BY 1").await?;
         let gone: Vec<u32> = gone.into_iter().flatten().flatten().filter_map(|oid| oid.parse().ok()).collect();
+        if gone.is_empty() {
+            return Ok(false);
+        }
         let all = facts::read(self.worker.session(), gone.iter().copied()).await?;
         let roots = facts::read(self.worker.session(), all.values().map(|table| table.root)).await?;
         let tables: Vec<&Table> = all.values().collect();

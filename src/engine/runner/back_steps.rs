@@ -33,8 +33,10 @@ enum Shape {
     Kept,
     /// PostgreSQL wants it alone.
     Alone,
-    /// Only this session knows of it.
+    /// Only this session knows of it; a role or setting goes with each transaction of dbbuild's own.
     Session,
+    /// Only this session knows of it, as long as it lasts.
+    Temporary,
 }
 
 impl Worker<'_> {
@@ -58,7 +60,7 @@ impl Worker<'_> {
         for (n, piece) in pieces.iter().enumerate() {
             let row = known.get(&(piece.first + 1)).filter(|row| row.0 == piece.checksum.to_string());
             let outcome = match (piece.shape, row) {
-                (Shape::Session, _) => self.run_plainly(back, piece).await,
+                (Shape::Session | Shape::Temporary, _) => self.run_plainly(back, piece).await,
                 (_, Some((_, true))) => Ok(()),
                 (Shape::Kept, _) => self.run_keeping(back, piece, &pieces, n, &mut entries).await,
                 (Shape::Alone, row) => self.run_alone(back, piece, row.is_some()).await,
@@ -124,7 +126,8 @@ impl Worker<'_> {
             if self.session().is_closed() {
                 return Err(stop.into_error(self, back, &unit));
             }
-            self.clean().await?;
+            // Temporary tables are to last.
+            self.execute("ROLLBACK; SET SESSION AUTHORIZATION DEFAULT; RESET ROLE").await?;
             restore_positions(self, keeping.first.as_ref()).await?;
             if stop.server_error().is_some_and(needs_autocommit) {
                 let cause = stop.server_error().map(|error| error.cause()).unwrap_or_default();
@@ -201,7 +204,8 @@ fn pieces(back: &TakeBack) -> Result<Vec<Piece>> {
                 }
                 (Shape::Alone, n)
             }
-            StatementKind::SetSession | StatementKind::CreateTemp => (Shape::Session, n),
+            StatementKind::SetSession => (Shape::Session, n),
+            StatementKind::CreateTemp => (Shape::Temporary, n),
             _ => (Shape::Kept, n),
         };
         let end = statements.get(last + 1).map_or(text.len(), |next| next.range.start);

@@ -122,6 +122,51 @@ const TRIPS: &[Trip] = &[
         left: "row deleted 1",
         ..PLAIN
     },
+    Trip {
+        name: "a value that does not fit, and of which something is made",
+        up: "ALTER TABLE t ADD n int; ALTER TABLE t ALTER a TYPE text",
+        older: "CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1, '7'), (2, 'twenty'), (3, '')",
+        down: "ALTER TABLE t DROP n; ALTER TABLE t ALTER a TYPE int USING coalesce(nullif(a, '')::int, 0)",
+        rows: (ROWS, "(1,7,) (2,twenty,) (3,\"\",)"),
+        ..PLAIN
+    },
+    Trip {
+        name: "numbers that no integer is, in a key and beside",
+        older: "CREATE TABLE t (id numeric PRIMARY KEY, n numeric); INSERT INTO t VALUES (1, 'NaN'), ('Infinity', 2)",
+        up: "ALTER TABLE t ALTER id TYPE numeric, ALTER n TYPE numeric",
+        down: "ALTER TABLE t ALTER id TYPE int, ALTER n TYPE int",
+        rows: (ROWS, "(1,NaN) (Infinity,2)"),
+        ..PLAIN
+    },
+    Trip {
+        name: "values that an older domain or a null refuses",
+        older: "CREATE DOMAIN small AS int CHECK (VALUE < 5); CREATE TABLE t (id int PRIMARY KEY, d int, n text NOT NULL); \
+                INSERT INTO t VALUES (1, 4, '1'), (2, 9, '2'), (3, 4, '')",
+        up: "ALTER TABLE t ALTER d TYPE int, ALTER n TYPE text",
+        down: "ALTER TABLE t ALTER d TYPE small; ALTER TABLE t ALTER n TYPE int USING nullif(n, '')::int",
+        rows: (ROWS, "(1,4,1) (2,9,2) (3,4,\"\")"),
+        ..PLAIN
+    },
+    Trip {
+        name: "rows that are refused in a table with rules",
+        older: "CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'one'), (2, 'twenty'); \
+                CREATE RULE never AS ON DELETE TO t DO INSTEAD NOTHING; CREATE RULE also AS ON UPDATE TO t DO ALSO SELECT 1",
+        down: "ALTER TABLE t ADD CONSTRAINT short CHECK (length(a) < 4)",
+        up: "ALTER TABLE t DROP CONSTRAINT IF EXISTS short",
+        rows: (ROWS, "(1,one) (2,twenty)"),
+        ..PLAIN
+    },
+    Trip {
+        name: "a temporary table of a down part that is no single transaction",
+        older: "CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'one'), (2, 'twenty')",
+        up: "CREATE INDEX t_a ON t (a)",
+        down: "DROP INDEX CONCURRENTLY t_a; CREATE TEMP TABLE o AS SELECT * FROM t; DELETE FROM t; \
+               INSERT INTO t SELECT id, left(a, 3) FROM o",
+        // Each piece is kept by itself: what a later one writes is not told from what people write.
+        rows: (ROWS, "(1,one) (2,twe)"),
+        left: "row deleted 1",
+        ..PLAIN
+    },
 ];
 
 #[test]
