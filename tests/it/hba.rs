@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::support::{Outcome, Server, World, as_server_user, server, skip};
+use crate::support::{Outcome, Server, World, as_server_user, docker, server, skip};
 
 const HBA: &str = "db/pg_hba.conf";
 
@@ -148,6 +148,35 @@ fn expectations_are_tried_by_real_logins() {
     world.write("db/roles.toml", "");
     world.write(HBA, EXPECTING);
     world.dbbuild(&["hba", "check"]).fails(1).says("whether `member` is a member of `team` is not declared");
+}
+
+#[test]
+fn a_container_is_knocked_at_from_its_own_loopback() {
+    if !docker() {
+        return;
+    }
+    let world = World::without_git();
+    world.write(
+        "dbbuild.toml",
+        "[postgres]\nversion = 15\nthrowaway = \"docker\"\nimage = \"postgres:15\"\n[env.development]\n",
+    );
+    world.write(HBA, EXPECTING).write("db/access.toml", EXPECTED);
+    world.write("db/roles.toml", "[role.member]\nmember_of = [\"team\"]\n[role.team]\n");
+    let report = json(world.dbbuild(&["hba", "check", "--json"]).ok());
+    let outcomes = report["files"][0]["expectations"].as_array().unwrap();
+    let of = |who: &str| outcomes.iter().filter(|o| o["about"].as_str().unwrap().starts_with(who)).collect::<Vec<_>>();
+    for who in ["`app` to `shop` from 127", "`lab`", "`postgres`", "`member`"] {
+        assert!(!of(who).is_empty() && of(who).iter().all(|outcome| outcome["tried"] == true), "{who}: {report}");
+    }
+    // Not every engine gives its containers that address.
+    let sixth = of("`old`")[0];
+    assert!(sixth["tried"] == true || sixth["not_tried"].as_str().unwrap().starts_with("::1 cannot be had"), "{sixth}");
+    world.write("db/access.toml", EXPECTED.replace("127.1.2.3", "127.2.2.3"));
+    let outcome = world.dbbuild(&["hba", "check"]);
+    outcome
+        .fails(1)
+        .says("`lab` to `other` from 127.2.2.3 with TLS should be `trust`")
+        .says("at a real login no line fits");
 }
 
 #[test]

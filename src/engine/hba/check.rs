@@ -308,7 +308,7 @@ async fn outcomes(
             let asked = match (&door, &decided) {
                 (_, Err(why)) => Answer::NotTried(why.clone()),
                 (None, _) if on_loopback(attempt) => {
-                    Answer::NotTried("a container's loopback is not this machine's".to_owned())
+                    Answer::NotTried("the container is not kept, so its log cannot be read".to_owned())
                 }
                 (Some(door), Ok(tried)) if on_loopback(attempt) => match tried {
                     Some((method, options)) if !can_try(method, options) => {

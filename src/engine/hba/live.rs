@@ -171,7 +171,8 @@ async fn texts(session: &Session, file: &str, main: &str) -> std::result::Result
     }
 }
 
-async fn fetch(session: &Session, place: &str, must: bool) -> std::result::Result<Option<String>, String> {
+/// The text of a file of the server; `None` where it is not there and need not be.
+pub(super) async fn fetch(session: &Session, place: &str, must: bool) -> std::result::Result<Option<String>, String> {
     let sql = format!(
         "SELECT pg_catalog.encode(pg_catalog.pg_read_binary_file({}, 0, 16777216, {}), 'hex')",
         literal(place),

@@ -4,16 +4,15 @@
 //! asked. Which line decided stands in the server's log.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use tokio::net::{TcpSocket, UnixStream};
-
-use super::trial::{MAIN, Reach, Trial};
+use super::reach::Reach;
+use super::trial::{MAIN, Trial};
 use crate::engine::history::literal;
+use crate::engine::server::docker_relay::Said;
 use crate::engine::server::random_token;
-use crate::engine::session::{Knock, Secret, ServerError, knock};
+use crate::engine::session::{Knock, Secret, ServerError, Session, knock};
 use crate::engine::target::quote;
-use crate::error::{OrFailed, Result};
+use crate::error::Result;
 use crate::model::hba::{Attempt, Files, Known, Parsed, Peer};
 
 /// Methods that are decided between the server and the client alone.
@@ -33,6 +32,7 @@ pub(super) enum Answer {
 /// A trial whose server follows a file.
 pub(super) struct Door<'a> {
     reach: Reach,
+    session: &'a Session,
     /// Where the file lies on the server.
     folder: String,
     parsed: &'a Parsed,
@@ -56,19 +56,19 @@ impl<'a> Door<'a> {
     /// # Errors
     /// The server does not answer.
     pub async fn open<'t>(
-        trial: &Trial,
+        trial: &'a Trial,
         parsed: &'a Parsed,
         files: &'a Files,
         attempts: impl Iterator<Item = &'t Attempt>,
         known: &Known,
     ) -> Result<Option<Door<'a>>> {
-        let Some(reach) = trial.reach() else { return Ok(None) };
+        let Some(reach) = trial.reach().await? else { return Ok(None) };
         let password = Secret::new(random_token()?);
         let users: BTreeSet<&str> = attempts.map(|attempt| attempt.user.as_str()).collect();
         let lacking = make_roles(trial, &users, known, &password).await;
         trial.load().await?;
         let (folder, tls) = (trial.folder().to_owned(), trial.has_tls());
-        Ok(Some(Door { reach, folder, parsed, files, password, tls, lacking }))
+        Ok(Some(Door { reach, session: trial.session(), folder, parsed, files, password, tls, lacking }))
     }
 
     /// Knocks.
@@ -87,34 +87,21 @@ impl<'a> Door<'a> {
             return Ok(Answer::NotTried("the throwaway server is built without TLS".to_owned()));
         }
         let who = Knock { user: &attempt.user, database, password: &self.password, tls };
-        let before = self.log();
-        let answer = match attempt.peer {
-            Peer::Local => {
-                let stream = UnixStream::connect(&self.reach.socket).await;
-                knock(stream.or_failed(|| "cannot reach the throwaway server's socket")?, &who).await?
-            }
-            Peer::Tcp { address, .. } => match self.stream(address).await {
-                Ok(stream) => knock(stream, &who).await?,
-                Err(why) => return Ok(Answer::NotTried(format!("{address} cannot be had here: {why}"))),
-            },
+        let before = self.reach.log(self.session).await?;
+        let (stream, said) = match self.reach.stream(attempt.peer).await? {
+            Ok(opened) => opened,
+            Err(why) => return Ok(Answer::NotTried(unreachable(attempt, &why))),
         };
+        let answer = knock(stream, &who).await?;
+        // A relay that could not get there says why; the server has heard of nobody then.
+        if let Some(why) =
+            said_of(said).await.filter(|_| answer.as_ref().is_err_and(|refusal| refusal.sqlstate.is_none()))
+        {
+            return Ok(Answer::NotTried(unreachable(attempt, &why)));
+        }
         // The log is written before the client hears anything.
-        let log = self.log();
+        let log = self.reach.log(self.session).await?;
         Ok(self.judge(&answer, log.get(before.len()..).unwrap_or_default()))
-    }
-
-    fn log(&self) -> String {
-        String::from_utf8_lossy(&std::fs::read(&self.reach.log).unwrap_or_default()).into_owned()
-    }
-
-    /// A connection that comes from an address of the loopback.
-    async fn stream(&self, from: IpAddr) -> std::io::Result<tokio::net::TcpStream> {
-        let (socket, server) = match from {
-            IpAddr::V4(_) => (TcpSocket::new_v4()?, IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            IpAddr::V6(_) => (TcpSocket::new_v6()?, IpAddr::V6(Ipv6Addr::LOCALHOST)),
-        };
-        socket.bind(SocketAddr::new(from, 0))?;
-        socket.connect(SocketAddr::new(server, self.reach.port)).await
     }
 
     fn judge(&self, answer: &std::result::Result<(), Box<ServerError>>, log: &str) -> Answer {
@@ -153,6 +140,17 @@ impl<'a> Door<'a> {
         let (file, rest) = text.split_once(" line ")?;
         let name = file.trim_start_matches("file ").trim_matches('"');
         Some((known(name), rest.split(':').next()?.parse().ok()?))
+    }
+}
+
+async fn said_of(said: Option<Said>) -> Option<String> {
+    said?.await.ok().filter(|why| !why.is_empty())
+}
+
+fn unreachable(attempt: &Attempt, why: &str) -> String {
+    match attempt.peer {
+        Peer::Local => format!("its socket cannot be had here: {why}"),
+        Peer::Tcp { address, .. } => format!("{address} cannot be had here: {why}"),
     }
 }
 

@@ -10,5 +10,6 @@ pub mod check;
 mod hand;
 pub mod live;
 mod logins;
+mod reach;
 mod trial;
 mod view;

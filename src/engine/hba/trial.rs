@@ -3,15 +3,15 @@
 //! Files get there through SQL alone, so that it is the same for local programs and Docker. A file is read where it lies
 //! and takes no effect; only [`Trial::load`] makes the server follow it, and nobody can log in as a superuser then.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use rcgen::generate_simple_self_signed;
 
+use super::reach::Reach;
 use super::view;
 use crate::engine::history::literal;
 use crate::engine::prove::ThrowawayPlan;
-use crate::engine::server::{HostOrSocketDir, Throwaway};
+use crate::engine::server::Throwaway;
 use crate::engine::session::{self, ConnectOptions, Session};
 use crate::error::{Error, OrFailed, Result};
 use crate::model::config::Config;
@@ -26,6 +26,7 @@ pub(super) const MAIN: &str = "pg_hba.conf";
 /// See the module's page.
 pub(super) struct Trial {
     server: Throwaway,
+    notes: Vec<String>,
     session: Session,
     folder: String,
     /// Whether it was built with TLS.
@@ -40,7 +41,8 @@ impl Trial {
     /// # Errors
     /// There are no programs and no Docker, or another version than is pinned.
     pub async fn start(config: &Config) -> Result<Trial> {
-        let server = Throwaway::start(&ThrowawayPlan::for_access(config)?).await?;
+        let (options, notes) = ThrowawayPlan::for_access(config).await?;
+        let server = Throwaway::start(&options).await?;
         let session = session::connect(&server.address().settings("postgres"), &ConnectOptions::default()).await?;
         if let Some(pinned) = config.postgres.version.filter(|pinned| *pinned != session.server_version()) {
             let major = session.server_version();
@@ -49,7 +51,7 @@ impl Trial {
         let shown = session.query_rows("SELECT pg_catalog.current_setting('hba_file')").await?;
         let file = shown.first().and_then(|row| row.first().cloned().flatten()).unwrap_or_default();
         let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
-        let mut trial = Trial { server, session, folder, tls: true, written: Vec::new() };
+        let mut trial = Trial { server, notes, session, folder, tls: true, written: Vec::new() };
         trial.offer_tls().await?;
         Ok(trial)
     }
@@ -62,7 +64,7 @@ impl Trial {
 
     /// What should be said once about the choice of the server.
     pub fn notes(&self) -> Vec<String> {
-        let mut notes = self.server.notes().to_vec();
+        let mut notes = self.notes.clone();
         if !self.tls {
             notes.push(format!("{} is built here without TLS: no login with it is tried", self.version()));
         }
@@ -84,16 +86,14 @@ impl Trial {
         &self.session
     }
 
-    /// Where its loopback and its socket are, and what it logs to; `None` in Docker, where a connection from this
-    /// machine does not come from the loopback.
-    pub fn reach(&self) -> Option<Reach> {
-        let address = self.server.address();
-        match (&address.host, self.server.log()) {
-            (HostOrSocketDir::SocketDir(folder), Some(log)) => {
-                let socket = folder.join(format!(".s.PGSQL.{}", address.port));
-                Some(Reach { socket, port: address.port, log })
-            }
-            _ => None,
+    /// How it is reached from its loopback and its socket; `None` where nobody can read what it logs.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn reach(&self) -> Result<Option<Reach>> {
+        match self.server.inside() {
+            Some(inside) => Reach::of(inside, &self.session).await.map(Some),
+            None => Ok(None),
         }
     }
 
@@ -182,14 +182,6 @@ impl Trial {
         }
         reload(&self.session).await
     }
-}
-
-/// How a local throwaway is reached.
-#[derive(Debug, Clone)]
-pub(super) struct Reach {
-    pub socket: PathBuf,
-    pub port: u16,
-    pub log: PathBuf,
 }
 
 /// Has a server read its configuration and access file again, and waits until it has. A connection that is opened after

@@ -75,15 +75,18 @@ impl ThrowawayPlan {
         &self.options
     }
 
-    /// What a throwaway is like that reads access files: bare, and on loopback.
+    /// What a throwaway is like that reads access files, and what should be said of its kind: bare, on loopback, and in
+    /// Docker in a kept container.
     ///
     /// # Errors
-    /// As [`ThrowawayPlan::from_config`].
-    pub fn for_access(config: &Config) -> Result<ThrowawayOptions> {
+    /// There is no server of either kind.
+    pub async fn for_access(config: &Config) -> Result<(ThrowawayOptions, Vec<String>)> {
         let plan = ThrowawayPlan::from_config(config)?;
         let defaults = ThrowawayOptions { loopback: true, ..ThrowawayOptions::default() };
         let ThrowawayOptions { kind, major, bin_dir, image, .. } = plan.options;
-        Ok(ThrowawayOptions { kind, major, bin_dir, image, ..defaults })
+        let bare = ThrowawayOptions { kind, major, bin_dir, image, ..defaults };
+        let plan = ThrowawayPlan { options: bare, ..plan }.choose(true).await?;
+        Ok((plan.options, plan.notes))
     }
 
     /// Settles once which kind of server all sides of a proof use; with `reuse` those of Docker share a kept container.

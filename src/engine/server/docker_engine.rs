@@ -4,14 +4,16 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use testcontainers::bollard::container::LogOutput;
 use testcontainers::bollard::exec::{CreateExecOptions, StartExecResults};
 use testcontainers::bollard::models::{ContainerInspectResponse, ContainerSummary};
 use testcontainers::bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
 use testcontainers::bollard::{API_DEFAULT_VERSION, Docker, errors::Error as DockerError};
+use tokio::io::AsyncWrite;
 
 use crate::error::{Error, Result};
 
@@ -120,6 +122,29 @@ pub fn split_image(image: &str) -> (String, String) {
     match image.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => (name.to_owned(), tag.to_owned()),
         _ => (image.to_owned(), "latest".to_owned()),
+    }
+}
+
+/// What a program in a container writes, while it runs.
+pub type Output = Pin<Box<dyn Stream<Item = Result<LogOutput, DockerError>> + Send>>;
+/// What it reads. The engine closes it when dbbuild ends, however that ends.
+pub type Input = Pin<Box<dyn AsyncWrite + Send>>;
+
+/// Starts a program in a running container to talk with it.
+pub async fn converse(container: &str, user: &str, argv: Vec<String>) -> Result<(Output, Input)> {
+    let client = connect()?;
+    let options = CreateExecOptions {
+        attach_stdin: Some(true),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        cmd: Some(argv),
+        user: Some(user.to_owned()),
+        ..CreateExecOptions::default()
+    };
+    let exec = client.create_exec(container, options).await.map_err(|error| engine_error(&error))?;
+    match client.start_exec(&exec.id, None).await.map_err(|error| engine_error(&error))? {
+        StartExecResults::Attached { output, input } => Ok((output, input)),
+        StartExecResults::Detached => Err(Error::failed("the Docker engine detached a program that was to be heard")),
     }
 }
 

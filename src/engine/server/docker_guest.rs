@@ -3,14 +3,10 @@
 //! The script and its words stand in `guest.sh`. How the container itself comes and goes is [`super::docker_keeper`]'s
 //! business.
 
-use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use futures_util::{Stream, StreamExt};
-use testcontainers::bollard::container::LogOutput;
-use testcontainers::bollard::errors::Error as DockerError;
-use testcontainers::bollard::exec::{CreateExecOptions, StartExecResults};
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use futures_util::StreamExt;
+use tokio::io::AsyncWriteExt;
 
 use super::address::{HostOrSocketDir, ServerAddress, sql_error};
 use super::cluster::SUPERUSER;
@@ -107,6 +103,16 @@ impl GuestServer {
         self.keeper.id()
     }
 
+    /// Its port inside the container.
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The file that it logs to, inside the container.
+    pub(super) fn log(&self) -> String {
+        format!("{HOME}/port-{}/log", self.port)
+    }
+
     /// A local `pg_dump` of its version where there is one, else the container's.
     pub fn dump_program(&self) -> DumpProgram {
         self.program.clone()
@@ -164,12 +170,10 @@ fn words(answer: &str) -> String {
     answer.strip_prefix("error ").unwrap_or(answer).to_owned()
 }
 
-type Output = Pin<Box<dyn Stream<Item = Result<LogOutput, DockerError>> + Send>>;
-
 /// The conversation with one script: lines in, lines out.
 struct Talk {
-    input: Pin<Box<dyn AsyncWrite + Send>>,
-    output: Output,
+    input: engine::Input,
+    output: engine::Output,
     /// What was received and not yet taken.
     rest: Vec<u8>,
 }
@@ -182,22 +186,8 @@ impl std::fmt::Debug for Talk {
 
 impl Talk {
     async fn begin(container: &str, argv: Vec<String>) -> Result<Talk> {
-        let client = engine::connect()?;
-        let options = CreateExecOptions {
-            attach_stdin: Some(true),
-            attach_stdout: Some(true),
-            attach_stderr: Some(true),
-            cmd: Some(argv),
-            user: Some("postgres".to_owned()),
-            ..CreateExecOptions::default()
-        };
-        let exec = client.create_exec(container, options).await.map_err(|error| engine_error(&error))?;
-        match client.start_exec(&exec.id, None).await.map_err(|error| engine_error(&error))? {
-            StartExecResults::Attached { output, input } => Ok(Talk { input, output, rest: Vec::new() }),
-            StartExecResults::Detached => {
-                Err(Error::failed("the Docker engine detached a program that was to be heard"))
-            }
-        }
+        let (output, input) = engine::converse(container, "postgres", argv).await?;
+        Ok(Talk { input, output, rest: Vec::new() })
     }
 
     async fn ask(&mut self, words: &str) -> Result<String> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::address::ServerAddress;
+use super::address::{HostOrSocketDir, ServerAddress};
 use super::docker::{self, DockerServer};
 use super::docker_guest::{GuestServer, StoppedGuest};
 use super::docker_keeper::Keeper;
@@ -82,6 +82,19 @@ impl Default for ThrowawayOptions {
 pub struct Throwaway {
     server: Server,
     notes: Vec<String>,
+}
+
+/// A server as it is seen from where it runs.
+#[derive(Debug, Clone)]
+pub struct Inside {
+    /// The id of the container; `None` on this machine.
+    pub container: Option<String>,
+    /// Its port there.
+    pub port: u16,
+    /// The folder there that holds its socket; `None` where only the server knows it.
+    pub sockets: Option<PathBuf>,
+    /// The file there that it logs to.
+    pub log: PathBuf,
 }
 
 #[derive(Debug)]
@@ -186,11 +199,22 @@ impl Throwaway {
         Ok(Throwaway { server: Server::Local(Box::new(server)), notes: Vec::new() })
     }
 
-    /// The file that a local one logs to.
-    pub fn log(&self) -> Option<PathBuf> {
+    /// Where it runs and logs, seen from its own loopback; `None` for a container of its own, whose log is the engine's.
+    pub fn inside(&self) -> Option<Inside> {
         match &self.server {
-            Server::Local(server) => Some(server.log_path()),
-            Server::Docker(_) | Server::Guest(_) => None,
+            Server::Local(server) => {
+                let ServerAddress { host, port, .. } = server.address();
+                let sockets = match host {
+                    HostOrSocketDir::SocketDir(folder) => Some(folder.clone()),
+                    HostOrSocketDir::Host(_) => None,
+                };
+                Some(Inside { container: None, port: *port, sockets, log: server.log_path() })
+            }
+            Server::Docker(_) => None,
+            Server::Guest(server) => {
+                let container = Some(server.id().to_owned());
+                Some(Inside { container, port: server.port(), sockets: None, log: server.log().into() })
+            }
         }
     }
 
