@@ -145,6 +145,14 @@ fn expectations_are_tried_by_real_logins() {
     outcome.fails(1).says("`app` to `shop` from 127.0.0.1 without TLS should be refused at db/access.toml:8");
     outcome.says("at a real login db/pg_hba.conf:4 decides by `md5`");
     outcome.says("`app` to `shop` from 192.0.2.7 with TLS should be `ldap`").says("db/pg_hba.conf:4 decides by `md5`");
+    // Whom a file lets in without a password, any user of the machine may be: nobody has power over the server.
+    world.write("db/roles.toml", "[role.lab]\nmember_of = [\"pg_execute_server_program\"]\n");
+    world.write(HBA, "local all all trust\nhost all +pg_execute_server_program 127.0.0.1/32 trust\n");
+    let lab = "[[expect]]\nuser = \"lab\"\ndatabase = \"x\"\naddress = \"local\"\nmethod = \"trust\"\n";
+    world.write("db/access.toml", lab);
+    let untried = world.dbbuild(&["hba", "check", "--verbose"]);
+    untried.ok().says("first match only: no throwaway makes anybody a member of `pg_execute_server_program`");
+    world.write("db/access.toml", EXPECTED);
     world.write("db/roles.toml", "");
     world.write(HBA, EXPECTING);
     world.dbbuild(&["hba", "check"]).fails(1).says("whether `member` is a member of `team` is not declared");

@@ -3,7 +3,7 @@
 //! Only methods that need nothing but the server itself are tried: no directory, no domain and no client's machine is ever
 //! asked. Which line decided stands in the server's log.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::reach::Reach;
 use super::trial::{MAIN, Trial};
@@ -13,7 +13,7 @@ use crate::engine::server::random_token;
 use crate::engine::session::{Knock, Secret, ServerError, Session, knock};
 use crate::engine::target::quote;
 use crate::error::Result;
-use crate::model::hba::{Attempt, Files, Known, Parsed, Peer};
+use crate::model::hba::{Attempt, Files, Known, Name, Parsed, Peer};
 
 /// Methods that are decided between the server and the client alone.
 const TRIED: [&str; 6] = ["trust", "reject", "scram-sha-256", "md5", "password", "peer"];
@@ -40,8 +40,8 @@ pub(super) struct Door<'a> {
     password: Secret,
     /// Whether the server speaks TLS.
     tls: bool,
-    /// Roles that could not be made.
-    lacking: BTreeSet<String>,
+    /// Roles that are not as they are declared, and why.
+    lacking: BTreeMap<String, String>,
 }
 
 /// Whether a rule of this method and these options can be tried here.
@@ -65,7 +65,7 @@ impl<'a> Door<'a> {
         let Some(reach) = trial.reach().await? else { return Ok(None) };
         let password = Secret::new(random_token()?);
         let users: BTreeSet<&str> = attempts.map(|attempt| attempt.user.as_str()).collect();
-        let lacking = make_roles(trial, &users, known, &password).await;
+        let lacking = make_roles(trial, parsed, &users, known, &password).await;
         trial.load().await?;
         let (folder, tls) = (trial.folder().to_owned(), trial.has_tls());
         Ok(Some(Door { reach, session: trial.session(), folder, parsed, files, password, tls, lacking }))
@@ -79,8 +79,8 @@ impl<'a> Door<'a> {
         let Some(database) = &attempt.database else {
             return Ok(Answer::NotTried("replication is not tried".to_owned()));
         };
-        if self.lacking.contains(&attempt.user) {
-            return Ok(Answer::NotTried(format!("PostgreSQL takes no role `{}`", attempt.user)));
+        if let Some(why) = self.lacking.get(&attempt.user) {
+            return Ok(Answer::NotTried(why.clone()));
         }
         let tls = matches!(attempt.peer, Peer::Tcp { tls: true, .. });
         if tls && !self.tls {
@@ -162,11 +162,25 @@ fn after<'t>(text: &'t str, mark: &str) -> Option<&'t str> {
     after_text(text, mark)?.split(|c: char| c.is_whitespace()).next()
 }
 
+/// PostgreSQL's own roles, such as `pg_execute_server_program`. Nobody is made a member of one here: whoever a file lets in
+/// without a password, every user of this machine may be for as long as the server follows it.
+const POWERS: &str = "pg_";
+
 /// Makes the roles that knock, with a password that nobody has, and those that they are members of. Gives those that
-/// PostgreSQL does not take.
-async fn make_roles(trial: &Trial, users: &BTreeSet<&str>, known: &Known, password: &Secret) -> BTreeSet<String> {
+/// are not as they are declared, and why.
+async fn make_roles(
+    trial: &Trial,
+    parsed: &Parsed,
+    users: &BTreeSet<&str>,
+    known: &Known,
+    password: &Secret,
+) -> BTreeMap<String, String> {
     let session = trial.session();
-    let mut lacking = BTreeSet::new();
+    let named = |group: &String| {
+        let mut users = parsed.rules.iter().flat_map(|rule| &rule.users);
+        users.any(|name| matches!(name, Name::Members(named) if named == group))
+    };
+    let mut lacking = BTreeMap::new();
     let groups = known.members.values().flatten().map(String::as_str);
     let declared = known.members.keys().map(String::as_str);
     for role in groups.chain(declared).collect::<BTreeSet<&str>>().difference(users) {
@@ -182,12 +196,15 @@ async fn make_roles(trial: &Trial, users: &BTreeSet<&str>, known: &Known, passwo
             }
             other => other,
         };
+        let of_powers = known.members.get(*user).into_iter().flatten();
         if made.is_err() {
-            lacking.insert((*user).to_owned());
+            lacking.insert((*user).to_owned(), format!("PostgreSQL takes no role `{user}`"));
+        } else if let Some(group) = of_powers.filter(|group| group.starts_with(POWERS)).find(|group| named(group)) {
+            lacking.insert((*user).to_owned(), format!("no throwaway makes anybody a member of `{group}`"));
         }
     }
     for (member, groups) in &known.members {
-        for group in groups.iter().filter(|group| *group != member) {
+        for group in groups.iter().filter(|group| *group != member && !group.starts_with(POWERS)) {
             // Loops are refused by the server, and by the commands about roles.
             let _ = session.simple(&format!("GRANT {} TO {}", quote(group), quote(member))).await;
         }
