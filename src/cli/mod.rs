@@ -84,6 +84,8 @@ pub enum Done {
     Well,
     /// It found the difference that it was asked for.
     Differs,
+    /// The program that it ran ended with this status, and has said why.
+    Ended(u8),
 }
 
 /// Runs the program and returns its exit status.
@@ -96,6 +98,7 @@ pub fn main() -> u8 {
     match start(cli, &output) {
         Ok(Done::Well) => 0,
         Ok(Done::Differs) => Status::Difference.code(),
+        Ok(Done::Ended(status)) => status,
         Err(e) => {
             output.error(&e);
             e.status().code()

@@ -81,7 +81,7 @@ fn a_role_logs_in_where_its_password_is_known_and_is_set_elsewhere() {
     assert_eq!(set.stdout, "postgres|app|dbbuild psql\n");
     assert_eq!(psql(&world, &["--as", "reader"], "RESET ROLE; SELECT current_user").ok().stdout, "RESET\nreader\n");
     let none = psql(&world, &["--as", "nobody here"], WHO);
-    none.fails(1).says("role \"nobody here\" does not exist");
+    none.fails(2).says("role \"nobody here\" does not exist");
     let prompt = world.dbbuild(&["psql", "--as", "app", "--", "-c", "\\echo :PROMPT1"]);
     assert_eq!(prompt.ok().stdout, "development as app:%/%R%x%# \n");
 
@@ -132,6 +132,17 @@ fn psql_runs_through_the_words_of_the_configuration() {
     assert!(!seen.exists(), "other environments and addresses do not go through them");
     world.write("dbbuild.toml", "[env.development]\nrun_as = [\"sudo\", \"\"]\n");
     world.dbbuild(&["psql"]).fails(2).says("run_as has a word that is empty").says("dbbuild.toml:2");
+}
+
+#[test]
+fn the_exit_status_is_psqls_own() {
+    let Some(server) = server(15) else { return };
+    let db = server.fresh_database();
+    let world = project(server, &db.url, "");
+    world.write("wrong.sql", "SELECT 1;\nSELECT broken;\n");
+    world.dbbuild(&["psql", "--", "-c", "SELECT broken"]).fails(1).says("does not exist").says_not("psql ended");
+    world.dbbuild(&["psql", "--", "-d", "no such database"]).fails(2).says("does not exist");
+    world.dbbuild(&["psql", "--", "-v", "ON_ERROR_STOP=1", "-f", "wrong.sql"]).fails(3).says("wrong.sql:2");
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub struct Args {
 /// Runs psql and waits for it.
 ///
 /// # Errors
-/// There is no psql, or it ends with an error.
+/// There is no psql, or a signal ended it.
 pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let project = context.project()?;
     let target = context.target(&project, Start::IfNeeded).await?;
@@ -69,10 +69,11 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         .or_failed(|| "cannot wait for psql")?
         .or_failed(|| format!("cannot start {program}"))?;
     drop(start_file);
-    if status.success() {
-        return Ok(Done::Well);
+    match status.code().and_then(|code| u8::try_from(code).ok()) {
+        Some(0) => Ok(Done::Well),
+        Some(code) => Ok(Done::Ended(code)),
+        None => Err(Error::failed(format!("psql ended with {status}"))),
     }
-    Err(Error::failed(format!("psql ended with {status}")))
 }
 
 /// What the database is marked as, where that can be seen quickly; what keeps dbbuild out, psql says better.
