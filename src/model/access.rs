@@ -6,8 +6,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::error::{Error, Location, Result};
-use crate::model::config::{at_span, toml_fault};
-use crate::model::hba::{Attempt, Peer};
+use crate::model::config::{at_span, nearest, toml_fault};
+use crate::model::hba::{Attempt, METHODS, Peer, known_method};
 
 /// One expectation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +74,19 @@ pub fn parse(text: &str, path: &str, known: &[&str]) -> Result<Vec<Expectation>>
 
 fn read(entry: Entry, line: usize, known: &[&str]) -> std::result::Result<Expectation, (String, String)> {
     let wrong = |message: &str, help: &str| Err((message.to_owned(), help.to_owned()));
+    if entry.user.is_empty() || entry.database.as_deref() == Some("") {
+        return wrong("an expectation is about a user and a database by name", "give the name.");
+    }
     let method = match (entry.method, entry.refused) {
+        (Some(method), false) if method == "reject" => {
+            return wrong("nobody is expected to get in by `reject`", "write `refused = true`.");
+        }
+        (Some(method), false) if known_method(&method).is_none() => {
+            let known = METHODS.iter().map(|method| method.name);
+            let near = nearest(&method, known).map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+            let message = format!("PostgreSQL has no method `{}`", method.escape_debug());
+            return wrong(&message, &format!("{near}Write it as in pg_hba.conf."));
+        }
         (Some(method), false) => Some(method),
         (None, true) => None,
         _ => return wrong("an expectation has a method or a refusal", "write `method = \"…\"` or `refused = true`."),
@@ -139,6 +151,12 @@ mod tests {
             (one("database = \"d\"\naddress = \"local\"\ntls = true\nrefused = true"), "a unix socket has no TLS"),
             (one("database = \"d\"\naddress = \"10.0.0.0/8\"\nrefused = true"), "`10.0.0.0/8` is not an address"),
             (one("database = \"d\"\naddress = \"::1\"\nrefused = true\nenvironments = [\"x\"]"), "no environment `x`"),
+            (one("database = \"\"\naddress = \"::1\"\nrefused = true"), "about a user and a database by name"),
+            (
+                one("database = \"d\"\naddress = \"::1\"\nmethod = \"reject\""),
+                "nobody is expected to get in by `reject`",
+            ),
+            (one("database = \"d\"\naddress = \"::1\"\nmethod = \"scram-sha256\""), "no method `scram-sha256`"),
             (one("database = 3\naddress = \"::1\"\nrefused = true"), "wrong at db/access.toml:3:12"),
         ] {
             let error = parse(&text, "db/access.toml", &["production"]).unwrap_err();

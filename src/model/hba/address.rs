@@ -1,5 +1,6 @@
 //! The addresses that a rule is about: which contains which, and which a connection comes from.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Where connections come from, as a rule says it.
@@ -38,6 +39,16 @@ impl Address {
             IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::from(u128::MAX.checked_shl(128 - length).unwrap_or(0))),
         };
         Address::of_view(address, Some(&mask.to_string()))
+    }
+
+    /// The length of its mask, where it is one run of bits.
+    fn prefix(mask: &IpAddr) -> Option<u32> {
+        let (bits, width) = match mask {
+            IpAddr::V4(mask) => (u128::from(u32::from(*mask)) << 96, 32),
+            IpAddr::V6(mask) => (u128::from(*mask), 128),
+        };
+        let length = bits.leading_ones();
+        (bits.checked_shl(length).unwrap_or(0) == 0).then_some(length.min(width))
     }
 
     /// Whether only this machine itself can come from there.
@@ -113,6 +124,22 @@ impl Address {
     }
 }
 
+/// As it would be written in a file.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::All => f.write_str("all"),
+            Address::SameHost => f.write_str("samehost"),
+            Address::SameNet => f.write_str("samenet"),
+            Address::Name(name) => f.write_str(name),
+            Address::Net(net, mask) => match Address::prefix(mask) {
+                Some(length) => write!(f, "{net}/{length}"),
+                None => write!(f, "{net} {mask}"),
+            },
+        }
+    }
+}
+
 fn bits(ip: &IpAddr) -> (u128, bool) {
     match ip {
         IpAddr::V4(ip) => (u128::from(u32::from(*ip)), false),
@@ -143,6 +170,16 @@ mod tests {
         for (outer, inner, expected) in cases {
             assert_eq!(Address::of_file(outer).contains(&Address::of_file(inner)), expected, "{outer} {inner}");
         }
+    }
+
+    #[test]
+    fn an_address_is_shown_as_it_is_written() {
+        for text in
+            ["10.0.0.0/8", "127.0.0.1/32", "0.0.0.0/0", "::1/128", "fe80::/10", "::/0", "samenet", ".example.org"]
+        {
+            assert_eq!(Address::of_file(text).to_string(), text);
+        }
+        assert_eq!(Address::of_view("10.0.0.1", Some("255.0.0.255")).to_string(), "10.0.0.1 255.0.0.255");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! promises what an earlier one breaks. A warning is what may be meant.
 
 use super::hidden::hidden_by;
-use super::{Accepted, Kind, Known, Rule};
+use super::{Accepted, Kind, Known, Rule, known_method};
 
 /// What kind of danger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,9 +88,6 @@ pub struct Finding {
     pub accepted: Option<String>,
 }
 
-/// Methods that ask for a password.
-const PASSWORDS: [&str; 8] = ["scram-sha-256", "md5", "password", "ldap", "radius", "pam", "bsd", "oauth"];
-
 /// Finds all dangers, in the order of the rules; a finding that was accepted carries the reason.
 pub fn findings(rules: &[Rule], accepted: &[Accepted], known: &Known) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -157,7 +154,7 @@ fn of_method(rule: &Rule, add: &mut Add<'_>) {
             "write `scram-sha-256`, or `cert` with hostssl.".to_owned(),
         );
     }
-    if outside && plain && method != "password" && PASSWORDS.contains(&method) {
+    if outside && plain && method != "password" && known_method(method).is_some_and(|method| method.asks_password) {
         add(
             Code::NoTls,
             Level::Warning,

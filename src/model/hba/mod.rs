@@ -12,6 +12,7 @@ mod first;
 mod hidden;
 pub mod lines;
 mod members;
+mod method;
 
 pub use accepted::{Accepted, accepted};
 pub use address::Address;
@@ -20,6 +21,7 @@ pub use difference::{RuleChange, discreet, rule_changes, unified};
 pub use files::{Files, gather, of_environment};
 pub use first::{Attempt, First, Known, Peer, first};
 pub use members::members;
+pub use method::{METHODS, Method, known_method};
 
 /// What kind of connection a rule is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
