@@ -45,6 +45,8 @@ fn an_error_is_named_with_its_line_and_the_servers_words() {
     outcome.fails(1).says("at db/pg_hba.conf:7").says("invalid CIDR mask in address \"10.0.0.0/99\"");
     let (_, outcome) = judged("local all all peer\ninclude more.conf\n", "").unwrap();
     outcome.fails(1).says("db/pg_hba.conf:2").says("invalid connection type \"include\"");
+    let (_, outcome) = judged("\u{feff}local all all peer\n", "").unwrap();
+    outcome.fails(1).says("at db/pg_hba.conf:1").says("begins with a byte order mark");
     let (_, outcome) = judged("local @none all peer\n", "").unwrap();
     outcome.fails(1).says("db/pg_hba.conf:1").says("as \"db/none\": No such file");
 }
@@ -138,6 +140,7 @@ fn expectations_are_tried_by_real_logins() {
     }
     assert_eq!(tried("`standby`"), [false]);
     assert_eq!(of("`member`")[0]["rule"], "db/pg_hba.conf:2");
+    assert_eq!(report["files"][0]["rules"][2]["rule"], "hostssl shop app 127.0.0.1/32 scram-sha-256");
     assert_eq!(of("`app`")[2]["not_tried"], "its address is not one of the loopback");
 
     world.write(HBA, EXPECTING.replace("hostnossl shop app 127.0.0.1/32 reject\n", "host all app all md5\n"));
@@ -383,6 +386,8 @@ fn a_file_with_an_error_or_a_danger_is_not_applied() {
     for (bad, says) in [
         ("local all postgres trust\n\n\n\n\n\nhost shop app 10.0.0.0/99 md5\n", "db/pg_hba.conf:7"),
         ("local all postgres trust\nhost all all samenet trust\n", "`trust` lets others"),
+        // The view of the rules has no fault to find in it; a server that reads it only says so in its log.
+        ("# nobody\n", "it holds no rule: a running server keeps those that it has, and none starts with it"),
     ] {
         world.write(HBA, bad);
         world.dbbuild(&production(&["apply"])).fails(1).says(says).says("nothing was changed on the server");
@@ -417,6 +422,26 @@ fn a_file_that_locks_dbbuild_out_is_taken_back() {
     assert_eq!(copies(&server), Vec::<String>::new());
     assert_eq!(server.existing("postgres").psql("SELECT 1"), "1", "others get in as before");
     world.dbbuild(&production(&["plan"])).fails(3).says_not("other rules may be in force");
+}
+
+#[test]
+fn two_at_once_come_one_after_the_other() {
+    let Some((server, one)) = deployed(15) else { return };
+    let other = project(15, &server.bin, &server.url("shop"));
+    let mut kept = 0;
+    for round in 0..3 {
+        let text = |whose: &str| format!("# {whose} {round}\nlocal all postgres trust\n");
+        one.write(HBA, text("one"));
+        other.write(HBA, text("other"));
+        let running = one.start(&production(&["apply"]));
+        other.dbbuild(&production(&["apply"])).ok().says("wrote ");
+        running.wait().ok().says("wrote ");
+        let now = fs::read_to_string(place(&server)).unwrap();
+        assert!(now == text("one") || now == text("other"), "{now}");
+        kept += 2;
+        let copies = copies(&server);
+        assert!(copies.len() == kept && copies.iter().all(|name| !name.ends_with(".unproved")), "{copies:?}");
+    }
 }
 
 #[test]
@@ -460,6 +485,8 @@ fn a_file_that_was_not_read_again_is_noticed() {
     world.dbbuild(&production(&["plan"])).ok();
     fs::write(place(&server), format!("{text}host nonsense\n")).unwrap();
     world.dbbuild(&production(&["plan"])).fails(3).says("does not take line 4 of its pg_hba.conf");
+    fs::write(place(&server), "").unwrap();
+    world.dbbuild(&production(&["plan"])).fails(3).says("does not take its pg_hba.conf: it holds no rule");
 }
 
 /// The folder of the file belongs to somebody else than runs dbbuild.
@@ -508,7 +535,8 @@ fn a_role_without_rights_is_told_what_it_lacks() {
     db.psql("CREATE ROLE plain LOGIN");
     let url = server.url("shop").replace("postgres@", "plain@");
     let plan = world.dbbuild(&["hba", "plan", "--env", "production", "--url", &url]);
-    plan.fails(1).says("permission denied").says("GRANT EXECUTE ON FUNCTION pg_catalog.pg_hba_file_rules()");
+    plan.fails(1).says("cannot read the rules of the server's access file").says("permission denied");
+    plan.says("GRANT EXECUTE ON FUNCTION pg_catalog.pg_hba_file_rules()");
     db.psql("GRANT SELECT ON pg_catalog.pg_hba_file_rules TO plain; GRANT EXECUTE ON FUNCTION pg_catalog.pg_hba_file_rules() TO plain");
     let plan = world.dbbuild(&["hba", "plan", "--env", "production", "--url", &url]);
     plan.fails(3).says("cannot be read, only its rules").says("+ local all postgres trust");

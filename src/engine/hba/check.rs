@@ -12,7 +12,8 @@ use crate::engine::roles;
 use crate::error::{Error, Location, OrFailed, Result};
 use crate::model::access::{self, Expectation};
 use crate::model::hba::{
-    self, Accepted, Attempt, Files, Finding, First, Known, Level, Name, Parsed, Peer, accepted, findings, first,
+    self, Accepted, Attempt, Files, Finding, First, Known, Level, Name, Parsed, Peer, Refusal, accepted, findings,
+    first,
 };
 
 /// One file, judged.
@@ -69,8 +70,7 @@ impl Report {
         for one in &self.judged {
             let at = |path: &str, line: usize| Location::new(path, line, 0);
             for refusal in one.parsed.refusals.iter().filter(|refusal| strict || !refusal.harmless) {
-                let what = format!("{} does not take this line", self.server);
-                faults.push(Error::failed(what).at(at(&refusal.path, refusal.line)).cause(&refusal.message));
+                faults.push(self.refused(refusal));
             }
             for finding in one.findings.iter().filter(|finding| finding.accepted.is_none()) {
                 if strict || finding.level == Level::Error {
@@ -91,6 +91,16 @@ impl Report {
             }
         }
         faults
+    }
+
+    fn refused(&self, refusal: &Refusal) -> Error {
+        let what = if refusal.line == 0 { "file" } else { "line" };
+        let error = Error::failed(format!("{} does not take this {what}", self.server)).cause(&refusal.message);
+        let error = error.at(Location::new(&refusal.path, refusal.line, 0));
+        match refusal.message.contains('\u{feff}') {
+            true => error.help("the file begins with a byte order mark: save it as UTF-8 without one."),
+            false => error,
+        }
     }
 }
 

@@ -13,10 +13,7 @@ use crate::engine::server::random_token;
 use crate::engine::session::{Knock, Secret, ServerError, Session, knock};
 use crate::engine::target::quote;
 use crate::error::Result;
-use crate::model::hba::{Attempt, Files, Known, Name, Parsed, Peer};
-
-/// Methods that are decided between the server and the client alone.
-const TRIED: [&str; 6] = ["trust", "reject", "scram-sha-256", "md5", "password", "peer"];
+use crate::model::hba::{Attempt, Files, Known, Name, Parsed, Peer, known_method};
 
 /// What a server answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +43,8 @@ pub(super) struct Door<'a> {
 
 /// Whether a rule of this method and these options can be tried here.
 pub(super) fn can_try(method: &str, options: &[String]) -> bool {
-    TRIED.contains(&method) && !options.iter().any(|option| option.starts_with("clientcert="))
+    let by_server_alone = known_method(method).is_some_and(|method| method.by_server_alone);
+    by_server_alone && !options.iter().any(|option| option.starts_with("clientcert="))
 }
 
 impl<'a> Door<'a> {

@@ -2,14 +2,17 @@
 //!
 //! - [`check`] has a real server parse a file, names dangers, and tries what is expected of it.
 //! - [`live`] reads a running server's file; [`apply`] replaces it, and takes that back if dbbuild is locked out;
-//!   [`adopt`] takes it into the repository. [`hand`] is who reads and writes on the server's machine.
+//!   [`adopt`] takes it into the repository. [`place`] is its file on this machine, [`hand`] who reads and writes it,
+//!   [`change`] what was replaced.
 
 pub mod adopt;
 pub mod apply;
+mod change;
 pub mod check;
 mod hand;
 pub mod live;
 mod logins;
+mod place;
 mod reach;
 mod trial;
 mod view;

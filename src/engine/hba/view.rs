@@ -31,14 +31,21 @@ pub(super) async fn read(session: &Session, folder: &str, files: &Files) -> Resu
         }
         parsed.rules.extend(row.rule());
     }
+    if parsed.rules.is_empty() && parsed.refusals.is_empty() {
+        // The view does not say so; only the server's log does, when it is too late.
+        let message = "it holds no rule: a running server keeps those that it has, and none starts with it".to_owned();
+        parsed.refusals.push(Refusal { path: files.main.clone(), line: 0, message, harmless: false });
+    }
     Ok(parsed)
 }
 
 fn may_not_read(error: Error) -> Error {
+    let failed = Error::failed("cannot read the rules of the server's access file");
+    let failed = error.causes().iter().fold(failed, |failed, cause| failed.cause(cause));
     if error.code() != Some("42501") {
-        return error;
+        return failed;
     }
-    error
+    failed
         .help("a superuser reads the rules of a server, and lets others do so, in this database:")
         .help("GRANT SELECT ON pg_catalog.pg_hba_file_rules TO ROLE; GRANT EXECUTE ON FUNCTION pg_catalog.pg_hba_file_rules() TO ROLE;")
 }
@@ -92,15 +99,11 @@ impl Row<'_> {
         let (databases, users) = (names(3, 1, Name::database), names(4, 2, Name::user));
         let (address, mask, method) = (self.text(5), self.text(6), self.text(7).unwrap_or_default());
         let options = self.list(8);
-        let place = match (&address, &mask) {
-            (Some(address), Some(mask)) => format!(" {address}/{mask}"),
-            (Some(address), None) => format!(" {address}"),
-            _ => String::new(),
-        };
+        let address = address.map(|address| Address::of_view(&address, mask.as_deref()));
+        let place = address.as_ref().map_or_else(String::new, |address| format!(" {address}"));
         let head = format!("{} {} {}{place} {method}", kind.as_str(), self.list(3).join(","), self.list(4).join(","));
         let with = |options: Vec<String>| options.iter().fold(head.clone(), |all, option| format!("{all} {option}"));
         let (shown, key) = (with(options.iter().map(|option| discreet(option)).collect()), with(options.clone()));
-        let address = address.map(|address| Address::of_view(&address, mask.as_deref()));
         Some(Rule { path, line, kind, databases, users, address, method, options, shown, key })
     }
 }

@@ -147,7 +147,8 @@ pub(super) fn comparison(output: &Output, compared: &Comparison, server: &str) {
 }
 
 fn on_server(refusal: &Refusal) -> String {
-    format!("line {} of its {}", refusal.line, refusal.path.rsplit('/').next().unwrap_or_default())
+    let file = refusal.path.rsplit('/').next().unwrap_or_default();
+    if refusal.line == 0 { format!("its {file}") } else { format!("line {} of its {file}", refusal.line) }
 }
 
 /// The stable JSON form.
