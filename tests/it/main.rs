@@ -26,6 +26,7 @@ mod fidelity;
 mod guard;
 mod harness;
 mod hba;
+mod hba_server;
 mod histories;
 mod hooks;
 mod import;
