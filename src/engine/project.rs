@@ -7,6 +7,7 @@ use crate::error::{Error, OrFailed, Result};
 use crate::model::apart;
 use crate::model::checksum::Checksum;
 use crate::model::config::{Config, FILE_NAME};
+use crate::model::hba;
 use crate::model::snapshot::{FileEntry, Snapshot};
 use crate::model::sources::{SourcePaths, Sources};
 use std::path::{Path, PathBuf};
@@ -231,6 +232,11 @@ impl Tree {
         Checksum::of_text(&text)
     }
 
+    /// The entry of a path, where there is one.
+    pub fn entry(&self, path: &str) -> Option<&Listed> {
+        self.listed.iter().find(|entry| entry.path == path)
+    }
+
     /// Reads the sources.
     ///
     /// # Errors
@@ -283,7 +289,20 @@ fn check_environments(sources: &Sources, config: &Config) -> Result<()> {
     Error::all(apart::faults(sources.apart.iter(), &known)).map_or(Ok(()), Err)
 }
 
-/// Every path of the configuration.
+/// Every path of the configuration, and where environments may have an access file of their own.
 pub fn paths(config: &Config) -> Vec<String> {
-    config.paths.all().iter().map(|(_, path)| (*path).to_owned()).collect()
+    config
+        .paths
+        .all()
+        .iter()
+        .map(|(_, path)| (*path).to_owned())
+        .chain(access_files(config).into_iter().skip(1))
+        .collect()
+}
+
+/// Where access files may stand: the common one, and each environment's own.
+pub fn access_files(config: &Config) -> Vec<String> {
+    let common = &config.paths.hba;
+    let own = config.env.keys().map(|name| hba::of_environment(common, name));
+    std::iter::once(common.clone()).chain(own).collect()
 }

@@ -3,7 +3,9 @@
 
 use crate::engine::cache::Kind;
 use crate::engine::git::Source;
-use crate::engine::project::{Project, Tree};
+use crate::engine::hba::check::{self, Logins};
+use crate::engine::hba::texts::{Question, Texts};
+use crate::engine::project::{self, Project, Tree};
 use crate::engine::prove::{self, Goal, Request};
 use crate::engine::rewrite;
 use crate::engine::runner::Sink;
@@ -19,6 +21,7 @@ pub struct Judgement<'a> {
     project: &'a Project,
     /// The files.
     pub tree: Tree,
+    source: Source,
     upstream: Option<Upstream>,
     /// Published versions that may differ this once.
     allow: Vec<Version>,
@@ -43,7 +46,7 @@ impl<'a> Judgement<'a> {
     pub fn open(project: &'a Project, source: &Source, since: Option<&str>) -> Result<Judgement<'a>> {
         let tree = project.tree(source)?;
         let upstream = upstream::find(project, &tree.config, source, since)?;
-        Ok(Judgement { project, tree, upstream, allow: Vec::new(), round_trip: false })
+        Ok(Judgement { project, tree, source: source.clone(), upstream, allow: Vec::new(), round_trip: false })
     }
 
     /// Lets published migrations differ. What is proved so is not remembered.
@@ -62,8 +65,20 @@ impl<'a> Judgement<'a> {
 
     /// Whether exactly these files were proved before against the same published state. Reads none of them.
     pub fn is_known(&self) -> bool {
-        let key = self.tree.key(&Upstream::key(self.upstream.as_ref()));
+        let Ok(key) = self.tree_key() else { return false };
         self.allow.is_empty() && self.is_kept(key) && (!self.round_trip || self.is_kept(there_and_back(&key)))
+    }
+
+    /// Names the files as they are listed, and the published state; reads what access files take in, where there are any.
+    fn tree_key(&self) -> Result<Checksum> {
+        let hba = project::access_files(&self.tree.config);
+        let has_access = hba.iter().any(|path| self.tree.entry(path).is_some());
+        let taken_in = if has_access { self.texts().taken_in()? } else { String::new() };
+        Ok(self.tree.key(&format!("{}{taken_in}", Upstream::key(self.upstream.as_ref()))))
+    }
+
+    fn texts(&self) -> Texts<'_> {
+        Texts::of(self.project, &self.tree, &self.source)
     }
 
     fn is_kept(&self, key: Checksum) -> bool {
@@ -98,7 +113,8 @@ impl<'a> Judgement<'a> {
         Ok((base, judged.taken))
     }
 
-    /// Proves what was not proved before, and remembers the verdict; with `full` whatever was proved before.
+    /// Proves what was not proved before, and remembers the verdict; with `full` whatever was proved before. Access files are
+    /// judged beside it, without logins.
     ///
     /// # Errors
     /// A rule is broken (status 1), or the baseline is not what the sources make (status 3).
@@ -108,7 +124,9 @@ impl<'a> Judgement<'a> {
         Error::all(judged.taken).map_or(Ok(()), Err)?;
         let key = prove::verdict_key(&self.tree.config, sources, base.as_ref());
         let known = !full && self.is_kept(key);
-        if known && (!self.round_trip || self.is_kept(there_and_back(&key))) {
+        let access = self.texts().question(None)?;
+        let access_known = access.files.is_empty() || !full && self.is_kept(access.key);
+        if known && access_known && (!self.round_trip || self.is_kept(there_and_back(&key))) {
             self.remember(sources, base.as_ref());
             return Ok(Verdict::Known);
         }
@@ -123,8 +141,14 @@ impl<'a> Judgement<'a> {
             sink,
         };
         let mut notes = Vec::new();
-        if !known {
-            notes.extend(prove::prove(&request).await?.notes);
+        let (proof, access) =
+            tokio::join!(async { if known { Ok(None) } else { prove::prove(&request).await.map(Some) } }, async {
+                if access_known { Ok(()) } else { self.judge_access(&access).await }
+            },);
+        match (proof, access) {
+            (Ok(proof), Ok(())) => notes.extend(proof.into_iter().flat_map(|proof| proof.notes)),
+            (Err(error), Ok(())) | (Ok(_), Err(error)) => return Err(error),
+            (Err(one), Err(other)) => return Err(Error::all([one, other]).unwrap_or_else(|| Error::failed("refused"))),
         }
         if self.round_trip {
             notes.extend(prove::round_trips(&request).await?);
@@ -133,6 +157,13 @@ impl<'a> Judgement<'a> {
             self.remember(sources, base.as_ref());
         }
         Ok(Verdict::Proved(notes))
+    }
+
+    async fn judge_access(&self, question: &Question) -> Result<()> {
+        let report = check::answer(&self.tree.config, question, Logins::Left).await?;
+        Error::all(report.faults(false)).map_or(Ok(()), |error| Err(error.help("`dbbuild hba check` shows more.")))?;
+        self.project.cache.put(Kind::Verdict, &question.key, "proved");
+        Ok(())
     }
 
     /// Keeps the verdict that these files are proved, unless something else than a proof stands against them.
@@ -148,11 +179,11 @@ impl<'a> Judgement<'a> {
     }
 
     fn remember(&self, sources: &Sources, base: Option<&Base>) {
-        let keys = [
-            prove::verdict_key(&self.tree.config, sources, base),
-            self.tree.key(&Upstream::key(self.upstream.as_ref())),
-        ];
-        for key in keys {
+        let texts = self.texts();
+        let access = texts.question(None).is_ok_and(|asked| asked.files.is_empty() || self.is_kept(asked.key));
+        let whole = self.tree_key().ok().filter(|_| access);
+        let proved = prove::verdict_key(&self.tree.config, sources, base);
+        for key in std::iter::once(proved).chain(whole) {
             self.project.cache.put(Kind::Verdict, &key, "proved");
             if self.round_trip {
                 self.project.cache.put(Kind::Verdict, &there_and_back(&key), "proved");

@@ -15,13 +15,16 @@ pub fn json(outcome: &Outcome) -> Value {
 /// A project for a server of this version, whose production is at `url`.
 pub fn project(major: u32, bin: &Path, url: &str) -> World {
     let world = World::without_git();
-    let config = format!(
+    world.write("dbbuild.toml", config(major, bin, url));
+    world
+}
+
+fn config(major: u32, bin: &Path, url: &str) -> String {
+    format!(
         "[postgres]\nversion = {major}\nthrowaway = \"local\"\nbin_dir = \"{}\"\n[env.development]\n[env.production]\n\
          url = \"{url}\"\nprotected = true\n",
         bin.display()
-    );
-    world.write("dbbuild.toml", config);
-    world
+    )
 }
 
 fn judged(hba: &str, access: &str) -> Option<(World, Outcome)> {
@@ -300,4 +303,39 @@ fn what_is_said_of_a_file_is_what_a_server_does() {
         }
     }
     assert!(hidden_lines > 5 && tried > 500, "{hidden_lines} hidden, {tried} tried");
+}
+
+#[test]
+fn verification_judges_access_files_without_logins() {
+    let Some(server) = server(15) else { return };
+    let world = World::new();
+    world.write("dbbuild.toml", config(15, &server.bin, "postgresql:///x"));
+    world.write("db/migrations/0001_t.sql", "CREATE TABLE IF NOT EXISTS t ();\n").write(HBA, "local all all peer\n");
+    world.dbbuild(&["baseline"]).ok();
+    world.git(&["add", "."]);
+    world.dbbuild(&["verify"]).ok().says("is proved");
+    world.dbbuild(&["verify"]).ok().says("was proved before");
+    let seven = "local all all peer\n\n\n\n\n\nhost a b 10.0.0.0/33 md5\n";
+    world.write(HBA, seven).git(&["add", "."]);
+    world.dbbuild(&["verify"]).fails(1).says("at db/pg_hba.conf:7").says("invalid CIDR mask");
+    world.dbbuild(&["hook", "pre-commit"]).fails(1).says("at db/pg_hba.conf:7");
+    // `build` proves the rest; that says nothing of this file.
+    world.dbbuild(&["baseline"]).ok();
+    world.dbbuild(&["verify"]).fails(1).says("at db/pg_hba.conf:7");
+    world.write(HBA, "local @who all peer\n").write("db/who", "shop\n").git(&["add", "."]);
+    world.git(&["commit", "--quiet", "--message", "one", "--no-verify"]);
+    world.dbbuild(&["verify", "--rev", "HEAD"]).ok();
+    // No path of the configuration names what a file takes in.
+    world.write("db/who", "shop\n@nobody\n").git(&["add", "."]);
+    world.dbbuild(&["verify"]).fails(1).says("at db/pg_hba.conf:1").says("db/nobody");
+    world.dbbuild(&["verify", "--rev", "HEAD"]).ok().says("was proved before");
+    world.write("db/who", "shop\n").write("db/pg_hba.production.conf", "host all all all trust\n").git(&["add", "."]);
+    world.dbbuild(&["hook", "pre-commit"]).fails(1).says("`trust` lets others").says("db/pg_hba.production.conf:1");
+    world
+        .write("db/pg_hba.production.conf", "local all all peer\n")
+        .write("db/access.toml", EXPECTED)
+        .git(&["add", "."]);
+    let expected = world.dbbuild(&["verify", "--worktree"]);
+    expected.fails(1).says("`app` to `shop` from 127.0.0.1 with TLS should be `scram-sha-256`");
+    expected.says("no line fits, so it is refused").says_not("real login");
 }

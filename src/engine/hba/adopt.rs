@@ -1,8 +1,8 @@
 //! Takes the access file of a running server, with what it takes in, into the repository.
 
-use super::check;
 use super::hand::Hand;
 use super::live::{self, Live};
+use super::texts::Texts;
 use crate::engine::files;
 use crate::engine::project::Project;
 use crate::engine::target::Target;
@@ -39,7 +39,7 @@ pub async fn adopt(project: &Project, target: &Target, options: AdoptOptions) ->
     let environment = &target.selected.name;
     let common = &project.config.paths.hba;
     let own = hba::of_environment(common, environment);
-    let has_own = options.own || check::on_disk(&project.root, &own)?.is_some();
+    let has_own = options.own || Texts::on_disk(project).files(&own)?.is_some();
     let main = if has_own { own } else { common.clone() };
     let session = target.connect().await?;
     let live = live::read(&session, &main).await?;

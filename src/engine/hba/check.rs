@@ -1,16 +1,15 @@
 //! Judges access files: what a server of the pinned version reads in them, what is dangerous, what is expected.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use super::logins::{Answer, Door, can_try};
+use super::texts::{Question, Texts};
 use super::trial::Trial;
-use crate::engine::files;
 use crate::engine::history::literal;
 use crate::engine::project::Project;
-use crate::engine::roles;
-use crate::error::{Error, Location, OrFailed, Result};
-use crate::model::access::{self, Expectation};
+use crate::error::{Error, Location, Result};
+use crate::model::access::Expectation;
+use crate::model::config::Config;
 use crate::model::hba::{
     self, Accepted, Attempt, Files, Finding, First, Known, Level, Name, Parsed, Peer, Refusal, accepted, findings,
     first,
@@ -109,137 +108,66 @@ pub fn acceptance(finding: &Finding) -> String {
     format!("If it is meant, say so in the line before: `# dbbuild:accept {} REASON`.", finding.code.as_str())
 }
 
-/// The access file of an environment with what it takes in.
-///
-/// # Errors
-/// There is none, it cannot be read, or it takes in what lies elsewhere.
-pub fn files_of(project: &Project, environment: &str) -> Result<Files> {
-    let common = &project.config.paths.hba;
-    let own = hba::of_environment(common, environment);
-    for path in [&own, common] {
-        if let Some(files) = on_disk(&project.root, path)? {
-            return Ok(files);
-        }
-    }
-    Err(Error::failed(format!("there is no {common}, and no {own}"))
-        .help(format!("write it, or take a server's: `dbbuild hba adopt --env {environment}`.")))
+/// Whether expectations are tried by real logins, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Logins {
+    /// Where that can be done.
+    Tried,
+    /// The first match alone counts.
+    Left,
 }
 
-/// An access file on disk.
-///
-/// # Errors
-/// As [`files_of`].
-pub fn on_disk(root: &Path, path: &str) -> Result<Option<Files>> {
-    let read = |path: &str| match std::fs::read(root.join(path)) {
-        Ok(bytes) => {
-            let text = String::from_utf8(bytes);
-            text.map(Some).map_err(|_| Error::failed("the file is not UTF-8").at(Location::file(path)))
-        }
-        Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => Ok(None),
-        Err(e) => Err(Error::failed(format!("cannot read {path}")).cause(e)),
-    };
-    let list = |folder: &str| {
-        let entries = std::fs::read_dir(root.join(folder)).into_iter().flatten().flatten();
-        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
-    };
-    hba::gather(path, &read, &list)
-}
-
-/// Judges the file of one environment, or those of all.
+/// Judges the file of one environment on disk, or those of all.
 ///
 /// # Errors
 /// There is nothing to judge, or no server to judge it. What is wrong with a file is in the report.
 pub async fn check(project: &Project, environment: Option<&str>) -> Result<Report> {
-    let wanted = to_judge(project, environment)?;
-    let expectations = expectations(project)?;
-    let members = match roles::text(project)? {
-        Some(text) => hba::members(&roles::parsed(&project.config, &text)?),
-        None => BTreeMap::new(),
-    };
-    let known = Known { members, ..Known::default() };
+    let texts = Texts::on_disk(project);
+    let question = texts.question(environment)?;
+    if environment.is_none() {
+        texts.no_strays(&question)?;
+    }
+    if question.files.is_empty() {
+        return Err(texts.no_file(&project.config.default_env));
+    }
+    answer(&project.config, &question, Logins::Tried).await
+}
+
+/// Judges files that were read.
+///
+/// # Errors
+/// There is no server to judge them.
+pub async fn answer(config: &Config, question: &Question, logins: Logins) -> Result<Report> {
     let mut judged = Vec::new();
     let (mut server, mut notes) = (String::new(), Vec::new());
-    for (files, environments) in wanted {
+    for (files, environments) in &question.files {
         // A server each: one that follows a file lets in whom that file says.
-        let mut trial = Trial::start(&project.config).await?;
+        let mut trial = Trial::start(config, logins).await?;
         server = trial.version();
         notes.extend(trial.notes());
-        let one = judge(&mut trial, files, environments, &expectations, known.clone()).await;
+        let one = judge(&mut trial, files, environments, question, logins).await;
         trial.end().await;
         judged.push(one?);
     }
     notes.dedup();
-    Ok(Report { judged, server, access: project.config.paths.access.clone(), notes })
-}
-
-/// The files, each with the environments that it counts for.
-fn to_judge(project: &Project, environment: Option<&str>) -> Result<Vec<(Files, Vec<String>)>> {
-    if let Some(name) = environment {
-        project.config.environment(name)?;
-        return Ok(vec![(files_of(project, name)?, vec![name.to_owned()])]);
-    }
-    let mut wanted: BTreeMap<String, (Files, Vec<String>)> = BTreeMap::new();
-    for name in project.config.env.keys() {
-        let files = files_of(project, name)?;
-        wanted.entry(files.main.clone()).or_insert((files, Vec::new())).1.push(name.clone());
-    }
-    let common = &project.config.paths.hba;
-    if let Some(files) = on_disk(&project.root, common)? {
-        wanted.entry(common.clone()).or_insert((files, Vec::new()));
-    }
-    strays(project, wanted.values().map(|(files, _)| files))?;
-    Ok(wanted.into_values().collect())
-}
-
-/// A file that is named after no environment counts for none, which nobody means.
-fn strays<'a>(project: &Project, used: impl Iterator<Item = &'a Files>) -> Result<()> {
-    let common = &project.config.paths.hba;
-    let used: BTreeSet<String> =
-        used.flat_map(|files| files.texts.keys().map(|path| files.path(path)).collect::<Vec<_>>()).collect();
-    let folder = common.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let pattern = hba::of_environment(common, "\0");
-    let (start, end) = pattern.split_once('\0').unwrap_or((common, ""));
-    let mut faults = Vec::new();
-    for entry in std::fs::read_dir(project.root.join(folder)).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
-        let named = path.strip_prefix(start).and_then(|rest| rest.strip_suffix(end)).filter(|name| !name.is_empty());
-        if let Some(name) = named.filter(|_| !used.contains(&path)) {
-            let why = project.config.environment(name).err();
-            let fault = Error::failed("this file counts for no environment").at(Location::file(&path));
-            let help = why.as_ref().and_then(|why| why.helps().first().cloned()).unwrap_or_default();
-            faults.push(fault.cause(why.map_or_else(String::new, |why| why.message().to_owned())).help(help));
-        }
-    }
-    Error::all(faults).map_or(Ok(()), Err)
-}
-
-fn expectations(project: &Project) -> Result<Vec<Expectation>> {
-    let path = &project.config.paths.access;
-    let known: Vec<&str> = project.config.env.keys().map(String::as_str).collect();
-    let snapshot = files::read(&project.root, std::slice::from_ref(path))?;
-    match snapshot.get(path) {
-        None => Ok(Vec::new()),
-        Some(_) => {
-            let text = std::fs::read_to_string(project.root.join(path)).or_failed(|| format!("cannot read {path}"))?;
-            access::parse(&text, path, &known)
-        }
-    }
+    Ok(Report { judged, server, access: config.paths.access.clone(), notes })
 }
 
 async fn judge(
     trial: &mut Trial,
-    files: Files,
-    environments: Vec<String>,
-    expectations: &[Expectation],
-    mut known: Known,
+    files: &Files,
+    environments: &[String],
+    question: &Question,
+    logins: Logins,
 ) -> Result<Judged> {
-    let parsed = trial.parse(&files).await?;
-    let (accepted, faults) = acceptances(&files);
+    let mut known = question.known.clone();
+    let parsed = trial.parse(files).await?;
+    let (accepted, faults) = acceptances(files);
     Error::all(faults).map_or(Ok(()), Err)?;
-    let expected: Vec<&Expectation> = expectations
+    let expected: Vec<&Expectation> = question
+        .expectations
         .iter()
-        .filter(|one| match &environments[..] {
+        .filter(|one| match environments {
             [] => one.holds_in(None),
             names => names.iter().any(|name| one.holds_in(Some(name))),
         })
@@ -252,7 +180,8 @@ async fn judge(
         .collect();
     // Rules after one that is refused would be tried without it.
     let broken = parsed.refusals.iter().any(|refusal| !refusal.harmless);
-    let outcomes = if broken { Vec::new() } else { outcomes(trial, &parsed, &files, &expected, &known).await? };
+    let outcomes = if broken { Vec::new() } else { outcomes(trial, &parsed, files, &expected, &known, logins).await? };
+    let (files, environments) = (files.clone(), environments.to_vec());
     Ok(Judged { files, environments, parsed, findings, outcomes, idle })
 }
 
@@ -300,13 +229,14 @@ async fn outcomes(
     files: &Files,
     expected: &[&Expectation],
     known: &Known,
+    logins: Logins,
 ) -> Result<Vec<Outcome>> {
     let attempts = || expected.iter().flat_map(|one| &one.attempts);
     let on_loopback = |attempt: &Attempt| match attempt.peer {
         Peer::Local => true,
         Peer::Tcp { address, .. } => address.is_loopback(),
     };
-    let door = match attempts().any(on_loopback) {
+    let door = match logins == Logins::Tried && attempts().any(on_loopback) {
         true => Door::open(trial, parsed, files, attempts().filter(|one| on_loopback(one)), known).await?,
         false => None,
     };

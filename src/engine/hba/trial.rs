@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rcgen::generate_simple_self_signed;
 
+use super::check::Logins;
 use super::reach::Reach;
 use super::view;
 use crate::engine::history::literal;
@@ -40,7 +41,7 @@ impl Trial {
     ///
     /// # Errors
     /// There are no programs and no Docker, or another version than is pinned.
-    pub async fn start(config: &Config) -> Result<Trial> {
+    pub async fn start(config: &Config, logins: Logins) -> Result<Trial> {
         let (options, notes) = ThrowawayPlan::for_access(config).await?;
         let server = Throwaway::start(&options).await?;
         let session = session::connect(&server.address().settings("postgres"), &ConnectOptions::default()).await?;
@@ -52,7 +53,9 @@ impl Trial {
         let file = shown.first().and_then(|row| row.first().cloned().flatten()).unwrap_or_default();
         let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
         let mut trial = Trial { server, notes, session, folder, tls: true, written: Vec::new() };
-        trial.offer_tls().await?;
+        if logins == Logins::Tried {
+            trial.offer_tls().await?;
+        }
         Ok(trial)
     }
 
