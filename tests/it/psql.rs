@@ -119,7 +119,8 @@ fn psql_runs_through_the_words_of_the_configuration() {
     world.set("PGPASSWORD", "geheim").set("PGOPTIONS", "-c work_mem=5MB");
     let sql = format!("{WHO}, current_setting('work_mem'), current_database()");
     let through = psql(&world, &["--env", "production"], &sql);
-    assert_eq!(through.ok().stdout, "postgres|postgres|dbbuild psql|5MB|postgres\n");
+    let told = through.ok().says("note: `run_as` passes no password on");
+    assert_eq!(told.stdout, "postgres|postgres|dbbuild psql|5MB|postgres\n");
     let line = fs::read_to_string(&seen).unwrap();
     assert!(line.contains("/psql -X -d host=") && line.contains("-v PROMPT1="), "{line}");
     assert!(!line.contains("geheim"), "{line}");

@@ -49,6 +49,9 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let words = project.config.env.get(&target.selected.name).filter(|_| own_address);
     let words = words.map_or(&[][..], |env| &env.run_as[..]);
     let (settings, way) = as_role(&project, &target, args.role.as_deref(), !words.is_empty()).await?;
+    if !words.is_empty() && matches!(way, Way::AsUsual) && session::has_password(&settings) {
+        context.output.note("`run_as` passes no password on: psql asks for one where the server does");
+    }
     if let Way::SetRole(why) = &way {
         context.output.note(&format!("{why}: logging in as usual, then SET ROLE"));
     }
