@@ -66,6 +66,16 @@ impl Progress {
                     self.output.note(&text);
                 }
             }
+            Event::Blocked { blocker, .. } => {
+                let text = format!("waits for {blocker}");
+                self.bar.set_message(text.clone());
+                if !state.shown {
+                    self.output.note(&text);
+                }
+            }
+            Event::Unblocked(waited) => {
+                self.bar.set_message(format!("goes on after {:.1} s", waited.as_secs_f64()));
+            }
             Event::Note(text) => {
                 if state.said.insert(text.clone()) {
                     self.bar.suspend(|| self.output.note(&text));

@@ -159,6 +159,15 @@ fn a_failure_stops_what_was_not_begun_and_the_next_run_goes_on() {
     assert_eq!(value["targets"][1]["error"]["location"]["line"], 1);
     assert_eq!(value["targets"][0]["changed"], false);
 
+    let events = crate::apply::events(&run(&world, &["apply", "--keep-going", "--events"]).fails(1).stdout);
+    let of = |target: &str| -> Vec<&Value> { events.iter().filter(|event| event["target"] == target).collect() };
+    let (failed, passed) = (of("it_ten_stop_02"), of("it_ten_stop_03"));
+    assert_eq!((&failed[0]["event"], &passed[0]["event"]), (&"begin".into(), &"begin".into()));
+    assert_eq!(failed.last().unwrap()["error"]["sqlstate"], "42P07");
+    assert_eq!(passed.last().unwrap()["status"], "up_to_date");
+    assert!(failed.iter().any(|event| event["event"] == "migration_started"), "{events:?}");
+    assert_eq!(events.last().unwrap()["result"]["summary"]["failed"], 2);
+
     for n in [1, 3] {
         tenants.sql(n, "DROP TABLE second");
     }

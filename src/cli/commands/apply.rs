@@ -111,15 +111,16 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let target = context.target(&project, Start::IfNeeded).await?;
     committed(&target)?;
     let progress = context.progress("migrations", sources.migrations.len());
-    let events = Events::new(&context.output, target.describe());
-    events.print("begin", serde_json::json!({ "environment": target.selected.name }));
+    let events = Events::new(&context.output, &target, None);
+    events.begin();
     let sink = |event: Event| {
         events.event(&event);
         progress.event(event);
     };
     let applied = deployment::apply(&project, &sources, &target, &options, &sink).await;
     progress.end();
-    let applied = applied?;
+    let applied = applied.inspect_err(|error| events.failed(error))?;
+    events.end(if applied.outcome.changed { "applied" } else { "up_to_date" });
     show(context, &applied);
     context.output.json(&json(&applied));
     Ok(Done::Well)

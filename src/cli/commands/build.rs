@@ -126,6 +126,7 @@ pub async fn build_local(
     let sink = |event: Event| match event {
         Event::Note(text) => context.output.note(&text),
         Event::Waiting(text) if text.starts_with("waits for") => context.output.note(&text),
+        Event::Blocked { blocker, .. } => context.output.note(&format!("waits for {blocker}")),
         _ => {}
     };
     let work = Work {

@@ -39,7 +39,12 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     if let Some(to) = &args.to {
         return plan_to(context, &project, &sources, to, args.many).await;
     }
-    let request = PlanRequest { bootstrap: args.bootstrap, take_back: args.take_back, ..PlanRequest::default() };
+    let request = PlanRequest {
+        bootstrap: args.bootstrap,
+        take_back: args.take_back,
+        uncommitted: deployment::uncommitted(&project),
+        ..PlanRequest::default()
+    };
     if !args.bootstrap
         && !args.take_back
         && let Some(fleet) = context.fleet(&project, context.named_environment(), Start::Never).await?
@@ -58,7 +63,8 @@ async fn plan_to(context: &Context, project: &Project, sources: &Sources, to: &s
     let version = version_here(sources, to);
     let target = match context.fleet(project, context.named_environment(), Start::Never).await? {
         Some(fleet) if version.is_some() && (fleet.members.len() != 1 || context.globals.target.is_empty()) => {
-            let request = PlanRequest { to: version, ..PlanRequest::default() };
+            let uncommitted = deployment::uncommitted(project);
+            let request = PlanRequest { to: version, uncommitted, ..PlanRequest::default() };
             return many::plan(context, project, sources, &fleet, request, many).await;
         }
         Some(fleet) => fleet.one(&context.globals.target)?,

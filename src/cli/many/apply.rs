@@ -41,15 +41,16 @@ pub async fn apply(
     let json = context.output.is_json();
     let task = |member: &Member, tell: super::Teller| {
         let target = member.target.clone();
-        let events = Events::new(&context.output, target.describe());
-        let begin = serde_json::json!({ "environment": target.selected.name, "target": member.name });
+        let events = Events::new(&context.output, &target, Some(&member.name));
         async move {
-            events.print("begin", begin);
+            events.begin();
             let sink = |event: Event| {
                 events.event(&event);
                 tell(event);
             };
-            let applied = deployment::apply(project, sources, &target, options, &sink).await?;
+            let applied = deployment::apply(project, sources, &target, options, &sink).await;
+            let applied = applied.inspect_err(|error| events.failed(error))?;
+            events.end(if applied.outcome.changed { "applied" } else { "up_to_date" });
             let value = if json { apply::json(&applied) } else { Value::Null };
             let outcome = applied.outcome;
             outcome.session.close().await;

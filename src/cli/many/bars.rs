@@ -112,6 +112,14 @@ impl Bars {
                     }
                     text
                 }
+                Event::Blocked { blocker, .. } => {
+                    let text = format!("waits for {blocker}");
+                    if multi.is_hidden() {
+                        note(&text);
+                    }
+                    text
+                }
+                Event::Unblocked(waited) => format!("goes on after {:.1} s", waited.as_secs_f64()),
                 Event::Note(text) => return note(&text),
                 Event::Total(_) | Event::Copied(_) | Event::Measured(_) => return,
             };

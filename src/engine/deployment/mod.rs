@@ -15,5 +15,5 @@ pub use apply::{Applied, ApplyOptions, apply};
 pub use drift::{DriftRequest, Drifted, drift, short};
 pub use expected::Expected;
 pub use plan::{PlanRequest, Planned, plan};
-pub use standing::require_committed;
+pub use standing::{require_committed, uncommitted};
 pub use status::{MigrationState, Status, status};

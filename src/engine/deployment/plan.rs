@@ -1,5 +1,6 @@
 //! What a run would execute on one database.
 
+use super::standing::{claim, objection, require_ahead};
 use crate::engine::cache::Kind;
 use crate::engine::history::{Author, Found};
 use crate::engine::project::Project;
@@ -32,6 +33,8 @@ pub struct PlanRequest {
     pub apply: bool,
     /// A run of `apply --to`.
     pub to: Option<Version>,
+    /// What [`super::uncommitted`] said; told where it counts.
+    pub uncommitted: Option<String>,
 }
 
 /// What a run would do to one database.
@@ -56,6 +59,7 @@ pub struct Planned {
 pub async fn plan(project: &Project, sources: &Sources, target: &Target, request: PlanRequest) -> Result<Planned> {
     let (session, found) = target.look().await?;
     let protected = target.selected.is_protected();
+    let applies = protected && !request.bootstrap;
     let job = match (request.bootstrap, request.to, protected || request.apply) {
         (true, ..) => Job::Bootstrap,
         (false, Some(to), _) => Job::ApplyTo(to),
@@ -95,9 +99,26 @@ pub async fn plan(project: &Project, sources: &Sources, target: &Target, request
         step.note = step.note.take().map(|note| target.placeholders.mask(&note));
     }
     preview.notes.extend(draft::note(&plan));
+    if applies {
+        preview.notes.extend(request.uncommitted);
+        preview.notes.extend(behind(project, sources, &found, session.as_ref()).await?);
+    }
     let is_empty = plan.is_empty();
     let refusal = guard::clear(plan, &found.facts, &target.selected).err();
     Ok(Planned { database: target.describe(), exists: session.is_some(), preview, is_empty, refusal })
+}
+
+/// What `apply` would refuse because the tree is older than what the database has.
+async fn behind(
+    project: &Project,
+    sources: &Sources,
+    found: &Found,
+    session: Option<&Session>,
+) -> Result<Option<String>> {
+    let Some(session) = session else { return Ok(None) };
+    let claim = claim(session).await?;
+    let refused = require_ahead(project, sources, found, claim.as_deref()).err();
+    Ok(refused.map(|refused| objection(&refused, "--allow-behind")))
 }
 
 /// What a build would take back: edited migrations as soon as somebody agrees, what is in no file where that is wanted.

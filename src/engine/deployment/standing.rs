@@ -33,6 +33,23 @@ pub fn require_committed(project: &Project) -> Result<()> {
         .help("commit or undo the changes; `--allow-dirty` applies them, and marks the recorded commit with `+`. Nothing was run."))
 }
 
+/// What `apply` would refuse, as a plan tells it.
+pub(super) fn objection(refused: &Error, leave: &str) -> String {
+    const SHOWN: usize = 3;
+    let lines: Vec<&str> = refused.details().iter().flat_map(|text| text.lines()).collect();
+    let more = if lines.len() > SHOWN { ", …" } else { "" };
+    let named = match lines.is_empty() {
+        true => String::new(),
+        false => format!(": {}{more}", lines.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ")),
+    };
+    format!("`dbbuild apply` would refuse this without `{leave}`: {}{named}", refused.message())
+}
+
+/// What it would refuse because the tree is not committed; asks git alone, as [`require_committed`].
+pub fn uncommitted(project: &Project) -> Option<String> {
+    require_committed(project).err().map(|refused| objection(&refused, "--allow-dirty"))
+}
+
 /// The commit that a database claims, without what stands beside it.
 ///
 /// # Errors

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 /// The first pause between two tries; each further one is twice as long, up to the longest.
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How often the same reason is told.
+const TOLD_AGAIN: Duration = Duration::from_secs(10);
 
 /// Waits until a database can be connected to.
 ///
@@ -19,6 +21,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 pub(super) async fn wait(target: &Target, limit: Duration, sink: Sink<'_>) -> Result<()> {
     let start = Instant::now();
     let mut pause = PAUSE;
+    let mut told: Option<(String, Instant)> = None;
     loop {
         let left = limit.saturating_sub(start.elapsed());
         let tried = match tokio::time::timeout(left.max(PAUSE), target.connect()).await {
@@ -36,7 +39,11 @@ pub(super) async fn wait(target: &Target, limit: Duration, sink: Sink<'_>) -> Re
         if start.elapsed() + pause >= limit {
             return Err(gave_up(target, limit, &error));
         }
-        sink(Event::Waiting(format!("waits for {}: {}", target.describe(), reason(&error))));
+        let why = reason(&error);
+        if told.as_ref().is_none_or(|(known, at)| *known != why || at.elapsed() >= TOLD_AGAIN) {
+            sink(Event::Waiting(format!("waits for {}: {why}", target.describe())));
+            told = Some((why, Instant::now()));
+        }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }

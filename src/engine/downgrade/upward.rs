@@ -28,7 +28,8 @@ pub async fn upward(project: &Project, here: &Sources, target: &Target, to: &Ver
     if !leaving(&Goal::Version(Some(to.clone())), here, &found.history).is_empty() {
         return Ok(None);
     }
-    let request = PlanRequest { to: Some(to.clone()), ..PlanRequest::default() };
+    let uncommitted = deployment::uncommitted(project);
+    let request = PlanRequest { to: Some(to.clone()), uncommitted, ..PlanRequest::default() };
     let planned = deployment::plan(project, here, target, request).await?;
     let is_left_over = planned.is_empty && found.history.files.values().any(|checksum| *checksum == Checksum::STALE);
     Ok((!is_left_over).then_some(planned))

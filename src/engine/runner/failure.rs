@@ -65,6 +65,11 @@ pub(in crate::engine) fn is_contention(error: &ServerError) -> bool {
     matches!(code(error), "55P03" | "40P01")
 }
 
+/// The same of an outcome.
+pub(super) fn refused_by_lock<T>(outcome: &std::result::Result<T, Box<ServerError>>) -> bool {
+    outcome.as_ref().is_err_and(|error| is_contention(error))
+}
+
 fn code(error: &ServerError) -> &str {
     error.sqlstate.as_deref().unwrap_or_default()
 }

@@ -76,8 +76,17 @@ pub enum Event {
     Checked(String),
     /// So many bytes of COPY data were sent since the last such event.
     Copied(u64),
-    /// Somebody stands in the way, or an index build or a batch goes on.
+    /// Something is waited for, or an index build or a batch goes on.
     Waiting(String),
+    /// Somebody stands in the way: told when that begins, when it is another, and seldom while it lasts.
+    Blocked {
+        /// Who.
+        blocker: String,
+        /// How long since it began.
+        waited: Duration,
+    },
+    /// Nobody stands in the way any longer, after so long.
+    Unblocked(Duration),
     /// Worth a line, and no error.
     Note(String),
 }
@@ -89,6 +98,7 @@ impl Event {
         match self {
             Event::Migrated(path, Some(how)) => Event::Migrated(path, Some(change(&how))),
             Event::Waiting(text) => Event::Waiting(change(&text)),
+            Event::Blocked { blocker, waited } => Event::Blocked { blocker: change(&blocker), waited },
             Event::Note(text) => Event::Note(change(&text)),
             Event::Measured(mut measure) => {
                 measure.map_texts(change);

@@ -1,22 +1,34 @@
 //! Looks, while a statement runs, at what it waits for.
 
-use crate::engine::lock::Lock;
+use crate::engine::lock::{Blocker, Lock};
 use crate::engine::runner::{Event, Sink};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const FIRST_LOOK: Duration = Duration::from_millis(300);
 const NEXT_LOOK: Duration = Duration::from_millis(700);
 /// While somebody stands in the way.
 const BLOCKED_LOOK: Duration = Duration::from_millis(250);
+/// How often the same blocker is told.
+const TOLD_AGAIN: Duration = Duration::from_secs(10);
 
 /// Remembers who stood in the way last.
 pub struct Watch {
     first_look: Duration,
     last: Mutex<Option<String>>,
     waited: Mutex<Duration>,
+    standing: Mutex<Option<Standing>>,
+}
+
+/// Somebody stands in the way.
+struct Standing {
+    pid: String,
+    /// When waiting began, whoever it was that stood there first.
+    began: Instant,
+    /// When that was told last.
+    told: Instant,
 }
 
 impl Watch {
@@ -24,11 +36,18 @@ impl Watch {
     /// no limit.
     pub fn within(lock_timeout: Duration) -> Watch {
         let first_look = if lock_timeout.is_zero() { FIRST_LOOK } else { FIRST_LOOK.min(lock_timeout / 2) };
-        Watch { first_look, last: Mutex::default(), waited: Mutex::default() }
+        Watch { first_look, last: Mutex::default(), waited: Mutex::default(), standing: Mutex::default() }
     }
 
-    /// Waits for `work`, telling through `sink` who blocks it and how far an index build is.
-    pub async fn over<T>(&self, work: impl Future<Output = T>, pid: i32, lock: Option<&Lock>, sink: Sink<'_>) -> T {
+    /// Waits for `work`, telling through `sink` who blocks it and how far an index build is. Where the work failed so that
+    /// it is tried again, as `again` says, the waiting is not over: [`Watch::end`] tells when it is.
+    pub async fn over<T>(
+        &self,
+        work: impl Future<Output = T>,
+        pid: i32,
+        (lock, sink): (Option<&Lock>, Sink<'_>),
+        again: impl Fn(&T) -> bool,
+    ) -> T {
         let Some(lock) = lock else { return work.await };
         let mut work = pin!(work);
         let mut pause = self.first_look;
@@ -39,6 +58,9 @@ impl Watch {
                 biased;
                 done = &mut work => {
                     self.add(wait);
+                    if !again(&done) {
+                        self.end(sink);
+                    }
                     return done;
                 }
                 () = tokio::time::sleep(pause) => {}
@@ -53,14 +75,37 @@ impl Watch {
                 }
                 wait = blocker.waited;
                 pause = BLOCKED_LOOK;
-                sink(Event::Waiting(format!("waits for {}", blocker.text)));
+                self.stands(&blocker, sink);
                 *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(blocker.text);
                 continue;
             }
             self.add(std::mem::take(&mut wait));
+            self.end(sink);
             if let Ok(Some(phase)) = lock.index_progress(pid).await {
                 sink(Event::Waiting(phase));
             }
+        }
+    }
+
+    /// Tells who stands in the way, unless that was told a moment ago.
+    fn stands(&self, blocker: &Blocker, sink: Sink<'_>) {
+        let now = Instant::now();
+        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        let began = match &*standing {
+            Some(known) if known.pid == blocker.pid && now.duration_since(known.told) < TOLD_AGAIN => return,
+            Some(known) => known.began,
+            None => now.checked_sub(blocker.waited).unwrap_or(now),
+        };
+        *standing = Some(Standing { pid: blocker.pid.clone(), began, told: now });
+        drop(standing);
+        sink(Event::Blocked { blocker: blocker.text.clone(), waited: now.duration_since(began) });
+    }
+
+    /// Nobody stands in the way any longer, or nothing is tried any more; told where it was told that somebody did.
+    pub fn end(&self, sink: Sink<'_>) {
+        let ended = self.standing.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(standing) = ended {
+            sink(Event::Unblocked(standing.began.elapsed()));
         }
     }
 

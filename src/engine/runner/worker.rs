@@ -1,6 +1,6 @@
 //! The working connection: runs one unit at a time, retries what a lock refused, and leaves a clean session behind.
 
-use super::failure::{UnitFailure, is_contention};
+use super::failure::{UnitFailure, is_contention, refused_by_lock};
 use super::measure::Measure;
 use super::message::{self, BEFORE, Envelope, Unit};
 use super::timing::Timing;
@@ -139,7 +139,12 @@ impl<'a> Worker<'a> {
 
     /// Waits for work of another connection, watching what that waits for.
     pub(super) async fn watched<T>(&self, work: impl Future<Output = T>, pid: i32) -> T {
-        self.watch.over(work, pid, self.options.lock, self.options.sink).await
+        self.watch.over(work, pid, self.eyes(), |_| false).await
+    }
+
+    /// What looks at who blocks, and what hears of it.
+    fn eyes(&self) -> (Option<&Lock>, Sink<'_>) {
+        (self.options.lock, self.options.sink)
     }
 
     /// Whether each transaction is asked which locks it holds.
@@ -170,7 +175,7 @@ impl<'a> Worker<'a> {
     /// Sends a message and watches what it waits for.
     pub(in crate::engine) async fn send(&self, sql: &str) -> std::result::Result<Vec<SimpleQueryMessage>, UnitFailure> {
         let work = self.session.simple_raw(sql);
-        let outcome = self.watch.over(work, self.session.backend_pid(), self.options.lock, self.options.sink).await;
+        let outcome = self.watch.over(work, self.session.backend_pid(), self.eyes(), refused_by_lock).await;
         outcome.map_err(UnitFailure::of)
     }
 
@@ -178,7 +183,7 @@ impl<'a> Worker<'a> {
     pub(super) async fn send_collecting(&self, sql: &str) -> (Vec<SimpleQueryMessage>, Option<UnitFailure>) {
         let mut messages = Vec::new();
         let work = self.session.each_message(sql, |message| messages.push(message));
-        let outcome = self.watch.over(work, self.session.backend_pid(), self.options.lock, self.options.sink).await;
+        let outcome = self.watch.over(work, self.session.backend_pid(), self.eyes(), refused_by_lock).await;
         (messages, outcome.err().map(UnitFailure::of))
     }
 
@@ -189,7 +194,7 @@ impl<'a> Worker<'a> {
             self.tell(Event::Copied((handed - told) as u64));
             told = handed;
         });
-        let outcome = self.watch.over(work, self.session.backend_pid(), self.options.lock, self.options.sink).await;
+        let outcome = self.watch.over(work, self.session.backend_pid(), self.eyes(), refused_by_lock).await;
         outcome.map(|_| ()).map_err(UnitFailure::of)
     }
 
@@ -254,6 +259,7 @@ impl<'a> Worker<'a> {
     /// and waits a while.
     pub(in crate::engine) async fn waits_to_retry(&self, attempt: u32, failure: &UnitFailure) -> bool {
         if attempt >= TRIES || !is_contention(&failure.error) {
+            self.watch.end(self.options.sink);
             return false;
         }
         let pause = PAUSE * 2_u32.pow(attempt - 1);
