@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Db, Server, World, server};
+use crate::support::{Db, Server, World, matrix, server};
 
 const CONFIG: &str = "default_env = \"production\"\n[postgres]\nversion = 15\nthrowaway = \"local\"\ndatabase = \"app\"\n\
                       [env.production]\nurl_env = \"PRODUCTION_URL\"\nprotected = true\n";
@@ -107,6 +107,29 @@ fn each_step_tells_what_it_did_to_the_real_data() {
     // What was rehearsed then runs.
     world.dbbuild(&["apply", "--allow-dirty"]).ok();
     world.dbbuild(&["rehearse"]).ok().says("nothing is pending");
+}
+
+#[test]
+fn each_version_is_rehearsed_on_its_own() {
+    matrix(|server| {
+        let db = server.fresh_database();
+        let mut world = World::new();
+        world.set("PRODUCTION_URL", db.url.clone());
+        let (major, bin) = (server.major, server.bin.display());
+        let pinned = format!("version = {major}\nbin_dir = \"{bin}\"");
+        world.write("dbbuild.toml", CONFIG.replace("version = 15", &pinned));
+        world.write("db/migrations/0010_first.sql", FIRST);
+        world.dbbuild(&["apply", "--allow-dirty"]).ok();
+        db.psql("INSERT INTO item SELECT n, 'code ' || n, n FROM generate_series(1, 500) n");
+        world.write("db/migrations/0020_rewrite.sql", "ALTER TABLE item ALTER COLUMN price TYPE bigint;");
+        world.write("db/checks/few.sql", "SELECT id FROM item WHERE id > 499;");
+        for how in ["dump", "physical"] {
+            let outcome = world.dbbuild(&["rehearse", "--copy", how]);
+            outcome.fails(1).says("rewritten: public.item").says("would find 1 row(s)").says(&format!("copied ({how})"));
+            assert_eq!(throwaways_left(&world), 0);
+        }
+        assert_eq!(db.psql("SELECT count(*) FROM dbbuild.migration"), "1");
+    });
 }
 
 #[test]

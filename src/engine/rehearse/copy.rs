@@ -80,10 +80,15 @@ impl Making<'_> {
         if self.source.tablespaces {
             return Some("the server has tablespaces".to_owned());
         }
-        if self.options.kind == ThrowawayKind::Docker {
-            return Some("a throwaway server in Docker cannot take it".to_owned());
-        }
-        programs::find(self.options.bin_dir.as_deref(), Some(self.major)).err().map(|e| e.message().to_owned())
+        // A container cannot take it; programs of the same version that are here can.
+        let missing = programs::find(self.options.bin_dir.as_deref(), Some(self.major)).err()?;
+        let docker = if self.is_docker() { ", and a container cannot take it" } else { "" };
+        Some(format!("{}{docker}", missing.message()))
+    }
+
+    /// Whether throwaways run in Docker.
+    pub fn is_docker(&self) -> bool {
+        self.options.kind == ThrowawayKind::Docker
     }
 
     /// Makes it.

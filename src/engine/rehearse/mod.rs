@@ -106,6 +106,9 @@ pub async fn rehearse(rehearsal: &Rehearsal<'_>) -> Result<Report> {
             }
         },
     };
+    if making.is_docker() && copied.kind == CopyKind::Physical {
+        report.notes.push("the physical copy runs on this machine's own programs, since a container cannot take it".to_owned());
+    }
     session.simple("ROLLBACK").await?;
     session.close().await;
     let milliseconds = report::tenths(since.elapsed().as_secs_f64() * 1000.0);
