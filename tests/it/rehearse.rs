@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Db, Server, World, matrix, server};
+use crate::support::{Db, Server, World, docker, matrix, server};
 
 const CONFIG: &str = "default_env = \"production\"\n[postgres]\nversion = 15\nthrowaway = \"local\"\ndatabase = \"app\"\n\
                       [env.production]\nurl_env = \"PRODUCTION_URL\"\nprotected = true\n";
@@ -125,11 +125,37 @@ fn each_version_is_rehearsed_on_its_own() {
         world.write("db/checks/few.sql", "SELECT id FROM item WHERE id > 499;");
         for how in ["dump", "physical"] {
             let outcome = world.dbbuild(&["rehearse", "--copy", how]);
-            outcome.fails(1).says("rewritten: public.item").says("would find 1 row(s)").says(&format!("copied ({how})"));
+            outcome
+                .fails(1)
+                .says("rewritten: public.item")
+                .says("would find 1 row(s)")
+                .says(&format!("copied ({how})"));
             assert_eq!(throwaways_left(&world), 0);
         }
         assert_eq!(db.psql("SELECT count(*) FROM dbbuild.migration"), "1");
     });
+}
+
+#[test]
+fn where_throwaways_run_in_docker_both_copies_are_made() {
+    let Some(server) = server(15) else { return };
+    if !docker() {
+        return;
+    }
+    let (world, db) = production(server);
+    world.write(
+        "dbbuild.toml",
+        CONFIG.replace("throwaway = \"local\"", "throwaway = \"docker\"\nimage = \"postgres:15\""),
+    );
+    world.write("db/migrations/0020_rewrite.sql", "ALTER TABLE item ALTER COLUMN price TYPE bigint;");
+    let before = fingerprint(&db);
+    world.dbbuild(&["rehearse"]).ok().says("copied (dump)").says("rewritten: public.item").says_not("own programs");
+    let physical = world.dbbuild(&["rehearse", "--copy", "physical"]);
+    physical.ok().says("copied (physical)").says("rewritten: public.item").says("own programs");
+    world.write("dbbuild.toml", world.read("dbbuild.toml").replace("docker\"", "docker\"\nbin_dir = \"/nonexistent\""));
+    world.dbbuild(&["rehearse", "--copy", "physical"]).fails(1).says("a container cannot take it");
+    assert_eq!(fingerprint(&db), before);
+    assert_eq!(throwaways_left(&world), 0);
 }
 
 #[test]

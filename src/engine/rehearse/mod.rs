@@ -107,7 +107,9 @@ pub async fn rehearse(rehearsal: &Rehearsal<'_>) -> Result<Report> {
         },
     };
     if making.is_docker() && copied.kind == CopyKind::Physical {
-        report.notes.push("the physical copy runs on this machine's own programs, since a container cannot take it".to_owned());
+        report
+            .notes
+            .push("the physical copy runs on this machine's own programs, since a container cannot take it".to_owned());
     }
     session.simple("ROLLBACK").await?;
     session.close().await;
