@@ -221,6 +221,7 @@ fn the_images_and_the_compose_file_run_as_written() {
         &repository,
     ])
     .ok();
+    prove_as_github_does(&world, &program);
     // Its services: the run begins before the server does.
     engine(&["network", "create", &network]).ok();
     undo(["network", "rm", &network]);
@@ -253,4 +254,25 @@ fn the_images_and_the_compose_file_run_as_written() {
     engine(&["exec", &db, "psql", "-U", "postgres", "-d", "shop", "-Atc", sql]).ok().says("abc123 compose");
     // A second run of the same release, as another pod's start would be, has nothing to do.
     run(Command::new("docker").args(&run_migrate)).ok().says("\"changed\":false");
+}
+
+/// The steps of a job of GitHub run in a container over folders of the runner, which is user 1001; an action writes there,
+/// too. The image of the tests has no git, so its one line is left to the runner's home.
+fn prove_as_github_does(world: &World, image: &str) {
+    let workflow = yaml("github.yaml");
+    let (work, home) = (world.home().join("work"), world.home().join("github"));
+    let steps = workflow["jobs"]["verify"]["steps"].as_array().unwrap().iter().filter_map(|step| step["run"].as_str());
+    let (git, steps): (Vec<&str>, Vec<&str>) = steps.partition(|line| line.starts_with("git "));
+    assert_eq!(git, ["git config --global --add safe.directory \"$PWD\""]);
+    run(Command::new("cp").arg("-a").arg(world.path("")).arg(&work)).ok();
+    fs::create_dir(&home).unwrap();
+    fs::write(home.join(".gitconfig"), "[safe]\n\tdirectory = /__w\n").unwrap();
+    run(Command::new("chown").args(["-R", "1001:1001"]).args([&work, &home])).ok();
+    let mut command = Command::new("docker");
+    command.args(["run", "--rm", "--workdir", "/__w", "--env", "HOME=/github/home", "--entrypoint", "sh"]);
+    command.arg("-v").arg(format!("{}:/__w", work.display()));
+    command.arg("-v").arg(format!("{}:/github/home", home.display()));
+    command.args(workflow["jobs"]["verify"]["container"]["options"].as_str().unwrap().split(' '));
+    command.args([image, "-ec", &format!("touch /__w/.git/command\n{}", steps.join("\n"))]);
+    run(&mut command).ok().says("is proved");
 }
