@@ -74,7 +74,7 @@ impl Provenance {
         for known in KNOWN.iter().filter(|known| set(known.sign).is_some()) {
             let first = |names: &[&str]| names.iter().find_map(|name| set(name)).map(str::to_owned);
             let address = || known.address.iter().find_map(|form| fill(form, &set));
-            found.pipeline = found.pipeline.or_else(address).map(|text| without_account(&text));
+            found.pipeline = found.pipeline.or_else(address).map(|text| clickable(without_account(&text)));
             found.by = found.by.or_else(|| first(known.by));
             found.commit = found.commit.or_else(|| first(known.commit));
         }
@@ -94,6 +94,11 @@ fn fill<'v>(form: &str, value: &dyn Fn(&str) -> Option<&'v str>) -> Option<Strin
     }
     out.push_str(rest);
     Some(out)
+}
+
+/// An address whose parts may hold spaces, as names of projects do.
+fn clickable(text: String) -> String {
+    if text.contains("://") { text.replace(' ', "%20") } else { text }
 }
 
 /// An address without the user and password that may stand in it.
@@ -144,6 +149,18 @@ mod tests {
             Some("https://gitlab.example.com/shop/-/jobs/7"),
             Some("grace"),
             Some("def"),
+        );
+        check(
+            &[
+                ("TF_BUILD", "True"),
+                ("SYSTEM_COLLECTIONURI", "https://dev.azure.com/shop/"),
+                ("SYSTEM_TEAMPROJECT", "Our Shop"),
+                ("BUILD_BUILDID", "5"),
+                ("BUILD_REQUESTEDFOR", "Ada L"),
+            ],
+            Some("https://dev.azure.com/shop/Our%20Shop/_build/results?buildId=5"),
+            Some("Ada L"),
+            None,
         );
         check(&[("JENKINS_URL", "x"), ("JOB_NAME", "shop"), ("BUILD_NUMBER", "9")], Some("shop 9"), None, None);
         check(

@@ -80,6 +80,11 @@ fn the_commit_that_the_database_claims_counts_and_not_the_tree() {
     drift(&world, &["--rev", "nowhere"]).fails(2).says("there is no commit nowhere");
     db.psql("UPDATE dbbuild.migration SET git_commit = repeat('1', 40); UPDATE dbbuild.file SET git_commit = NULL");
     drift(&world, &[]).fails(1).says("which is not in this repository").says("git fetch");
+    let shallow = world.home().join("shallow");
+    let from = format!("file://{}", world.path("").display());
+    world.git(&["clone", "--quiet", "--depth", "1", &from, shallow.to_str().unwrap()]).ok();
+    let there = world.dbbuild(&["-C", shallow.to_str().unwrap(), "drift", "--env", "production"]);
+    there.fails(1).says("git fetch --unshallow");
     db.psql("UPDATE dbbuild.migration SET git_commit = NULL");
     drift(&world, &["--rev", "HEAD~1"]).ok();
     drift(&world, &[]).ok().says("claims no commit");
@@ -116,4 +121,23 @@ fn a_bootstrapped_database_and_one_who_may_only_look() {
     world.set("PRODUCTION_URL", &fresh.url);
     fresh.psql("ALTER TABLE a ADD COLUMN by_hand int");
     drift(&world, &[]).fails(3).says("by_hand");
+}
+
+#[test]
+fn a_stale_baseline_is_compared_as_it_stands_whatever_was_proved_later() {
+    let Some(server) = server(15) else { return };
+    let db = server.fresh_database();
+    let world = deployed(&db);
+    world.write("db/migrations/2_two.sql", "CREATE TABLE IF NOT EXISTS c (id int);\n");
+    world.commit("Two, without its baseline").ok();
+    world.dbbuild(&["apply", "--env", "production"]).ok();
+    let told = || {
+        let told = drift(&world, &[]);
+        told.fails(3).says("`public.c` is unexpected").says("was not made from the files beside it");
+    };
+    told();
+    world.dbbuild(&["baseline"]).ok();
+    world.commit("Its baseline").ok();
+    told();
+    drift(&world, &["--rev", "HEAD"]).ok();
 }

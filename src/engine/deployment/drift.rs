@@ -5,13 +5,14 @@
 use super::expected::Expected;
 use crate::engine::cache::Cache;
 use crate::engine::catalog;
-use crate::engine::git::Source;
+use crate::engine::git::{Git, Source};
 use crate::engine::history;
 use crate::engine::project::Project;
 use crate::engine::prove::{self, Goal, Request};
 use crate::engine::runner::{Event, Sink};
 use crate::engine::session::Session;
 use crate::engine::target::{Target, check_version};
+use crate::engine::upgrade::baseline_claims;
 use crate::error::{Error, Result};
 use crate::model::baseline::Baseline;
 use crate::model::catalog::{Catalog, CatalogDifference, drift as differences};
@@ -106,6 +107,9 @@ pub async fn drift(
         accepted.extend(replayed);
         told = compare(&found, &accepted);
     }
+    if !told.is_empty() && is_stale(&wanted) {
+        notes.push(format!("{path} there was not made from the files beside it: what only they make is unexpected"));
+    }
     let first = accepted.into_iter().next().unwrap_or_default();
     Ok(Drifted {
         database: target.describe(),
@@ -182,7 +186,9 @@ fn wanted(
     }
     let name = request.rev.as_deref().or(claim);
     let commit = match (&project.git, name) {
-        (Some(git), Some(name)) => Some(git.commit(name)?.ok_or_else(|| unknown_commit(target, request, name))?),
+        (Some(git), Some(name)) => {
+            Some(git.commit(name)?.ok_or_else(|| unknown_commit(project, target, request, name))?)
+        }
         (None, _) if request.rev.is_some() => {
             project.git()?;
             None
@@ -200,11 +206,14 @@ fn wanted(
     expected.wanted(commit, |commit| read_wanted(project, commit))
 }
 
-fn unknown_commit(target: &Target, request: &DriftRequest, name: &str) -> Error {
+fn unknown_commit(project: &Project, target: &Target, request: &DriftRequest, name: &str) -> Error {
     match request.rev {
         Some(_) => Error::usage(format!("there is no commit {name}")),
         None => Error::failed(format!("{} claims commit {name}, which is not in this repository", target.describe()))
-            .help("fetch it (`git fetch --all --tags`), or name another with `--rev`."),
+            .help(match project.git.as_ref().is_some_and(Git::is_shallow) {
+                true => "this clone is shallow: `git fetch --unshallow`, or name another with `--rev`.",
+                false => "fetch it (`git fetch --all --tags`), or name another with `--rev`.",
+            }),
     }
 }
 
@@ -315,10 +324,16 @@ async fn replayed(
 ) -> Option<Vec<Catalog>> {
     let inputs = prove::inputs(&wanted.config, &wanted.sources);
     match prove::remembered(&project.cache, &inputs) {
-        Some(known) => Some(known),
-        None if !live.history.installed => None,
-        None => proof(&project.cache, expected, &wanted.sources, &wanted.config, Goal::Compare, sink).await.ok(),
+        // What was proved of these files was another baseline than one that is stale.
+        Some(known) if !is_stale(wanted) => Some(known),
+        _ if !live.history.installed => None,
+        _ => proof(&project.cache, expected, &wanted.sources, &wanted.config, Goal::Compare, sink).await.ok(),
     }
+}
+
+/// Whether a commit's baseline was made from other files than that commit has.
+fn is_stale(wanted: &Wanted) -> bool {
+    !baseline_claims(wanted.text.as_bytes(), &prove::inputs(&wanted.config, &wanted.sources))
 }
 
 /// The catalogs that a proof finds right. What it says of the migrations' manners is no matter here, so it counts as no
@@ -331,7 +346,9 @@ async fn proof(
     goal: Goal,
     sink: Sink<'_>,
 ) -> Result<Vec<Catalog>> {
-    let key = Checksum::of_text(&format!("replayed 1 {}", prove::inputs(config, sources)));
+    let text = sources.baseline.as_ref().map(|text| Checksum::of_text(&String::from_utf8_lossy(text)));
+    let text = text.map_or_else(String::new, |text| text.to_string());
+    let key = Checksum::of_text(&format!("replayed 2 {} {text}", prove::inputs(config, sources)));
     let make = async {
         let mut lenient = config.clone();
         lenient.migrations.idempotent = Severity::Warn;
