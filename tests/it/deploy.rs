@@ -252,8 +252,8 @@ fn the_images_and_the_compose_file_run_as_written() {
     applied.ok().says("\"event\":\"waiting\"").says("\"event\":\"done\"").says_not("s3cret");
     let sql = "SELECT git_commit || ' ' || pipeline FROM dbbuild.migration";
     engine(&["exec", &db, "psql", "-U", "postgres", "-d", "shop", "-Atc", sql]).ok().says("abc123 compose");
-    // A second run of the same release, as another pod's start would be, has nothing to do.
-    run(Command::new("docker").args(&run_migrate)).ok().says("\"changed\":false");
+    // A second run of the same release, as a pod has it, has nothing to do.
+    run_as_pod(&shop, &network, "postgresql://postgres:s3cret@db/shop").ok().says("\"changed\":false");
 }
 
 /// The steps of a job of GitHub run in a container over folders of the runner, which is user 1001; an action writes there,
@@ -275,4 +275,20 @@ fn prove_as_github_does(world: &World, image: &str) {
     command.args(workflow["jobs"]["verify"]["container"]["options"].as_str().unwrap().split(' '));
     command.args([image, "-ec", &format!("touch /__w/.git/command\n{}", steps.join("\n"))]);
     run(&mut command).ok().says("is proved");
+}
+
+/// Runs the container of the Kubernetes job as its manifest confines it.
+fn run_as_pod(image: &str, network: &str, url: &str) -> Outcome {
+    let manifest = yaml("kubernetes.yaml");
+    let pod = &manifest["spec"]["template"]["spec"];
+    let (container, user) = (&pod["containers"][0], pod["securityContext"]["runAsUser"].as_str().unwrap());
+    let confined = &container["securityContext"];
+    let [read_only, escalates] =
+        ["readOnlyRootFilesystem", "allowPrivilegeEscalation"].map(|key| confined[key].as_str());
+    assert_eq!((read_only, escalates), (Some("true"), Some("false")));
+    assert_eq!(texts(&confined["capabilities"]["drop"]), ["ALL"]);
+    let mut command = Command::new("docker");
+    command.args(["run", "--rm", "--network", network, "--user", user, "--read-only", "--cap-drop", "ALL"]);
+    command.args(["--security-opt", "no-new-privileges", "--env", &format!("PRODUCTION_URL={url}"), image]);
+    run(command.args(texts(&container["args"])))
 }

@@ -36,7 +36,8 @@ pub(super) async fn wait(target: &Target, limit: Duration, sink: Sink<'_>) -> Re
             Err(error) if is_starting(&error) => error,
             Err(error) => return Err(error),
         };
-        if start.elapsed() + pause >= limit {
+        let left = limit.saturating_sub(start.elapsed());
+        if left.is_zero() {
             return Err(gave_up(target, limit, &error));
         }
         let why = reason(&error);
@@ -44,7 +45,8 @@ pub(super) async fn wait(target: &Target, limit: Duration, sink: Sink<'_>) -> Re
             sink(Event::Waiting(format!("waits for {}: {why}", target.describe())));
             told = Some((why, Instant::now()));
         }
-        tokio::time::sleep(pause).await;
+        // The last try is made when the time is up.
+        tokio::time::sleep(pause.min(left)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
@@ -63,5 +65,6 @@ fn reason(error: &Error) -> String {
 fn gave_up(target: &Target, limit: Duration, error: &Error) -> Error {
     let gave_up = Error::failed(format!("{} did not answer within {} s", target.describe(), limit.as_secs_f64()));
     let gave_up = error.causes().iter().fold(gave_up.cause(error.message()), |gave_up, cause| gave_up.cause(cause));
+    let gave_up = error.code().into_iter().fold(gave_up, |gave_up, code| gave_up.sqlstate(code));
     gave_up.help("see whether the server starts; `--wait=DURATION` waits longer. Nothing was changed.")
 }
