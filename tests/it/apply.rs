@@ -266,7 +266,7 @@ fn a_tree_that_is_behind_is_refused() {
     let refused = world.dbbuild(&apply(&[]));
     refused.fails(1).says("the tree is behind").says("2_two").says("Add two").says(&newer[..10]).says("git pull");
     let plan = world.dbbuild(&["plan", "--env", "production"]);
-    plan.ok().says("would refuse this without `--allow-behind`: the tree is behind").says(": 2_two");
+    plan.ok().says("would refuse this without `--allow-behind`: the tree is behind this database").says(": 2_two");
     world.dbbuild(&apply(&["--allow-behind"])).ok().says("2_two is applied here, but no file of this tree has it");
     world.git(&["checkout", "--quiet", "main"]).ok();
     // A repeatable file of a newer commit is behind as well, though no migration tells.

@@ -173,6 +173,10 @@ fn a_failure_stops_what_was_not_begun_and_the_next_run_goes_on() {
     }
     run(&world, &["apply"]).ok().says("2 applied, 4 up to date");
     assert_eq!(tenants.applied(), vec!["1,2"; 6]);
+    // What is the same in all stays one plan.
+    std::fs::remove_file(world.path("db/migrations/2_second.sql")).unwrap();
+    let behind = run(&world, &["plan"]);
+    behind.ok().says("6 databases: nothing (").says("without `--allow-behind`: the tree is behind this database");
 }
 
 #[test]

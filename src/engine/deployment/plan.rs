@@ -118,7 +118,9 @@ async fn behind(
     let Some(session) = session else { return Ok(None) };
     let claim = claim(session).await?;
     let refused = require_ahead(project, sources, found, claim.as_deref()).err();
-    Ok(refused.map(|refused| objection(&refused, "--allow-behind")))
+    // Without its name, so that many databases share a plan.
+    let name = found.facts.description.as_str();
+    Ok(refused.map(|refused| objection(&refused, "--allow-behind").replacen(name, "this database", 1)))
 }
 
 /// What a build would take back: edited migrations as soon as somebody agrees, what is in no file where that is wanted.
