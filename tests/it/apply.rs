@@ -187,7 +187,8 @@ fn a_blocker_is_named_and_the_wait_is_in_the_summary() {
     let db = server.fresh_database();
     let world = world(&db.url);
     world.dbbuild(&apply(&[])).ok();
-    world.write("db/migrations/2_two.sql", TWO);
+    // Both travel together at first; one is committed, and the other waits.
+    world.write("db/migrations/2_free.sql", "CREATE TABLE free (id int);\n").write("db/migrations/3_two.sql", TWO);
     world.commit("Two").ok();
     let mut held = Held::open(&db);
     held.run("BEGIN; LOCK TABLE a IN ACCESS SHARE MODE;");
@@ -210,18 +211,21 @@ fn a_blocker_is_named_and_the_wait_is_in_the_summary() {
     assert_eq!(ended.len(), 1, "{all:?}");
     assert!(between > 1.0 && ended[0]["waited"].as_f64().unwrap() > between, "{all:?}");
     assert!(!named(&all, "note").is_empty(), "{all:?}");
-    let times = &all.last().unwrap()["result"]["times"][0];
-    assert_eq!(times["path"], "db/migrations/2_two.sql");
+    let finished = named(&all, "migration_finished");
+    assert_eq!((&finished[0]["path"], finished[0]["waited"].as_f64()), (&"db/migrations/2_free.sql".into(), Some(0.0)));
+    assert!(finished[0]["seconds"].as_f64().is_some(), "{finished:?}");
+    let times = &all.last().unwrap()["result"]["times"][1];
+    assert_eq!(times["path"], "db/migrations/3_two.sql");
     let (seconds, waited) = (times["seconds"].as_f64().unwrap(), times["waited"].as_f64().unwrap());
     // The time is that of the try that was committed, and the waiting that of all.
     assert!(seconds < waited && waited > 2.0 && waited < 10.0, "waited {waited}, took {seconds}");
     assert_eq!(times["locks"], serde_json::json!([{ "table": "public.a", "lock": "ACCESS EXCLUSIVE" }]));
 
-    world.write("db/migrations/3_three.sql", THREE);
+    world.write("db/migrations/4_three.sql", THREE);
     world.commit("Three").ok();
     let told = world.dbbuild(&apply(&["--verbose"]));
-    told.ok().says("the slowest migrations first").says("3_three.sql (ACCESS EXCLUSIVE on public.a)");
-    world.write("db/migrations/4_four.sql", "CREATE TABLE c (id int);\n");
+    told.ok().says("the slowest migrations first").says("4_three.sql (ACCESS EXCLUSIVE on public.a)");
+    world.write("db/migrations/5_four.sql", "CREATE TABLE c (id int);\n");
     world.commit("Four").ok();
     world.dbbuild(&apply(&[])).ok().says_not("slowest");
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Db, Server, World, docker, matrix, server};
+use crate::support::{Db, Held, Server, World, docker, matrix, server};
 
 const CONFIG: &str = "default_env = \"production\"\n[postgres]\nversion = 15\nthrowaway = \"local\"\ndatabase = \"app\"\n\
                       [env.production]\nurl_env = \"PRODUCTION_URL\"\nprotected = true\n";
@@ -273,6 +273,12 @@ fn a_copy_that_does_not_fit_is_refused() {
     assert_eq!(fingerprint(&db), before);
     assert_eq!(throwaways_left(&world), 0);
     world.dbbuild(&["rehearse", "--keep-free", "much"]).fails(2);
+    // Reading waits for a lock no longer than a migration does.
+    world.write("dbbuild.toml", format!("{CONFIG}[lock]\ntimeout = \"300ms\"\n"));
+    let mut held = Held::open(&db);
+    held.run("BEGIN; LOCK TABLE item IN ACCESS EXCLUSIVE MODE;");
+    world.dbbuild(&["rehearse"]).fails(1).says("LOCK TABLE public.item").says("longer than lock.timeout");
+    assert_eq!(throwaways_left(&world), 0);
 }
 
 #[test]

@@ -293,5 +293,11 @@ async fn run(mut command: Command, what: &str) -> Result<()> {
              another role; `postgres.role` in dbbuild.toml says who runs the migrations then.",
         );
     }
+    if said.contains("LOCK TABLE") && said.contains("timeout") {
+        error = error.help(
+            "somebody holds a lock on that table for longer than lock.timeout: run it again later, or copy a standby \
+             by `--from URL`.",
+        );
+    }
     Err(error.help("nothing was changed; the copy is gone."))
 }

@@ -1,6 +1,6 @@
 //! Applying migrations: one with its row in a transaction or journaled, or several in one message.
 
-use super::failure::{lost, needs_autocommit, title};
+use super::failure::{is_contention, lost, needs_autocommit, title};
 use super::give::Stop;
 use super::measure::{self, HeldLock, Measure};
 use super::message::Unit;
@@ -147,8 +147,9 @@ impl Worker<'_> {
         let text: Vec<String> = units.iter().map(|unit| unit.message(self.envelope())).collect();
         let outcome = self.send(&text.join(";\n")).await;
         let mut done = units.len();
-        let waited = self.watch.take_waited();
+        let mut waited = self.watch.take_waited();
         let mut told = Vec::new();
+        let broken = outcome.is_err();
         if let Ok(messages) = &outcome {
             told = measure::read(&units, messages, self.envelope().reset_statements);
             let own: Vec<_> = batch.iter().map(|migration| &migration.version).zip(&units).collect();
@@ -159,6 +160,10 @@ impl Worker<'_> {
                 return Err(lost(&failure.error));
             }
             self.clean().await?;
+            if is_contention(&failure.error) {
+                // What waited is run by itself next, and that counts as waiting of its own.
+                self.watch.add(std::mem::take(&mut waited));
+            }
             let mut completed = failure.completed;
             done = 0;
             for unit in &units {
@@ -181,6 +186,9 @@ impl Worker<'_> {
             Measure { path, version, seconds, locks, ..Measure::default() }
         };
         let mut measures: Vec<Measure> = batch.iter().take(done).map(measure).collect();
+        if broken && self.is_watched() {
+            measure::fill(self.session(), &mut measures).await?;
+        }
         measure::attribute(&mut measures, waited);
         for measure in measures {
             let path = measure.path.clone();
