@@ -35,9 +35,10 @@ impl Base {
         self.sources.migration(&migration.version).is_some()
     }
 
-    /// The sum over everything that a judgement takes from here; `config_part` is what counts of the configuration.
-    pub fn digest(&self, config_part: &str) -> Checksum {
-        let mut text = self.sources.proof_digest(config_part).to_string();
+    /// The sum over everything that a judgement takes from here; `config_part` and
+    /// `roles_part` are what counts of the configuration and of the roles file.
+    pub fn digest(&self, config_part: &str, roles_part: Option<&str>) -> Checksum {
+        let mut text = self.sources.proof_digest(config_part, roles_part).to_string();
         for migration in &self.ahead {
             text.push_str(&format!("\n{} {}", migration.checksum, migration.label().escape_default()));
         }

@@ -177,19 +177,19 @@ impl Sources {
         }
     }
 
-    /// The sum over what the baseline is made from: migrations that do not stand apart, repeatable files, init data, roles and the part of the
-    /// configuration that matters. Paths do not count, so that moving `db/` changes nothing.
-    pub fn inputs_digest(&self, config_part: &str) -> Checksum {
+    /// The sum over what the baseline is made from: migrations that do not stand apart, repeatable files, init data, and of
+    /// the roles file and the configuration what matters. Paths do not count, so that moving `db/` changes nothing.
+    pub fn inputs_digest(&self, config_part: &str, roles_part: Option<&str>) -> Checksum {
         let mut digest = Digest::new("dbbuild inputs 1");
-        self.add_inputs(&mut digest, config_part);
+        self.add_inputs(&mut digest, config_part, roles_part);
         digest.finish()
     }
 
     /// The sum over everything that a proof depends on: the inputs of the baseline, migrations that stand apart,
     /// environments' init data, test data, checks, and the baseline itself.
-    pub fn proof_digest(&self, config_part: &str) -> Checksum {
+    pub fn proof_digest(&self, config_part: &str, roles_part: Option<&str>) -> Checksum {
         let mut digest = Digest::new("dbbuild proof 1");
-        self.add_inputs(&mut digest, config_part);
+        self.add_inputs(&mut digest, config_part, roles_part);
         for (kind, groups) in [("env-init", &self.env_init), ("testdata", &self.testdata)] {
             groups.values().flatten().for_each(|file| entry(&mut digest, kind, &file.name, &file.checksum));
         }
@@ -202,13 +202,13 @@ impl Sources {
         digest.finish()
     }
 
-    fn add_inputs(&self, digest: &mut Digest, config_part: &str) {
+    fn add_inputs(&self, digest: &mut Digest, config_part: &str, roles_part: Option<&str>) {
         for migration in &self.migrations {
             entry(digest, "migration", &migration.label(), &migration.sum());
         }
         self.repeatable.iter().for_each(|file| entry(digest, "repeatable", &file.name, &file.checksum));
         self.init.iter().for_each(|file| entry(digest, "init", &file.name, &file.checksum));
-        if let Some(roles) = &self.roles {
+        if let Some(roles) = roles_part {
             entry(digest, "roles", "", &Checksum::of_text(roles));
         }
         entry(digest, "config", "", &Checksum::of_text(config_part));

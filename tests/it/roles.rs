@@ -423,8 +423,24 @@ fn migrations_find_them_on(major: u32, bin: &Path) {
     let roles = "SELECT rolname, rolcanlogin FROM pg_roles WHERE oid >= 16384 AND rolname <> 'shop_owner' ORDER BY 1";
     world.dbbuild(&["psql", "--", "-XAtc", roles]).ok().says("app_reader|f\ndev|t\nmade|f\ntables|f\n");
     world.dbbuild(&["roles", "check"]).ok().says("db/roles.toml declares 5 roles");
+    // What makes no other database leaves the baseline fresh; a role that nothing names is proved to be so.
+    let text = world.read("db/roles.toml");
+    for (from, to) in [
+        ("NOT_SET", "OTHER"),
+        (
+            "[role.tables]",
+            "# the owners\n[role.tables]\ncomment = \"owns\"\nconnection_limit = 3\nvalid_until = \"2031-01-01\"",
+        ),
+        ("[role.made]", "[role.made]\n[role.alice]\nlogin = true\nmember_of = [\"tables\"]\n"),
+    ] {
+        world.write("db/roles.toml", world.read("db/roles.toml").replace(from, to));
+        world.git(&["add", "."]);
+        world.dbbuild(&["verify"]).ok();
+        world.dbbuild(&[]).ok();
+        assert_eq!(world.read("db/baseline.sql"), baseline, "{to}");
+    }
     // A kept state is not one of other roles.
-    let text = world.read("db/roles.toml").replace("[role.app_reader]", "[role.other]");
+    let text = text.replace("[role.app_reader]", "[role.other]");
     world.write("db/roles.toml", text.replace("\"app_reader\"", "\"other\""));
     world.dbbuild(&["verify", "--worktree"]).fails(1).says("role \"app_reader\" does not exist");
     world

@@ -7,6 +7,7 @@ mod apart;
 mod compare;
 mod contents;
 mod definitions;
+mod inputs;
 mod load;
 mod probe;
 mod replay;
@@ -21,6 +22,7 @@ mod unseen;
 mod upgrade;
 
 pub use apart::try_environment;
+pub use inputs::{config_part, inputs, verdict_key};
 pub use load::made_by_baseline;
 pub use restore::restored;
 pub use round_trip::{round_trips, takes_back};
@@ -36,7 +38,7 @@ use crate::model::catalog::Catalog;
 use crate::model::checksum::Checksum;
 use crate::model::config::{Config, Severity};
 use crate::model::definitions::{Change, change, is_generated};
-use crate::model::placeholder::{Values, fill_for_proof};
+use crate::model::placeholder::fill_for_proof;
 use crate::model::published::Base;
 use crate::model::review;
 use crate::model::sources::Sources;
@@ -83,36 +85,6 @@ pub struct Proof {
     pub definitions: Change,
     /// Whether all of it is proved: a baseline that mends upstream's is made before the way from that one is proved.
     pub complete: bool,
-}
-
-/// The inputs of the baseline beside the files: part of its digest.
-pub fn config_part(config: &Config) -> String {
-    let pg = &config.postgres;
-    let placeholders = Values::of_proof(config, None).digest_part();
-    let placeholders = if placeholders.is_empty() { placeholders } else { format!(" placeholders={placeholders}") };
-    format!(
-        "version={:?} database={:?} encoding={:?} locale={:?} role={:?} settings={:?} exclude={:?}{placeholders}",
-        pg.version, pg.database, pg.encoding, pg.locale, pg.role, pg.settings, config.baseline.exclude
-    )
-}
-
-/// The digest that stands in the baseline's header.
-pub fn inputs(config: &Config, sources: &Sources) -> Checksum {
-    sources.inputs_digest(&config_part(config))
-}
-
-/// The digest of everything that a verdict depends on.
-pub fn verdict_key(config: &Config, sources: &Sources, base: Option<&Base>) -> Checksum {
-    let rules = &config.migrations;
-    let against = base.map_or_else(String::new, |base| base.digest(&config_part(&base.config)).to_string());
-    let environments = testdata::lists(config, sources);
-    let own: String = config.env.keys().map(|name| Values::of_proof(config, Some(name)).digest_part()).collect();
-    // Which environments there are says which migrations that stand apart run together.
-    let apart = if sources.apart.is_empty() { String::new() } else { format!(" apart={:?}", config.env.keys()) };
-    sources.proof_digest(&format!(
-        "{} rules={rules:?} env={environments:?}{own}{apart} against={against}",
-        config_part(config)
-    ))
 }
 
 /// Runs the proof. Everything that is wrong is reported at once.

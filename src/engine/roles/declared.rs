@@ -1,11 +1,13 @@
 //! Declared roles where nobody logs in with them: throwaway servers, and the private server of a repository.
 
+use super::words::Words;
 use super::{Planned, parsed, read_cluster};
 use crate::engine::project::Project;
 use crate::engine::session::Session;
 use crate::error::Result;
 use crate::model::baseline::{RoleNeed, role_statements};
 use crate::model::config::Config;
+use crate::model::placeholder::Values;
 use crate::model::roles::{Attribute, Roles, Wish, difference, identifier, literal};
 use crate::model::sources::Sources;
 use crate::model::sql::{made_roles, split};
@@ -31,9 +33,12 @@ pub fn made_first(config: &Config, sources: &Sources) -> Result<MadeFirst> {
     let roles = parsed(config, text)?;
     let own = made_by_sources(sources);
     let runner = config.postgres.role.as_deref();
-    let plain = |name: &&String| !own.contains(*name) && Some(name.as_str()) != runner && *name != "postgres";
-    let needs: Vec<RoleNeed> =
-        roles.roles.keys().filter(plain).map(|name| RoleNeed { name: name.clone(), member_of: Vec::new() }).collect();
+    let needs: Vec<RoleNeed> = roles
+        .roles
+        .keys()
+        .filter(|name| !own.contains(*name) && is_made(name, runner))
+        .map(|name| RoleNeed { name: name.clone(), member_of: Vec::new() })
+        .collect();
     if needs.is_empty() {
         return Ok(MadeFirst::default());
     }
@@ -46,6 +51,55 @@ pub fn made_first(config: &Config, sources: &Sources) -> Result<MadeFirst> {
         sql.push_str(&membership(group, runner));
     }
     Ok(MadeFirst { names, sql })
+}
+
+/// Whether a declared role is made there: whoever runs the server, and whoever runs migrations, are there already.
+fn is_made(name: &str, runner: Option<&str>) -> bool {
+    Some(name) != runner && name != "postgres"
+}
+
+/// What a baseline takes from the roles file, in a form of its own: of the roles that [`made_first`] makes those that the
+/// files speak of, and which of them whoever runs migrations belongs to. `None` where it takes nothing.
+///
+/// A role that a file finds without its name standing anywhere (in a catalog, or put together from texts) is not among
+/// them; a proof depends on all of them, and compares what came of it.
+///
+/// # Errors
+/// The file is wrong.
+pub fn spoken_of(config: &Config, sources: &Sources) -> Result<Option<String>> {
+    let Some(text) = &sources.roles else { return Ok(None) };
+    let roles = parsed(config, text)?;
+    let runner = config.postgres.role.as_deref();
+    let declared: BTreeSet<&str> =
+        roles.roles.keys().map(String::as_str).filter(|name| is_made(name, runner)).collect();
+    if declared.is_empty() {
+        return Ok(None);
+    }
+    let (named, own) = mentions(&declared, &Values::of_proof(config, None).digest_part(), sources);
+    let used: Vec<&str> = named.into_iter().filter(|name| !own.contains(*name)).collect();
+    let groups = runner.map(|runner| roles.groups_of(runner)).unwrap_or_default();
+    let line = |name: &str| format!("{}{}\n", identifier(name), if groups.contains(name) { " runner" } else { "" });
+    Ok((!used.is_empty()).then(|| used.into_iter().map(line).collect()))
+}
+
+/// The names that stand in the files or in `values`, and those that the files make. Texts are looked at as they stand in
+/// their files, so that the answer is the same before and after placeholders are filled.
+fn mentions<'n>(names: &BTreeSet<&'n str>, values: &str, sources: &Sources) -> (BTreeSet<&'n str>, BTreeSet<String>) {
+    let words = Words::of(names.iter().copied());
+    let (mut named, mut own) = (words.find(values), BTreeSet::new());
+    let files = sources.repeatable.iter().chain(&sources.init).map(|file| &file.script);
+    for script in sources.migrations.iter().map(|migration| &migration.up).chain(files) {
+        let text = script.source();
+        let found = words.find(text);
+        if !found.is_empty() && mentions_role(text) {
+            own.extend(statements(text));
+        }
+        named.extend(found);
+        for bytes in script.means.psql.iter().flat_map(|included| included.scripts.values()) {
+            named.extend(words.find(&String::from_utf8_lossy(bytes)));
+        }
+    }
+    (named, own)
 }
 
 /// From PostgreSQL 16 on the maker of a role is a member already, for administration alone: a bare GRANT leaves that so.

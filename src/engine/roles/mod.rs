@@ -9,9 +9,10 @@ mod password;
 mod proof;
 mod run;
 mod trial;
+mod words;
 
 pub use cluster::read as read_cluster;
-pub use declared::{MadeFirst, made_first, missing_locally};
+pub use declared::{MadeFirst, made_first, missing_locally, spoken_of};
 pub use password::resolve;
 pub use proof::try_whole;
 pub use run::{reachable, run};

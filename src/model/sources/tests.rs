@@ -184,7 +184,7 @@ fn a_folder_may_hold_another() {
 fn digests_see_what_they_should_and_nothing_else() {
     let digests = |files: &[(&str, &str)]| {
         let sources = read(files);
-        (sources.inputs_digest("c"), sources.proof_digest("c"))
+        (sources.inputs_digest("c", Some("r")), sources.proof_digest("c", Some("r")))
     };
     let base = digests(ALL);
     let with = |path: &str, content: &'static str| {
@@ -192,7 +192,7 @@ fn digests_see_what_they_should_and_nothing_else() {
         files.push((path, content));
         digests(&files)
     };
-    for path in ["migrations/10_b.sql", "migrations/11_c.sql", "repeatable/v.sql", "init/a.sql", "roles.toml"] {
+    for path in ["migrations/10_b.sql", "migrations/11_c.sql", "repeatable/v.sql", "init/a.sql"] {
         let found = with(path, "changed;");
         assert!(found.0 != base.0 && found.1 != base.1, "{path}");
     }
@@ -200,11 +200,14 @@ fn digests_see_what_they_should_and_nothing_else() {
         let found = with(path, "changed;");
         assert!(found.0 == base.0 && found.1 != base.1, "{path}");
     }
-    for path in ["pg_hba.conf", "migrations/README", "unrelated"] {
+    for path in ["pg_hba.conf", "migrations/README", "roles.toml", "unrelated"] {
         assert_eq!(with(path, "changed;"), base, "{path}");
     }
     assert_eq!(with("migrations/10_b.sql", "\u{feff}B;"), base);
-    assert_ne!(read(ALL).inputs_digest("d"), base.0);
+    for (config, roles) in [("d", Some("r")), ("c", Some("other")), ("c", None)] {
+        assert_ne!(read(ALL).inputs_digest(config, roles), base.0);
+        assert_ne!(read(ALL).proof_digest(config, roles), base.1);
+    }
 }
 
 impl Sources {

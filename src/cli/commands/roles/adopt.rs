@@ -2,8 +2,9 @@
 
 use super::place;
 use crate::cli::{Context, Done};
+use crate::engine::project::Project;
 use crate::engine::target::Start;
-use crate::engine::{files, roles};
+use crate::engine::{files, prove, roles, upgrade};
 use crate::error::{OrFailed, Result};
 use crate::model::roles::{Role, Roles, write};
 use serde_json::json;
@@ -50,8 +51,8 @@ pub(super) async fn run(context: &Context) -> Result<Done> {
     out.line(&if changed { format!("wrote {path}") } else { format!("{path} says it already") });
     written.added.iter().for_each(|name| out.line(&format!("  new      {name}")));
     written.changed.iter().for_each(|name| out.line(&format!("  changed  {name}")));
-    if changed && project.root.join(&project.config.paths.baseline).exists() {
-        out.line("next: `dbbuild` makes the baseline anew, of which the roles file is an input");
+    if changed && baseline_is_stale(&project) {
+        out.line("next: `dbbuild` makes the baseline anew, whose files name some of these roles");
     }
     out.json(&json!({
         "path": path,
@@ -62,6 +63,12 @@ pub(super) async fn run(context: &Context) -> Result<Done> {
         "notes": written.notes,
     }));
     Ok(Done::Well)
+}
+
+fn baseline_is_stale(project: &Project) -> bool {
+    let Ok(sources) = project.sources() else { return false };
+    let inputs = prove::inputs(&project.config, &sources);
+    sources.baseline.as_ref().is_some_and(|bytes| !upgrade::baseline_claims(bytes, &inputs))
 }
 
 /// Without memberships in a service's roles that the file does not speak of: they are the service's.
