@@ -14,6 +14,15 @@ use tokio::sync::OnceCell;
 /// The two halves of the advisory lock's key: "dbbu", and 1 for "the build".
 const KEY: &str = "1684169333, 1";
 
+/// What is locked; each has a number of its own beside "dbbu".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    /// The database that the session is in.
+    Database = 1,
+    /// The roles of the whole cluster: a lock in the one database that every cluster has, as locks know no cluster.
+    Roles = 2,
+}
+
 /// How a connection shows that holds the lock or watches.
 pub const WATCHER: &str = "dbbuild lock";
 
@@ -59,21 +68,31 @@ impl Lock {
     /// # Errors
     /// It was not free within `wait`; nothing was changed.
     pub async fn take(session: Session, wait: Duration, waiting: &dyn Fn(&str)) -> Result<Lock> {
+        Lock::take_of(Of::Database, session, wait, waiting).await
+    }
+
+    /// The same of anything else.
+    ///
+    /// # Errors
+    /// It was not free within `wait`; nothing was changed.
+    pub async fn take_of(of: Of, session: Session, wait: Duration, waiting: &dyn Fn(&str)) -> Result<Lock> {
+        let sql = format!("SELECT pg_catalog.pg_try_advisory_lock(1684169333, {})", of as i32);
         let start = Instant::now();
         let mut pause = Duration::from_millis(20);
         let mut told = false;
         loop {
-            let rows = session.query_rows(&format!("SELECT pg_catalog.pg_try_advisory_lock({KEY})")).await?;
+            let rows = session.query_rows(&sql).await?;
             if rows.first().and_then(|row| row.first()).and_then(Option::as_deref) == Some("t") {
                 return Ok(Lock { holder: Holder::Apart(session) });
             }
-            let holder = holder(&session).await?;
+            let holder = holder(of, &session).await?;
             if !told {
                 waiting(&holder);
                 told = true;
             }
             if start.elapsed() >= wait {
-                return Err(Error::failed(format!("another dbbuild works on this database: {holder}"))
+                let place = if of == Of::Database { "this database" } else { "the roles of this server" };
+                return Err(Error::failed(format!("another dbbuild works on {place}: {holder}"))
                     .cause(format!("it was not done within {} s (lock.wait)", wait.as_secs()))
                     .help("wait for it and run the command again; nothing was changed."));
             }
@@ -202,14 +221,15 @@ pub fn lost() -> Error {
         .help("another dbbuild may be at work: run the command again, it goes on where this one stood.")
 }
 
-async fn holder(session: &Session) -> Result<String> {
+async fn holder(of: Of, session: &Session) -> Result<String> {
     let rows = session
-        .query_rows(
+        .query_rows(&format!(
             "SELECT pg_catalog.format('process %s of %s%s', a.pid, a.usename, ' at ' || a.client_addr) \
              FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid) \
-             WHERE l.locktype = 'advisory' AND l.classid = 1684169333 AND l.objid = 1 AND l.objsubid = 2 AND l.granted \
+             WHERE l.locktype = 'advisory' AND l.classid = 1684169333 AND l.objid = {} AND l.objsubid = 2 AND l.granted \
                AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())",
-        )
+            of as i32
+        ))
         .await?;
     let name = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
     Ok(name.unwrap_or_else(|| "it has just ended".to_owned()))

@@ -274,25 +274,34 @@ async fn run_unmasked(
 /// Makes the declared roles: for a new database those of its environment as they are declared, with the passwords that can
 /// be fetched; on the repository's own server those that are missing.
 async fn make_roles(work: &Work<'_>, target: &Target, session: &Session) -> Result<()> {
-    let environment = &target.selected.name;
-    let planned = match (&work.job, &work.sources.roles) {
+    let (environment, lock) = (&target.selected.name, &work.project.config.lock);
+    let note = |text: String| (work.sink)(Event::Note(text));
+    let notes = match (&work.job, &work.sources.roles) {
         (Job::Bootstrap, Some(text)) => {
             let file = roles::parsed(&work.project.config, text)?;
             let file = Roles { prune: false, ..file };
-            let planned = roles::plan(work.project, &file, environment, session, Passwords::IfThere).await;
-            planned.map_err(|e| e.help("`dbbuild bootstrap` makes the declared roles before it loads the baseline."))?
+            roles::in_turn(session, lock.wait, &note, async || {
+                let planned = roles::plan(work.project, &file, environment, session, Passwords::IfThere).await;
+                let planned = planned.map_err(|e| {
+                    e.help("`dbbuild bootstrap` makes the declared roles before it loads the baseline.")
+                })?;
+                roles::run(&planned, session, lock.timeout).await.map(|()| planned.difference.notes)
+            })
+            .await?
         }
         (Job::Build { .. } | Job::Apply, Some(_)) if target.embedded => {
-            roles::missing_locally(work.project, work.sources, environment, session).await?
+            let planned = roles::missing_locally(work.project, work.sources, environment, session).await?;
+            match roles::run(&planned, session, lock.timeout).await {
+                // Another dbbuild made the same role at the same time; seen early (42710) or late (23505).
+                Err(e) if matches!(e.code(), Some("42710" | "23505")) => {}
+                done => done?,
+            }
+            planned.difference.notes
         }
         _ => return Ok(()),
     };
-    planned.difference.notes.iter().for_each(|note| (work.sink)(Event::Note(note.clone())));
-    match roles::run(&planned, session, work.project.config.lock.timeout).await {
-        // Another dbbuild made the same role at the same time; seen early (42710) or late (23505).
-        Err(e) if target.embedded && matches!(e.code(), Some("42710" | "23505")) => Ok(()),
-        done => done,
-    }
+    notes.into_iter().for_each(note);
+    Ok(())
 }
 
 /// Whether rows that came with a baseline can be given their texts.

@@ -1,7 +1,7 @@
 //! `dbbuild roles`: a cluster made what a file says, with real servers of each version.
 
 use crate::fidelity::world_of;
-use crate::support::{Server, World, matrix};
+use crate::support::{Held, Running, Server, World, matrix};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -468,6 +468,59 @@ fn bootstrap_makes_the_declared_roles_first() {
         assert_eq!(shop.psql("SELECT has_table_privilege('shop_app', 't', 'SELECT')"), "t");
         assert!(!fs::read_to_string(server.dir.join("log")).unwrap().contains(CLEAR));
         world.write("db/roles.toml", odd(FILE));
+        world.dbbuild(&["roles", "plan"]).ok();
+    });
+}
+
+#[test]
+fn two_runs_through_two_databases_take_turns() {
+    each(&[], |server, world| {
+        server.run("psql", &["-Xqc", "CREATE DATABASE crm", "-d", "postgres"]).ok();
+        let names: Vec<String> = (0..10).map(|n| format!("r{n}")).collect();
+        let text: String = names
+            .iter()
+            .map(|name| format!("[role.{name}]\nlogin = true\npassword = {{ env = \"APP_PASSWORD\" }}\nsettings = {{ jit = \"off\" }}\n"))
+            .collect();
+        world.write(
+            "db/roles.toml",
+            format!(
+                "{text}[role.all]\nmember_of = [{}]\n",
+                names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+            ),
+        );
+        let shop = server.existing("shop");
+        shop.psql("CREATE ROLE ops LOGIN SUPERUSER");
+        let mut world = world;
+        let crm = server.url("crm").replace("postgres@", "ops@");
+        world.set("SHOP_URL", server.url("shop").replace("postgres@", "ops@"));
+        let both = |arguments: &[&str]| {
+            let through_crm: Vec<&str> = arguments.iter().copied().chain(["--url", &crm]).collect();
+            let running = [world.start(arguments), world.start(&through_crm)];
+            running.map(Running::wait)
+        };
+        for outcome in both(&["roles", "apply"]) {
+            outcome.ok();
+        }
+        assert_eq!(shop.psql("SELECT count(*) FROM pg_auth_members WHERE member = '\"all\"'::regrole"), "10");
+
+        // Whoever comes second says for whom it waits, and for how long.
+        world.write("dbbuild.toml", world.read("dbbuild.toml") + "[lock]\nwait = \"300ms\"\n");
+        let mut held = Held::open_in(&server, "postgres");
+        held.run("SELECT pg_advisory_lock(1684169333, 2)");
+        let refused = world.dbbuild(&["roles", "apply", "--rotate"]);
+        refused.fails(1).says("waits for another dbbuild at the roles of this server: process ");
+        refused.says("another dbbuild works on the roles of this server: process ").says("nothing was changed");
+        drop(held);
+        world.write("dbbuild.toml", world.read("dbbuild.toml").replace("300ms", "1min"));
+
+        // Where the database of the lock lets nobody in, a collision is taken back and run once more.
+        hba_is(&server, "local all postgres trust\nlocal postgres all reject\nlocal all all trust\n");
+        for _ in 0..2 {
+            for outcome in both(&["roles", "apply", "--rotate"]) {
+                outcome.ok();
+            }
+        }
+        hba_is(&server, "local all all trust\n");
         world.dbbuild(&["roles", "plan"]).ok();
     });
 }

@@ -9,6 +9,7 @@ mod password;
 mod proof;
 mod run;
 mod trial;
+mod turn;
 mod words;
 
 pub use cluster::read as read_cluster;
@@ -17,6 +18,7 @@ pub use password::resolve;
 pub use proof::try_whole;
 pub use run::{reachable, run};
 pub use trial::{Trial, try_out};
+pub use turn::in_turn;
 
 use crate::engine::project::Project;
 use crate::engine::session::{self, Session, environ};

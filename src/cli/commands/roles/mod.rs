@@ -112,8 +112,13 @@ async fn apply(context: &Context, rotate: Rotate) -> Result<Done> {
     let target = place.target.reached_by(&place.session);
     let waits = |holder: &str| context.output.note(&format!("waits for another dbbuild: {holder}"));
     let _lock = target.lock(&place.project.config, &waits).await?;
-    let planned = planned(&place, &file, &rotate).await?;
-    roles::run(&planned, &place.session, place.project.config.lock.timeout).await?;
+    let config = &place.project.config;
+    let told = |text: String| context.output.note(&text);
+    let planned = roles::in_turn(&place.session, config.lock.wait, &told, async || {
+        let planned = planned(&place, &file, &rotate).await?;
+        roles::run(&planned, &place.session, config.lock.timeout).await.map(|()| planned)
+    })
+    .await?;
     show(context, &place, &planned, true);
     Ok(Done::Well)
 }
