@@ -11,16 +11,33 @@ use crate::error::{Error, Result};
 use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 
-/// The two halves of the advisory lock's key: "dbbu", and 1 for "the build".
-const KEY: &str = "1684169333, 1";
+/// The first half of the advisory lock's key: "dbbu".
+const SPACE: i32 = 1_684_169_333;
 
-/// What is locked; each has a number of its own beside "dbbu".
+/// What is locked: the second half of the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Of {
     /// The database that the session is in.
     Database = 1,
-    /// The roles of the whole cluster: a lock in the one database that every cluster has, as locks know no cluster.
+    /// The roles of the whole cluster.
     Roles = 2,
+    /// The access file of the server.
+    Access = 3,
+}
+
+impl Of {
+    /// The key, as the functions of advisory locks take it.
+    fn key(self) -> String {
+        format!("{SPACE}, {}", self as i32)
+    }
+
+    fn describe(self) -> &'static str {
+        match self {
+            Of::Database => "this database",
+            Of::Roles => "the roles of this server",
+            Of::Access => "the access file of this server",
+        }
+    }
 }
 
 /// How a connection shows that holds the lock or watches.
@@ -71,12 +88,28 @@ impl Lock {
         Lock::take_of(Of::Database, session, wait, waiting).await
     }
 
-    /// The same of anything else.
+    /// Takes the lock of something that all databases of a server share, on a connection of its own. An advisory lock
+    /// belongs to a database, so it is taken in `postgres`, which every cluster has, services' too, and which everybody may
+    /// enter by default; nobody makes databases from it, as from `template1`. Where it lets nobody in, the database of
+    /// `session` stands for it. (Rows and relations that databases share can be locked by superusers alone.)
     ///
     /// # Errors
     /// It was not free within `wait`; nothing was changed.
-    pub async fn take_of(of: Of, session: Session, wait: Duration, waiting: &dyn Fn(&str)) -> Result<Lock> {
-        let sql = format!("SELECT pg_catalog.pg_try_advisory_lock(1684169333, {})", of as i32);
+    pub async fn take_of_server(of: Of, session: &Session, wait: Duration, waiting: &dyn Fn(&str)) -> Result<Lock> {
+        let options = ConnectOptions { application_name: WATCHER.to_owned(), ..ConnectOptions::default() };
+        let settings = session.settings();
+        let session = match session::connect(&settings.with_database("postgres"), &options).await {
+            Ok(session) => session,
+            Err(_) => session::connect(settings, &options).await?,
+        };
+        Lock::take_of(of, session, wait, &|holder| {
+            waiting(&format!("waits for another dbbuild at {}: {holder}", of.describe()));
+        })
+        .await
+    }
+
+    async fn take_of(of: Of, session: Session, wait: Duration, waiting: &dyn Fn(&str)) -> Result<Lock> {
+        let sql = format!("SELECT pg_catalog.pg_try_advisory_lock({})", of.key());
         let start = Instant::now();
         let mut pause = Duration::from_millis(20);
         let mut told = false;
@@ -91,8 +124,7 @@ impl Lock {
                 told = true;
             }
             if start.elapsed() >= wait {
-                let place = if of == Of::Database { "this database" } else { "the roles of this server" };
-                return Err(Error::failed(format!("another dbbuild works on {place}: {holder}"))
+                return Err(Error::failed(format!("another dbbuild works on {}: {holder}", of.describe()))
                     .cause(format!("it was not done within {} s (lock.wait)", wait.as_secs()))
                     .help("wait for it and run the command again; nothing was changed."));
             }
@@ -107,7 +139,8 @@ impl Lock {
     /// # Errors
     /// The server said no.
     pub async fn take_at_once(worker: &Session) -> Result<Option<Lock>> {
-        let sql = format!("SELECT pg_catalog.pg_try_advisory_lock({KEY}), EXISTS ({ORPHANS})");
+        let key = Of::Database.key();
+        let sql = format!("SELECT pg_catalog.pg_try_advisory_lock({key}), EXISTS ({ORPHANS})");
         let rows = worker.query_rows(&sql).await?;
         let truth = |i: usize| rows.first().and_then(|row| row.get(i)?.as_deref()) == Some("t");
         let settings = Box::new(worker.settings().clone());
@@ -127,7 +160,7 @@ impl Lock {
         match self.holder {
             Holder::Apart(session) => drop(session),
             Holder::Worker { .. } => {
-                drop(worker.simple(&format!("SELECT pg_catalog.pg_advisory_unlock({KEY})")).await?)
+                drop(worker.simple(&format!("SELECT pg_catalog.pg_advisory_unlock({})", Of::Database.key())).await?)
             }
         }
         Ok(())
@@ -226,7 +259,7 @@ async fn holder(of: Of, session: &Session) -> Result<String> {
         .query_rows(&format!(
             "SELECT pg_catalog.format('process %s of %s%s', a.pid, a.usename, ' at ' || a.client_addr) \
              FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid) \
-             WHERE l.locktype = 'advisory' AND l.classid = 1684169333 AND l.objid = {} AND l.objsubid = 2 AND l.granted \
+             WHERE l.locktype = 'advisory' AND l.classid = {SPACE} AND l.objid = {} AND l.objsubid = 2 AND l.granted \
                AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())",
             of as i32
         ))

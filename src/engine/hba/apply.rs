@@ -4,11 +4,10 @@
 //! The old file is copied first. Until the new one is proved the copy's name says so, and the next run names what a killed
 //! one left.
 
-use std::time::{Duration, Instant};
-
 use super::change::Change;
 use super::place::Place;
 use super::{check, live, trial, view};
+use crate::engine::lock::{Lock, Of};
 use crate::engine::project::Project;
 use crate::engine::session::{self, ConnectOptions, Session};
 use crate::engine::target::{Target, check_version};
@@ -29,18 +28,12 @@ pub struct Applied {
     pub notes: Vec<String>,
 }
 
-/// The two halves of an advisory lock's key: "dbbu" as for the build, and 2 for the access file.
-const KEY: &str = "1684169333, 2";
-
-/// How often a lock is asked for that another has.
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// Applies.
+/// Applies; `waiting` is told for whom it waits.
 ///
 /// # Errors
 /// A danger, a failed expectation or the guard speaks against it, the server is elsewhere or the file may not be written:
 /// nothing was changed. Or the server did not take it, or did not let dbbuild in: the old file is back.
-pub async fn apply(project: &Project, target: &Target) -> Result<Applied> {
+pub async fn apply(project: &Project, target: &Target, waiting: &dyn Fn(&str)) -> Result<Applied> {
     live::not_embedded(target)?;
     let report = check::check(project, Some(&target.selected.name)).await?;
     if let Some(error) = Error::all(report.faults(false)) {
@@ -53,7 +46,7 @@ pub async fn apply(project: &Project, target: &Target) -> Result<Applied> {
     guard::judge(Action::Migrate, &found.facts, &target.selected).map_err(|error| {
         error.map_texts(&|text| text.replace("refused to migrate", "refused to change the access to"))
     })?;
-    alone(&session, project.config.lock.wait).await?;
+    let _lock = Lock::take_of_server(Of::Access, &session, project.config.lock.wait, waiting).await?;
     let live = live::read(&session, &wanted.files.main).await?;
     let run_as = project.config.env.get(&target.selected.name).map_or(&[][..], |env| &env.run_as[..]);
     let place = Place::find(&session, target, &live, run_as).await?;
@@ -70,23 +63,6 @@ pub async fn apply(project: &Project, target: &Target) -> Result<Applied> {
     let copies = change.keep();
     place.settle_left_overs();
     Ok(Applied { file: place.file.clone(), written, copies, notes })
-}
-
-/// Waits until no other dbbuild changes the file through this database; the session that does ends with it.
-async fn alone(session: &Session, wait: Duration) -> Result<()> {
-    let start = Instant::now();
-    loop {
-        let rows = session.query_rows(&format!("SELECT pg_catalog.pg_try_advisory_lock({KEY})")).await?;
-        if rows.first().and_then(|row| row.first()).and_then(Option::as_deref) == Some("t") {
-            return Ok(());
-        }
-        if start.elapsed() >= wait {
-            return Err(Error::failed("another dbbuild changes the access file of this server")
-                .cause(format!("it was not done within {} s (lock.wait)", wait.as_secs()))
-                .help("wait for it and run the command again; nothing was changed."));
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
 }
 
 /// Has the server read the new file, first without following it; then a new connection must get in.

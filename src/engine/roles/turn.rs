@@ -1,12 +1,10 @@
 //! One dbbuild at a time changes the roles of a cluster, whatever database it came through.
 //!
-//! An advisory lock belongs to a database, so it is taken in `postgres`, which every cluster has, services' too, and
-//! which everybody may enter by default; nobody makes databases from it, as from `template1`. Rows and relations that all
-//! databases share can be locked by superusers alone. Where `postgres` lets nobody in, and against other programs, what
-//! PostgreSQL says of a collision is the remedy: all was taken back, and it is planned and run once more.
+//! Where the lock is not common to all, and against other programs, what PostgreSQL says of a collision is the remedy: all
+//! was taken back, and it is planned and run once more.
 
-use crate::engine::lock::{Lock, Of, WATCHER};
-use crate::engine::session::{self, ConnectOptions, Session};
+use crate::engine::lock::{Lock, Of};
+use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use std::time::Duration;
 
@@ -23,12 +21,7 @@ pub async fn in_turn<T>(
     told: &dyn Fn(String),
     work: impl AsyncFn() -> Result<T>,
 ) -> Result<T> {
-    let options = ConnectOptions { application_name: WATCHER.to_owned(), ..ConnectOptions::default() };
-    let waiting = |holder: &str| told(format!("waits for another dbbuild at the roles of this server: {holder}"));
-    let _lock = match session::connect(&session.settings().with_database("postgres"), &options).await {
-        Ok(session) => Some(Lock::take_of(Of::Roles, session, wait, &waiting).await?),
-        Err(_) => None,
-    };
+    let _lock = Lock::take_of_server(Of::Roles, session, wait, &|text| told(text.to_owned())).await?;
     for tries in 1..=TRIES {
         match work().await {
             Err(e) if collided(&e) => {
