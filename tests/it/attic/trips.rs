@@ -2,7 +2,7 @@
 //!
 //! Each trip was a fault once, found by schemas, rows and down parts made at random.
 
-use crate::support::{World, server};
+use crate::support::{Server, World, server};
 
 /// One way down and up.
 struct Trip {
@@ -220,4 +220,29 @@ fn a_column_or_table_that_is_made_anew_with_other_rows_is_a_loss() {
     {
         assert!(!plan(lossy).contains("\"losses\":[]"), "{lossy}");
     }
+}
+
+#[test]
+fn what_a_row_refers_to_may_be_hidden_from_its_owner() {
+    let Some(server) = Server::private(15, &[]) else { return };
+    server.run("psql", &["-Xqc", "CREATE ROLE plain LOGIN", "-d", "postgres"]).ok();
+    let db = server.fresh_database();
+    db.psql(&format!("GRANT CREATE ON DATABASE {} TO plain; GRANT CREATE, USAGE ON SCHEMA public TO plain", db.name));
+    let mut world = World::without_git();
+    world.set("DATABASE_URL", db.url.replace("postgres@", "plain@"));
+    world.write("dbbuild.toml", "[postgres]\nversion = 15\n[env.development]\nurl_env = \"DATABASE_URL\"\n");
+    world.write(
+        "db/migrations/1_first.sql",
+        "CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p VALUES (1), (2);\n\
+         CREATE TABLE t (id int PRIMARY KEY, p int REFERENCES p); INSERT INTO t VALUES (1, 1), (2, 2);\n\
+         CREATE POLICY few ON p USING (id = 1); ALTER TABLE p ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;\n",
+    );
+    world.write("db/migrations/2_second.sql", "-- migrate:up\nSELECT 1;\n-- migrate:down\nDELETE FROM t;\n");
+    world.dbbuild(&["apply"]).ok();
+    world.dbbuild(&["downgrade", "--to", "1", "--yes"]).ok();
+    assert_eq!(db.psql("SELECT count(*) FROM t"), "0");
+    world.dbbuild(&["apply"]).ok().says_not("in conflict");
+    let stands = "SELECT string_agg(t::text, ' ' ORDER BY id), (SELECT relforcerowsecurity FROM pg_class WHERE oid = 'p'::regclass), \
+                  (SELECT count(*) FROM dbbuild_attic.entry) FROM t";
+    assert_eq!(db.psql(stands), "(1,1) (2,2)|t|0");
 }

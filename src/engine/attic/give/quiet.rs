@@ -44,6 +44,15 @@ const FORCED: &str = "
            pg_catalog.format('ALTER TABLE ONLY %s FORCE ROW LEVEL SECURITY', n.name)
       FROM pg_catalog.pg_class c JOIN n USING (oid) WHERE c.relforcerowsecurity";
 
+/// The same of the tables to which these refer, where they are ours to alter: that a row stands there is looked up.
+const FORCED_PARENTS: &str = "
+    SELECT pg_catalog.format('ALTER TABLE ONLY %I.%I NO FORCE ROW LEVEL SECURITY', s.nspname, c.relname),
+           pg_catalog.format('ALTER TABLE ONLY %I.%I FORCE ROW LEVEL SECURITY', s.nspname, c.relname)
+      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace
+     WHERE c.relforcerowsecurity AND c.relrowsecurity AND pg_catalog.pg_has_role(c.relowner, 'USAGE')
+       AND EXISTS (SELECT FROM pg_catalog.pg_constraint k JOIN f ON f.oid = k.conrelid
+                   WHERE k.contype = 'f' AND k.confrelid = c.oid)";
+
 /// Lets the owner of these tables read all rows.
 pub(super) async fn lift(session: &Session, tables: &[&Table]) -> Answer<Aside> {
     let mut aside = Aside::default();
@@ -58,6 +67,7 @@ pub(super) async fn aside(session: &Session, tables: &[&Table]) -> Answer<Aside>
     let mut aside = Aside::default();
     if !tables.is_empty() {
         aside.put(session, &format!("{} {ASIDE} UNION ALL {FORCED}", family(tables))).await?;
+        aside.put(session, &format!("{} {FORCED_PARENTS}", family(tables))).await?;
     }
     Ok(aside)
 }
