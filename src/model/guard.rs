@@ -7,6 +7,7 @@
 //! The guard stops accidents, not intent: whoever may write to the database may also forge its mark.
 
 use crate::error::{Error, Result};
+use crate::model::attic::given::OnConflict;
 use crate::model::plan::{Plan, Step};
 
 /// What ties a mark to one database: a dump, a template copy or an upgrade changes at least one of them.
@@ -296,8 +297,7 @@ fn judge_marked(
 /// A refusal; nothing was dropped.
 pub fn judge_drop_kept(facts: &TargetFacts, selected: &Selected, confirm: Option<&str>) -> Result<()> {
     judge(Action::Migrate, facts, selected)?;
-    let protected = selected.is_protected() || matches!(facts.standing(), Standing::Valid(mark) if mark.protected);
-    if protected && confirm != Some(selected.name.as_str()) {
+    if is_guarded(facts, selected) && confirm != Some(selected.name.as_str()) {
         return Err(Error::failed(format!(
             "refused to drop from the attic of {}: the environment {} is protected",
             facts.description, selected.name
@@ -308,6 +308,37 @@ pub fn judge_drop_kept(facts: &TargetFacts, selected: &Selected, confirm: Option
         )));
     }
     Ok(())
+}
+
+/// Judges the wish to give back later what the attic has: what decides conflicts of a protected environment, and so
+/// overwrites or drops something, wants its name said again.
+///
+/// # Errors
+/// A refusal; nothing was changed.
+pub fn judge_restore_kept(
+    facts: &TargetFacts,
+    selected: &Selected,
+    on_conflict: OnConflict,
+    confirm: Option<&str>,
+) -> Result<()> {
+    judge(Action::Migrate, facts, selected)?;
+    if on_conflict != OnConflict::Report && is_guarded(facts, selected) && confirm != Some(selected.name.as_str()) {
+        return Err(Error::failed(format!(
+            "refused to decide conflicts in the attic of {}: the environment {} is protected",
+            facts.description, selected.name
+        ))
+        .help(format!(
+            "`dbbuild attic show` and `dbbuild attic restore` without a decision tell what they are; if you mean it: \
+             `--confirm {}`. Nothing was changed.",
+            selected.name
+        )));
+    }
+    Ok(())
+}
+
+/// Whether the selection or the mark says that it is protected.
+fn is_guarded(facts: &TargetFacts, selected: &Selected) -> bool {
+    selected.is_protected() || matches!(facts.standing(), Standing::Valid(mark) if mark.protected)
 }
 
 /// Judges the wish to copy a database for another branch and to mark the copy: only of an unprotected database that is
@@ -386,7 +417,7 @@ pub fn clear(plan: Plan, facts: &TargetFacts, selected: &Selected) -> Result<Cle
 /// # Errors
 /// As [`clear`]; or the fingerprint is another, or a protected database would lose something.
 pub fn clear_downgrade(mut plan: Plan, facts: &TargetFacts, selected: &Selected, proof: &Proof) -> Result<Cleared> {
-    let protected = selected.is_protected() || matches!(facts.standing(), Standing::Valid(mark) if mark.protected);
+    let protected = is_guarded(facts, selected);
     for step in &mut plan.steps {
         if let Step::TakeBack(back) = step {
             // What changes after the rehearsal is seen by the runner alone.

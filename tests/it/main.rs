@@ -9,6 +9,7 @@ mod again;
 mod apply;
 mod attic_give;
 mod attic_keep;
+mod attic_later;
 mod attic_matrix;
 mod bad_input;
 mod batch;

@@ -1,14 +1,19 @@
-//! `dbbuild attic list|show|export|drop`: what migrations that were taken back had in them.
+//! `dbbuild attic list|show|export|restore|drop`: what migrations that were taken back had in them.
 
+use crate::cli::commands::build;
 use crate::cli::output::count;
 use crate::cli::{Context, Done, output};
 use crate::engine::attic::export::{self, Format};
 use crate::engine::attic::{self, stored};
+use crate::engine::deployment::{self, KeptRequest};
 use crate::engine::files;
+use crate::engine::project::Project;
+use crate::engine::runner::Event;
 use crate::engine::session::Session;
 use crate::engine::target::{Start, Target};
 use crate::error::{Error, OrFailed, Result};
 use crate::model::attic::Entry;
+use crate::model::attic::given::OnConflict;
 use crate::model::guard;
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
@@ -49,6 +54,24 @@ enum Action {
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Give entries of applied migrations back, and decide conflicts that were only reported
+    ///
+    /// In one transaction: what is in conflict no longer is given back, the others are told again, or decided by
+    /// --on-conflict. That wants --confirm with the environment's name on a protected one.
+    Restore {
+        /// The number that `list` shows
+        #[arg(required_unless_present = "all", value_name = "ID")]
+        ids: Vec<i64>,
+        /// Everything of migrations that are applied
+        #[arg(long, conflicts_with = "ids")]
+        all: bool,
+        /// What becomes of kept values that were changed meanwhile: report, keep-current or restore
+        #[arg(long, value_name = "WHAT", default_value = "report")]
+        on_conflict: OnConflict,
+        /// The name of the environment, where that is protected
+        #[arg(long, value_name = "NAME")]
+        confirm: Option<String>,
+    },
     /// Drop entries for good, before they are given back
     ///
     /// Asks on a terminal, and wants --yes elsewhere; on a protected environment it wants --confirm with the
@@ -78,6 +101,11 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         Action::Show { id, limit } => show(context, &target, id, limit).await,
         Action::Export { ids, all, format, output } => {
             write_out(context, &target, &chosen(ids, all), format, output.as_deref()).await
+        }
+        Action::Restore { ids, all, on_conflict, confirm } => {
+            let ids = chosen(ids, all);
+            let request = KeptRequest { ids: ids.as_deref(), on_conflict, confirm: confirm.as_deref() };
+            restore(context, &project, &target, &request).await
         }
         Action::Drop { ids, all, confirm } => {
             let session = target.connect_to_write(&project.config).await?;
@@ -117,16 +145,7 @@ async fn some(session: &Session, ids: &Option<Vec<i64>>) -> Result<Vec<Entry>> {
     if all.is_empty() {
         return Ok(all);
     }
-    let mut found: Vec<Entry> = Vec::new();
-    for id in ids {
-        let entry = all.iter().find(|entry| entry.id == *id).ok_or_else(|| {
-            Error::failed(format!("the attic has no entry {id}")).help("`dbbuild attic list` shows what it holds.")
-        })?;
-        if !found.contains(entry) {
-            found.push(entry.clone());
-        }
-    }
-    Ok(found)
+    stored::chosen(&all, ids)
 }
 
 fn empty(context: &Context, target: &Target) -> Result<Done> {
@@ -231,6 +250,26 @@ async fn write_out(
     context.output.json(
         &json!({ "database": target.describe(), "file": path.display().to_string(), "entries": ids, "rows": rows }),
     );
+    Ok(Done::Well)
+}
+
+async fn restore(context: &Context, project: &Project, target: &Target, request: &KeptRequest<'_>) -> Result<Done> {
+    let out = &context.output;
+    let sink = |event: Event| match event {
+        Event::Waiting(text) | Event::Note(text) => out.note(&text),
+        _ => {}
+    };
+    let restored = deployment::restore(project, target, request, &sink).await?;
+    build::show_given(out, &restored.given);
+    for entry in &restored.waiting {
+        out.note(&format!("{}; it comes back when that migration is applied", describe(entry)));
+    }
+    if restored.given.is_empty() {
+        out.line(&format!("the attic of {} has nothing of an applied migration", target.describe()));
+    }
+    let given: Vec<Value> = restored.given.iter().map(build::given_json).collect();
+    let waiting: Vec<Value> = restored.waiting.iter().map(value).collect();
+    out.json(&json!({ "database": target.describe(), "given_back": given, "waiting": waiting }));
     Ok(Done::Well)
 }
 

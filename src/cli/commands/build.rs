@@ -1,6 +1,6 @@
 //! `dbbuild build`: the local database and the baseline, brought up to the checked-out files.
 
-use crate::cli::output::count;
+use crate::cli::output::{Output, count};
 use crate::cli::{Context, Done};
 use crate::engine::cache::Kind;
 use crate::engine::git::Source;
@@ -16,7 +16,7 @@ use crate::engine::verdict::Judgement;
 use crate::engine::{definitions, drift, files, merge, rewrite, upstream};
 use crate::error::{Error, Result};
 use crate::model::attic;
-use crate::model::attic::given::{Given, OnConflict};
+use crate::model::attic::given::{self, Given, OnConflict};
 use crate::model::baseline::Rewritten;
 use crate::model::definitions::{change, is_generated};
 use crate::model::plan::FileKind;
@@ -294,8 +294,7 @@ pub fn describe(out: &crate::cli::output::Output, report: &Report) {
             out.line(&format!("  {path} ({how})"));
         }
     }
-    report.given.iter().filter_map(Given::describe).for_each(|line| out.line(&line));
-    report.given.iter().filter_map(Given::complaint).for_each(|text| out.note(&text));
+    show_given(out, &report.given);
     for kind in [FileKind::Repeatable, FileKind::Init, FileKind::TestData] {
         let ran = upgrade::count_files(report, kind);
         if ran > 0 {
@@ -306,6 +305,13 @@ pub fn describe(out: &crate::cli::output::Output, report: &Report) {
     if !report.checks.is_empty() {
         out.line(&format!("{} passed", count(report.checks.len(), "check")));
     }
+}
+
+/// Says what the attic gave back, and what not.
+pub fn show_given(out: &Output, given: &[Given]) {
+    given.iter().filter_map(Given::describe).for_each(|line| out.line(&line));
+    given.iter().filter_map(Given::complaint).for_each(|text| out.note(&text));
+    given::undecided(given).into_iter().for_each(|text| out.note(&text));
 }
 
 /// What ran, for JSON.
@@ -322,7 +328,7 @@ pub fn report_json(report: &Report) -> serde_json::Value {
 }
 
 /// What became of one entry of the attic, for JSON.
-fn given_json(given: &Given) -> serde_json::Value {
+pub fn given_json(given: &Given) -> serde_json::Value {
     let entry = &given.entry;
     let examples: Vec<_> = given
         .examples

@@ -48,10 +48,37 @@ pub async fn one(session: &Session, id: i64) -> Result<Entry> {
     })
 }
 
+/// Those of all entries that have these numbers.
+///
+/// # Errors
+/// There is none of one of them.
+pub fn chosen(all: &[Entry], ids: &[i64]) -> Result<Vec<Entry>> {
+    let mut found: Vec<Entry> = Vec::new();
+    for id in ids {
+        let entry = all.iter().find(|entry| entry.id == *id).ok_or_else(|| missing(*id))?;
+        if !found.contains(entry) {
+            found.push(entry.clone());
+        }
+    }
+    Ok(found)
+}
+
+fn missing(id: i64) -> Error {
+    Error::failed(format!("the attic has no entry {id}"))
+        .help("`dbbuild attic list` shows what it holds; nothing was changed.")
+}
+
 /// The entries of some versions, newest first.
 pub(super) async fn of_versions(session: &Session, versions: &[String]) -> Answer<Vec<Entry>> {
     let list: Vec<String> = versions.iter().map(|version| literal(version)).collect();
     let found = rows(session, &format!("{ENTRY} WHERE e.version IN ({}) ORDER BY e.id DESC", list.join(", "))).await?;
+    Ok(found.into_iter().flatten().flatten().filter_map(|text| entry(&text)).collect())
+}
+
+/// The entries of these numbers, newest first.
+pub(super) async fn of_ids(session: &Session, ids: &[i64]) -> Answer<Vec<Entry>> {
+    let list: Vec<String> = ids.iter().map(i64::to_string).collect();
+    let found = rows(session, &format!("{ENTRY} WHERE e.id IN ({}) ORDER BY e.id DESC", list.join(", "))).await?;
     Ok(found.into_iter().flatten().flatten().filter_map(|text| entry(&text)).collect())
 }
 

@@ -5,7 +5,7 @@ use super::failure::{UnitFailure, describe, is_contention, lost, title};
 use super::journal::{self, Journal};
 use super::message::{BEFORE, Envelope, Unit};
 use super::worker::{AS_SELF, Worker};
-use crate::engine::attic::give::{Giving, Look, Wanted};
+use crate::engine::attic::give::{Giving, Look, Of, Wanted};
 use crate::engine::attic::{self, stored};
 use crate::engine::history;
 use crate::engine::session::ServerError;
@@ -67,7 +67,7 @@ impl Worker<'_> {
 
     fn wanted(&self, migration: &Migration, shares: bool) -> Wanted {
         Wanted {
-            versions: versions(migration),
+            of: Of::Versions(versions(migration)),
             checksum: migration.checksum.to_string(),
             shares,
             on_conflict: self.on_conflict(),
@@ -176,6 +176,45 @@ impl Worker<'_> {
         let proof = format!("SELECT 1 FROM dbbuild.statement WHERE version = '{}'", migration.version);
         self.run_unit_by_psql(&unit, &title(migration), &proof).await?;
         journal::run(self, migration).await
+    }
+
+    /// Gives back entries of migrations that are applied, in one transaction.
+    ///
+    /// # Errors
+    /// The server said no; nothing was changed.
+    pub async fn give_later(&self, ids: &[i64]) -> Result<Vec<Given>> {
+        let timeout = self.envelope().lock_timeout;
+        let wanted = Wanted {
+            of: Of::Entries(ids.to_vec()),
+            checksum: String::new(),
+            shares: false,
+            on_conflict: self.on_conflict(),
+        };
+        for attempt in 1.. {
+            self.execute(&format!("BEGIN READ WRITE; SET LOCAL lock_timeout = {timeout}; {AS_SELF}")).await?;
+            let outcome = match Look::take(self.session(), &wanted).await {
+                Ok(Some(giving)) => self.given_back(&giving).await,
+                Ok(None) => Ok(Vec::new()),
+                Err(error) => Err(error),
+            };
+            let error = match outcome {
+                Ok(given) => {
+                    self.execute(&format!("COMMIT; {}", self.envelope().reset)).await?;
+                    return Ok(given);
+                }
+                Err(error) if error.gone => return Err(lost(&error)),
+                Err(error) => error,
+            };
+            self.clean().await?;
+            let failure = UnitFailure { completed: 0, position: None, error };
+            if !self.waits_to_retry(attempt, &failure).await {
+                let told = failure.error.to_error("what was kept cannot be given back".to_owned());
+                return Err(self
+                    .name_blocker(told, &failure.error)
+                    .help("it was rolled back, and the attic has all of it."));
+            }
+        }
+        Ok(Vec::new())
     }
 
     async fn finish_giving(&self, migration: &Migration) -> std::result::Result<Vec<Given>, Box<ServerError>> {

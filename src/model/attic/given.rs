@@ -40,6 +40,19 @@ pub struct Conflict {
     pub why: String,
 }
 
+/// How a person decides what stays in the attic after this, where the server would let them.
+pub fn undecided(given: &[Given]) -> Option<String> {
+    let left: Vec<String> =
+        given.iter().filter(|one| one.left() > 0 && one.whole.is_none()).map(|one| one.entry.id.to_string()).collect();
+    (!left.is_empty()).then(|| {
+        format!(
+            "`dbbuild attic restore {} --on-conflict keep-current` or `restore` decides what was left in the attic; \
+             without a decision it gives back what is in conflict no longer",
+            left.join(" ")
+        )
+    })
+}
+
 /// What became of one entry of the attic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Given {

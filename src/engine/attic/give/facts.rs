@@ -7,6 +7,9 @@ use crate::engine::target::quote;
 use crate::model::attic::Entry;
 use std::collections::BTreeMap;
 
+/// In the details of an entry: it, or what is left of it, was in conflict.
+pub(super) const UNDECIDED: &str = "undecided";
+
 /// A column of a table of the user's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Column {
@@ -109,6 +112,11 @@ impl Held {
     /// Qualified and quoted.
     pub fn sql(&self) -> String {
         format!("dbbuild_attic.{}", quote(self.entry.holds.as_deref().unwrap_or_default()))
+    }
+
+    /// Whether it was in conflict before, and nobody has decided: then what stands now is what somebody has had since.
+    pub fn is_undecided(&self) -> bool {
+        self.entry.details.get(UNDECIDED).and_then(serde_json::Value::as_bool).unwrap_or(false)
     }
 
     /// Whether it is known what the down part made of the values.

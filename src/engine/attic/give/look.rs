@@ -43,7 +43,9 @@ impl Look {
         for held in &giving.held {
             session.simple_raw(&format!("DELETE FROM dbbuild_attic.look WHERE entry = {}", held.entry.id)).await?;
             let Some(table) = giving.before.get(&super::place(&held.entry)) else { continue };
-            if let Some(sql) = stood(held, table).or_else(|| changed(held, table)).or_else(|| written(held, table)) {
+            // What an undecided value stands against is what stands after newer ones were given back.
+            let looks = || changed(held, table).or_else(|| written(held, table)).filter(|_| !giving.yields(held));
+            if let Some(sql) = stood(held, table).or_else(looks) {
                 session.simple_raw(&sql).await?;
             }
         }

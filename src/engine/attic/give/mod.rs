@@ -1,8 +1,9 @@
 //! Giving back: what was kept of a migration, put back in the transaction in which that migration is applied again.
 //!
 //! It works in two steps: a look before the up part runs, which tells what was changed since the down part, and the
-//! giving after it. What the up part itself fills in is no conflict. It runs no script and writes no row of the version
-//! table, and begins and ends no transaction.
+//! giving after it. What the up part itself fills in is no conflict. What was in conflict and was not decided is given
+//! back later, when a person asks for that or by the next up part: then whatever stands counts. It runs no script and
+//! writes no row of the version table, and begins and ends no transaction.
 
 mod facts;
 mod fast;
@@ -59,14 +60,25 @@ pub struct Giving {
     checksum: String,
     /// The up part shares the transaction: what stands after it alone is its own making.
     shares: bool,
+    /// There is no up part: the migration was applied before.
+    later: bool,
     on_conflict: OnConflict,
+}
+
+/// Which entries are given back.
+#[derive(Debug, Clone)]
+pub enum Of {
+    /// Those of the versions that the migration stands for, with its up part.
+    Versions(Vec<String>),
+    /// These, of migrations that are applied.
+    Entries(Vec<i64>),
 }
 
 /// How to give back.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// The versions that the migration stands for.
-    pub versions: Vec<String>,
+    /// What.
+    pub of: Of,
     /// The checksum of its file.
     pub checksum: String,
     /// Whether its up part runs in the very transaction.
@@ -79,7 +91,11 @@ impl Giving {
     /// Reads the entries, and the tables as they stand.
     pub(super) async fn open(session: &Session, wanted: &Wanted) -> Answer<Giving> {
         let mut held = Vec::new();
-        for entry in stored::of_versions(session, &wanted.versions).await? {
+        let entries = match &wanted.of {
+            Of::Versions(versions) => stored::of_versions(session, versions).await?,
+            Of::Entries(ids) => stored::of_ids(session, ids).await?,
+        };
+        for entry in entries {
             held.push(facts::held(session, entry).await?);
         }
         let before = tables(session, &held).await?;
@@ -90,6 +106,7 @@ impl Giving {
             untouched: BTreeMap::new(),
             checksum: wanted.checksum.clone(),
             shares: wanted.shares,
+            later: matches!(wanted.of, Of::Entries(_)),
             on_conflict: wanted.on_conflict,
         })
     }
@@ -142,17 +159,27 @@ impl Giving {
                 }
             }
         }
-        let mut given = Vec::new();
-        for held in &self.held {
-            let table = now.get(&place(&held.entry));
-            given.push(match held.entry.kind {
-                Kind::Sequence => settle::sequence(session, held).await?,
-                _ => self.settle(session, held, table, whole.remove(&held.entry.id)).await?,
-            });
-        }
+        let given = self.settle(session, &now, whole).await?;
         aside.back(session).await?;
-        session.simple_raw("DROP TABLE dbbuild_attic.look").await?;
+        self.close(session).await?;
         Ok(given)
+    }
+
+    /// Removes what was looked at; what another migration was interrupted with stays.
+    async fn close(&self, session: &Session) -> Answer<()> {
+        let ids: Vec<String> = self.held.iter().map(|held| held.entry.id.to_string()).collect();
+        let own = format!("DELETE FROM dbbuild_attic.look WHERE entry IN ({})", ids.join(", "));
+        session.simple_raw(&own).await?;
+        match stored::cell(session, "SELECT 1 FROM dbbuild_attic.look LIMIT 1").await? {
+            Some(_) => Ok(()),
+            None => session.simple_raw("DROP TABLE dbbuild_attic.look").await.map(|_| ()),
+        }
+    }
+
+    /// Whether whatever stands in the place of a kept row or value is somebody's, even if it stands there by the up part
+    /// or by a newer entry.
+    fn yields(&self, held: &Held) -> bool {
+        self.later || held.is_undecided()
     }
 
     /// The table that gets an entry, or why none can.

@@ -93,7 +93,8 @@ impl Giving {
         }
         let on = by_key(held, table);
         let unedited = self.checksum == held.entry.checksum;
-        let made = self.is_made(held, table);
+        let yields = self.yields(held);
+        let made = self.is_made(held, table) && !yields;
         if made && self.untouched.contains_key(&id) {
             session.simple_raw(&format!("DELETE FROM dbbuild_attic.look WHERE entry = {id}")).await?;
         }
@@ -107,8 +108,8 @@ impl Giving {
         }
         let Some(on) = on else { return Ok(()) };
         let free = unsettled(held);
-        let carried = self.is_carried(held, table);
-        if self.shares && !carried && unedited && held.entry.columns.len() > held.entry.key_columns.len() {
+        let others = !self.shares || yields || self.is_carried(held, table);
+        if !others && unedited && held.entry.columns.len() > held.entry.key_columns.len() {
             let (set, same) = assignments(held, table);
             let same: String = same.iter().map(|same| format!(" AND {same}")).collect();
             let differs = differs(held);
@@ -117,17 +118,16 @@ impl Giving {
             };
             range::over(session, held, &update, None).await?;
         }
-        let stood = !self.shares || carried;
         let sql = format!(
-            "INSERT INTO dbbuild_attic.look SELECT {id}, k.ctid, true, {made} FROM {kept} k JOIN {only} t ON {on} \
-             WHERE {free} AND ({stood} OR {differs}); \
+            "INSERT INTO dbbuild_attic.look SELECT {id}, k.ctid, true, {anew} FROM {kept} k JOIN {only} t ON {on} \
+             WHERE {free} AND ({others} OR {differs}); \
              INSERT INTO dbbuild_attic.look SELECT {id}, k.ctid, false, NULL FROM {kept} k JOIN {only} t ON {on} WHERE {free}; \
              DELETE FROM dbbuild_attic.look l WHERE l.entry = {id} AND l.stood \
              AND NOT EXISTS (SELECT FROM {kept} k JOIN {only} t ON {on} WHERE k.ctid = l.kept); \
              UPDATE dbbuild_attic.look l SET why = {why} FROM {kept} k JOIN {only} t ON {on} \
              WHERE l.entry = {id} AND l.stood AND l.why IS NULL AND l.kept = k.ctid AND {differs}",
             differs = differs(held),
-            made = if self.shares && !unedited { literal(MADE_ANEW) } else { "NULL".to_owned() },
+            anew = if self.shares && !yields && !unedited { literal(MADE_ANEW) } else { "NULL".to_owned() },
             why = literal(TAKEN),
         );
         session.simple_raw(&sql).await.map(|_| ())

@@ -1,15 +1,17 @@
 //! What becomes of an entry once everything was given back that could be: conflicts counted, shown and resolved, the rest
 //! taken out of the attic.
 
-use super::facts::{Held, Table, numbered};
+use super::facts::{Held, Table, UNDECIDED, numbered};
 use super::look::by_key;
 use super::rows::{assignments, differs};
-use super::{Giving, range};
+use super::{Giving, Tables, place, range};
 use crate::engine::attic::stored::{Answer, cell, rows as query};
 use crate::engine::history::literal;
 use crate::engine::session::Session;
 use crate::engine::target::quote;
+use crate::model::attic::Kind;
 use crate::model::attic::given::{Conflict, Given, OnConflict, is_of_rows};
+use std::collections::BTreeMap;
 
 /// So many conflicts of an entry are shown.
 const SHOWN: usize = 10;
@@ -17,37 +19,68 @@ const SHOWN: usize = 10;
 const LONGEST: usize = 60;
 
 impl Giving {
-    /// Settles an entry. `whole`: why nothing of it can be given back, which nothing but a person resolves.
+    /// Settles all entries. `whole`: why nothing of one can be given back, which nothing but a person resolves.
     pub(super) async fn settle(
         &self,
         session: &Session,
-        held: &Held,
-        table: Option<&Table>,
-        whole: Option<String>,
-    ) -> Answer<Given> {
-        let entry = held.entry.clone();
-        let mut given =
-            Given { entry, given: 0, conflicts: 0, restored: 0, dropped: 0, examples: Vec::new(), whole: None };
-        if whole.is_some() {
-            return Ok(Given { conflicts: held.entry.rows, whole, ..given });
+        now: &Tables,
+        mut whole: BTreeMap<i64, String>,
+    ) -> Answer<Vec<Given>> {
+        let mut all = Vec::new();
+        for held in &self.held {
+            let table = now.get(&place(&held.entry));
+            let given = match held.entry.kind {
+                Kind::Sequence => sequence(session, held).await?,
+                _ => look(session, held, table, whole.remove(&held.entry.id)).await?,
+            };
+            all.push((held, table.filter(|_| given.whole.is_none() && given.conflicts > 0), given));
         }
-        given.conflicts = in_conflict(session, held).await?;
-        given.given = held.entry.rows.saturating_sub(given.conflicts);
-        if given.conflicts > 0
-            && let Some(table) = table
-        {
-            given.examples = examples(session, held, table).await?;
-            if self.on_conflict == OnConflict::Restore {
-                restore(session, held, table).await?;
-                given.restored = given.conflicts - in_conflict(session, held).await?;
+        if self.on_conflict == OnConflict::Restore {
+            // The oldest first: where several were kept of one value, the newest is what stands in the end, and the
+            // others stay in the attic.
+            for (held, table, _) in all.iter().rev() {
+                if let Some(table) = table {
+                    overwrite(session, held, table).await?;
+                }
+            }
+            for (held, table, given) in &mut all {
+                if let Some(table) = table {
+                    forget_equal(session, held, table).await?;
+                    given.restored = given.conflicts - in_conflict(session, held).await?;
+                }
             }
         }
-        if self.on_conflict == OnConflict::KeepCurrent {
-            given.dropped = given.conflicts;
+        let mut settled = Vec::new();
+        for (held, _, mut given) in all {
+            if given.whole.is_some() {
+                leave(session, held).await?;
+            } else if held.entry.kind != Kind::Sequence {
+                if self.on_conflict == OnConflict::KeepCurrent {
+                    given.dropped = given.conflicts;
+                }
+                take_out(session, held, given.left()).await?;
+            }
+            settled.push(given);
         }
-        take_out(session, held, given.left()).await?;
-        Ok(given)
+        Ok(settled)
     }
+}
+
+/// What became of an entry before conflicts are resolved.
+async fn look(session: &Session, held: &Held, table: Option<&Table>, whole: Option<String>) -> Answer<Given> {
+    let entry = held.entry.clone();
+    let mut given = Given { entry, given: 0, conflicts: 0, restored: 0, dropped: 0, examples: Vec::new(), whole: None };
+    if whole.is_some() {
+        return Ok(Given { conflicts: held.entry.rows, whole, ..given });
+    }
+    given.conflicts = in_conflict(session, held).await?;
+    given.given = held.entry.rows.saturating_sub(given.conflicts);
+    if given.conflicts > 0
+        && let Some(table) = table
+    {
+        given.examples = examples(session, held, table).await?;
+    }
+    Ok(given)
 }
 
 async fn in_conflict(session: &Session, held: &Held) -> Answer<u64> {
@@ -59,23 +92,32 @@ async fn in_conflict(session: &Session, held: &Held) -> Answer<u64> {
 }
 
 /// Overwrites what stands with what was kept, where there is a row to overwrite and the server takes it.
-async fn restore(session: &Session, held: &Held, table: &Table) -> Answer<()> {
+async fn overwrite(session: &Session, held: &Held, table: &Table) -> Answer<()> {
     let Some(on) = by_key(held, table) else { return Ok(()) };
     let (set, same) = assignments(held, table);
     if set.is_empty() {
         return Ok(());
     }
     let same: String = same.iter().map(|same| format!(" AND {same}")).collect();
-    let (id, only, kept, differs) = (held.entry.id, table.only(), held.sql(), differs(held));
+    let (id, only, kept) = (held.entry.id, table.only(), held.sql());
     let mine = format!(
         "EXISTS (SELECT FROM dbbuild_attic.look l WHERE l.entry = {id} AND l.kept = k.ctid AND l.stood AND l.why IS NOT NULL)"
     );
     let update =
         |range: &str| format!("UPDATE {only} t SET {set} FROM {kept} k WHERE {on} AND {range} AND {mine}{same}");
-    range::over(session, held, &update, None).await?;
+    range::over(session, held, &update, None).await
+}
+
+/// What was overwritten is in conflict no longer.
+async fn forget_equal(session: &Session, held: &Held, table: &Table) -> Answer<()> {
+    let Some(on) = by_key(held, table) else { return Ok(()) };
     let sql = format!(
-        "DELETE FROM dbbuild_attic.look l USING {kept} k JOIN {only} t ON {on} \
-         WHERE l.entry = {id} AND l.stood AND l.kept = k.ctid AND NOT {differs}"
+        "DELETE FROM dbbuild_attic.look l USING {} k JOIN {} t ON {on} \
+         WHERE l.entry = {} AND l.stood AND l.kept = k.ctid AND NOT {}",
+        held.sql(),
+        table.only(),
+        held.entry.id,
+        differs(held)
     );
     session.simple_raw(&sql).await.map(|_| ())
 }
@@ -83,14 +125,25 @@ async fn restore(session: &Session, held: &Held, table: &Table) -> Answer<()> {
 /// Leaves in the attic what is in conflict, if that is to stay.
 async fn take_out(session: &Session, held: &Held, left: u64) -> Answer<()> {
     let id = held.entry.id;
-    let sql = match left {
-        0 => format!("DROP TABLE {}; DELETE FROM dbbuild_attic.entry WHERE id = {id}", held.sql()),
-        left => format!(
-            "DELETE FROM {} k WHERE NOT EXISTS (SELECT FROM dbbuild_attic.look l WHERE l.entry = {id} \
-             AND l.kept = k.ctid AND l.why IS NOT NULL); UPDATE dbbuild_attic.entry SET rows = {left} WHERE id = {id}",
-            held.sql()
-        ),
-    };
+    if left == 0 {
+        let sql = format!("DROP TABLE {}; DELETE FROM dbbuild_attic.entry WHERE id = {id}", held.sql());
+        return session.simple_raw(&sql).await.map(|_| ());
+    }
+    let sql = format!(
+        "DELETE FROM {} k WHERE NOT EXISTS (SELECT FROM dbbuild_attic.look l WHERE l.entry = {id} \
+         AND l.kept = k.ctid AND l.why IS NOT NULL); UPDATE dbbuild_attic.entry SET rows = {left} WHERE id = {id}",
+        held.sql()
+    );
+    session.simple_raw(&sql).await?;
+    leave(session, held).await
+}
+
+/// Remembers of an entry that somebody is to decide about it.
+async fn leave(session: &Session, held: &Held) -> Answer<()> {
+    let sql = format!(
+        "UPDATE dbbuild_attic.entry SET details = coalesce(details, '{{}}') || '{{\"{UNDECIDED}\": true}}' WHERE id = {}",
+        held.entry.id
+    );
     session.simple_raw(&sql).await.map(|_| ())
 }
 
@@ -163,7 +216,7 @@ fn shorten(value: String) -> String {
 }
 
 /// Moves a sequence to where it was, never back.
-pub(super) async fn sequence(session: &Session, held: &Held) -> Answer<Given> {
+async fn sequence(session: &Session, held: &Held) -> Answer<Given> {
     let entry = &held.entry;
     let name = format!("{}.{}", quote(&entry.schema), quote(&entry.table));
     let number = |key: &str| entry.details.get(key).and_then(serde_json::Value::as_i64);

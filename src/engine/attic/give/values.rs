@@ -7,6 +7,7 @@ use super::{Giving, fast, range};
 use crate::engine::attic::stored::{Answer, rows as query};
 use crate::engine::history::literal;
 use crate::engine::session::Session;
+use crate::engine::target::quote;
 
 /// Why a value is in conflict whose row nobody has.
 const GONE: &str = "its row is gone";
@@ -18,7 +19,7 @@ impl Giving {
             session.simple_raw(&format!("ANALYZE {}", held.sql())).await?;
         }
         if held.entry.whole_rows {
-            return by_other_columns(session, held, table).await;
+            return self.by_other_columns(session, held, table).await;
         }
         let Some(on) = by_key(held, table) else {
             return Ok(Some(format!("the key {} is gone", held.entry.key_columns.join(", "))));
@@ -54,15 +55,24 @@ impl Giving {
              WHERE l.entry = {id} AND l.kept = k.ctid AND NOT {differs}; "
         );
         let before = self.before.get(&super::place(&held.entry));
-        let looked = before.is_some_and(|before| look::changed(held, before).is_some());
-        if held.has_made() && !looked {
-            let made = numbered('m', held.entry.columns.len());
+        let looked = !self.yields(held) && before.is_some_and(|before| look::changed(held, before).is_some());
+        let meanwhile = match (held.has_made(), self.yields(held)) {
+            (true, _) if looked => None,
+            (true, _) => Some(format!(
+                "{} IS DISTINCT FROM {}",
+                texts("t", held.entry.columns.iter().map(String::as_str)),
+                texts("k", numbered('m', held.entry.columns.len()).iter().map(String::as_str)),
+            )),
+            // What a person asks for may fill what is empty.
+            (false, true) if self.later => Some(other_value(held)),
+            (false, true) => Some("true".to_owned()),
+            (false, false) => None,
+        };
+        if let Some(meanwhile) = meanwhile {
             sql.push_str(&format!(
                 "INSERT INTO dbbuild_attic.look SELECT {id}, k.ctid, true, {} FROM {kept} k JOIN {only} t ON {on} \
-                 WHERE {free} AND {differs} AND {} IS DISTINCT FROM {}; ",
+                 WHERE {free} AND {differs} AND ({meanwhile}); ",
                 literal(CHANGED),
-                texts("t", held.entry.columns.iter().map(String::as_str)),
-                texts("k", made.iter().map(String::as_str)),
             ));
         }
         sql.push_str(&format!(
@@ -74,50 +84,75 @@ impl Giving {
         ));
         session.simple_raw(&sql).await.map(|_| ())
     }
+
+    /// Without a key a row is found by all its other columns; equal ones are counted. What the down part made of a value must
+    /// stand there still.
+    async fn by_other_columns(&self, session: &Session, held: &Held, table: &Table) -> Answer<Option<String>> {
+        let entry = &held.entry;
+        if let Some(lost) = entry.key_columns.iter().find(|name| table.column(name).is_none()) {
+            return Ok(Some(format!("its rows were found by the column {lost}, which is gone")));
+        }
+        let columns = entry.columns.iter().map(String::as_str);
+        let (made, keys) = (numbered('m', entry.columns.len()), numbered('k', entry.key_columns.len()));
+        let (now, then) = match held.has_made() {
+            true => (texts("t", columns), texts("k", made.iter().map(String::as_str))),
+            false => ("ROW(1)".to_owned(), "ROW(1)".to_owned()),
+        };
+        let open = match (self.yields(held) && !held.has_made(), self.later) {
+            (false, _) => "true".to_owned(),
+            // Other rows have their values already, and which is whose cannot be told.
+            (true, true) => {
+                entry.columns.iter().map(|name| format!("{} IS NULL", of_table(name))).collect::<Vec<_>>().join(" AND ")
+            }
+            (true, false) => "false".to_owned(),
+        };
+        let (set, same) = assignments(held, table);
+        let same: String = same.iter().map(|same| format!(" AND {same}")).collect();
+        let sql = format!(
+            "WITH now AS MATERIALIZED (SELECT t.ctid AS at, t.tableoid AS rel, {row_now}::text AS row, {now}::text AS made, \
+             pg_catalog.row_number() OVER (PARTITION BY {row_now}::text, {now}::text ORDER BY t.ctid) AS n FROM {only} t WHERE {open}), \
+             held AS MATERIALIZED (SELECT k.*, k.ctid AS kept, {row_then}::text AS row_then, {then}::text AS made_then, \
+             pg_catalog.row_number() OVER (PARTITION BY {row_then}::text, {then}::text ORDER BY k.ordinal) AS n_then \
+             FROM {held_table} k WHERE {free}), \
+             done AS (UPDATE {only} t SET {set} FROM held k JOIN now ON now.row = k.row_then AND now.made = k.made_then \
+             AND now.n = k.n_then WHERE t.ctid = now.at AND t.tableoid = now.rel{same} RETURNING k.kept) \
+             INSERT INTO dbbuild_attic.look SELECT {id}, held.kept, false, {why} FROM held \
+             WHERE NOT EXISTS (SELECT FROM done WHERE done.kept = held.kept)",
+            row_now = texts("t", entry.key_columns.iter().map(String::as_str)),
+            row_then = texts("k", keys.iter().map(String::as_str)),
+            only = table.only(),
+            open = open,
+            held_table = held.sql(),
+            free = unsettled(held),
+            id = entry.id,
+            why = literal("its row is gone or was changed meanwhile"),
+        );
+        session.simple_raw("SAVEPOINT dbbuild_give").await?;
+        let why = match session.simple_raw(&sql).await {
+            Ok(_) => None,
+            Err(error) if range::is_of_rows(&error) => Some(error.message.clone()),
+            Err(error) => return Err(error),
+        };
+        let end = if why.is_some() { "ROLLBACK TO SAVEPOINT dbbuild_give; " } else { "" };
+        session.simple_raw(&format!("{end}RELEASE SAVEPOINT dbbuild_give")).await?;
+        Ok(why)
+    }
 }
 
-/// Without a key a row is found by all its other columns; equal ones are counted. What the down part made of a value must
-/// stand there still.
-async fn by_other_columns(session: &Session, held: &Held, table: &Table) -> Answer<Option<String>> {
-    let entry = &held.entry;
-    if let Some(lost) = entry.key_columns.iter().find(|name| table.column(name).is_none()) {
-        return Ok(Some(format!("its rows were found by the column {lost}, which is gone")));
-    }
-    let columns = entry.columns.iter().map(String::as_str);
-    let (made, keys) = (numbered('m', entry.columns.len()), numbered('k', entry.key_columns.len()));
-    let (now, then) = match held.has_made() {
-        true => (texts("t", columns), texts("k", made.iter().map(String::as_str))),
-        false => ("ROW(1)".to_owned(), "ROW(1)".to_owned()),
+/// Whether a row of `t` holds a value of its own where `k` kept another.
+fn other_value(held: &Held) -> String {
+    let kept = numbered('v', held.entry.columns.len());
+    let one = |(name, kept): (&String, &String)| {
+        format!(
+            "{0} IS NOT NULL AND {0}::text COLLATE \"C\" IS DISTINCT FROM k.{kept}::text COLLATE \"C\"",
+            of_table(name)
+        )
     };
-    let (set, same) = assignments(held, table);
-    let same: String = same.iter().map(|same| format!(" AND {same}")).collect();
-    let sql = format!(
-        "WITH now AS MATERIALIZED (SELECT t.ctid AS at, t.tableoid AS rel, {row_now}::text AS row, {now}::text AS made, \
-         pg_catalog.row_number() OVER (PARTITION BY {row_now}::text, {now}::text ORDER BY t.ctid) AS n FROM {only} t), \
-         held AS MATERIALIZED (SELECT k.*, k.ctid AS kept, {row_then}::text AS row_then, {then}::text AS made_then, \
-         pg_catalog.row_number() OVER (PARTITION BY {row_then}::text, {then}::text ORDER BY k.ordinal) AS n_then \
-         FROM {held_table} k WHERE {free}), \
-         done AS (UPDATE {only} t SET {set} FROM held k JOIN now ON now.row = k.row_then AND now.made = k.made_then \
-         AND now.n = k.n_then WHERE t.ctid = now.at AND t.tableoid = now.rel{same} RETURNING k.kept) \
-         INSERT INTO dbbuild_attic.look SELECT {id}, held.kept, false, {why} FROM held \
-         WHERE NOT EXISTS (SELECT FROM done WHERE done.kept = held.kept)",
-        row_now = texts("t", entry.key_columns.iter().map(String::as_str)),
-        row_then = texts("k", keys.iter().map(String::as_str)),
-        only = table.only(),
-        held_table = held.sql(),
-        free = unsettled(held),
-        id = entry.id,
-        why = literal("its row is gone or was changed meanwhile"),
-    );
-    session.simple_raw("SAVEPOINT dbbuild_give").await?;
-    let why = match session.simple_raw(&sql).await {
-        Ok(_) => None,
-        Err(error) if range::is_of_rows(&error) => Some(error.message.clone()),
-        Err(error) => return Err(error),
-    };
-    let end = if why.is_some() { "ROLLBACK TO SAVEPOINT dbbuild_give; " } else { "" };
-    session.simple_raw(&format!("{end}RELEASE SAVEPOINT dbbuild_give")).await?;
-    Ok(why)
+    held.entry.columns.iter().zip(&kept).map(one).collect::<Vec<_>>().join(" OR ")
+}
+
+fn of_table(name: &str) -> String {
+    format!("t.{}", quote(name))
 }
 
 /// How many rows a table has.
