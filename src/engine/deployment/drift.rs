@@ -363,7 +363,8 @@ async fn proof(
             reuse: true,
             sink,
         };
-        prove::prove(&request).await.map(|proof| proof.catalogs)
+        // On the heap: many databases are compared at once, each with the place for a proof in its own future.
+        Box::pin(prove::prove(&request)).await.map(|proof| proof.catalogs)
     };
     expected.catalogs(cache, key, make).await
 }
