@@ -104,7 +104,8 @@
 //! - `src/engine/downgrade/`: a version or commit to go back to: understood, planned, rehearsed, judged, run.
 //! - `src/engine/settle.rs`: a person's word on an interrupted statement.
 //! - `src/engine/upgrade.rs`: read, plan, clear, lock, run: the way of every command that writes to a database.
-//! - `src/engine/deployment/`: apply, plan, status and drift of one database, as values that a command prints.
+//! - `src/engine/deployment/`: apply, plan, status, drift and what the attic still has of one database, as values that a
+//!   command prints.
 //! - `src/engine/secure/`: bodies of secure migrations in folders and object stores; put into plans.
 //! - `src/engine/server/`: embedded and throwaway servers, of local programs or Docker; kept states; their removal.
 //! - `src/engine/dump.rs`: running `pg_dump`.

@@ -149,10 +149,10 @@ async fn texts(session: &Session, file: &str, main: &str) -> std::result::Result
             }))
         };
         let list = |folder: &str| {
-            fetched.folders.get(folder).cloned().unwrap_or_else(|| {
+            Ok(fetched.folders.get(folder).cloned().unwrap_or_else(|| {
                 wanted.borrow_mut().1.insert(folder.to_owned());
                 Vec::new()
-            })
+            }))
         };
         let found = hba::gather(main, &read, &list).map_err(|error| error.message().to_owned())?;
         let (files, folders) = wanted.into_inner();

@@ -154,7 +154,7 @@ impl<'a> Texts<'a> {
         let pattern = hba::of_environment(common, "\0");
         let (start, end) = pattern.split_once('\0').unwrap_or((common, ""));
         let mut faults = Vec::new();
-        for name in self.list(folder) {
+        for name in self.list(folder)? {
             let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
             let named = path.strip_prefix(start).and_then(|rest| rest.strip_suffix(end));
             if let Some(name) = named.filter(|name| !name.is_empty() && !used.contains(&path)) {
@@ -194,14 +194,14 @@ impl<'a> Texts<'a> {
     }
 
     /// The names in a folder.
-    fn list(&self, folder: &str) -> Vec<String> {
+    fn list(&self, folder: &str) -> Result<Vec<String>> {
         if *self.source == Source::WorkTree {
+            // A folder that is not there holds none; one that cannot be read stops whoever reads its files.
             let entries = std::fs::read_dir(self.project.root.join(folder)).into_iter().flatten().flatten();
-            return entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+            return Ok(entries.filter_map(|entry| entry.file_name().into_string().ok()).collect());
         }
-        let git = self.project.git();
-        let listed = git.and_then(|git| git.list(self.source, &[folder.to_owned()])).unwrap_or_default();
+        let listed = self.project.git()?.list(self.source, &[folder.to_owned()])?;
         let below = |path: &str| Some(path.strip_prefix(folder)?.strip_prefix('/')?.to_owned());
-        listed.iter().filter_map(|entry| below(&entry.path)).filter(|name| !name.contains('/')).collect()
+        Ok(listed.iter().filter_map(|entry| below(&entry.path)).filter(|name| !name.contains('/')).collect())
     }
 }

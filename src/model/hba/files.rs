@@ -56,7 +56,7 @@ pub fn of_environment(path: &str, environment: &str) -> String {
 pub fn gather(
     main: &str,
     read: &dyn Fn(&str) -> Result<Option<String>, Error>,
-    list: &dyn Fn(&str) -> Vec<String>,
+    list: &dyn Fn(&str) -> Result<Vec<String>, Error>,
 ) -> Result<Option<Files>, Error> {
     let Some(text) = read(main)? else { return Ok(None) };
     let mut files = Files { main: main.to_owned(), texts: BTreeMap::new() };
@@ -71,11 +71,14 @@ pub fn gather(
                 let at = || Location::new(files.path(&from), line.number, 0);
                 let names = match &include {
                     Include::File(name) => beside(&from, name).map(|name| vec![name]),
-                    Include::Folder(name) => beside(&from, name).map(|folder| {
-                        let mut names = list(&files.path(&folder));
-                        names.retain(|name| name.ends_with(".conf") && !name.starts_with('.'));
-                        names.into_iter().map(|name| format!("{folder}/{name}")).collect()
-                    }),
+                    Include::Folder(name) => match beside(&from, name) {
+                        Some(folder) => {
+                            let mut names = list(&files.path(&folder))?;
+                            names.retain(|name| name.ends_with(".conf") && !name.starts_with('.'));
+                            Some(names.into_iter().map(|name| format!("{folder}/{name}")).collect())
+                        }
+                        None => None,
+                    },
                 };
                 let Some(names) = names else {
                     faults.push(outside(&include).at(at()));
@@ -124,7 +127,7 @@ mod tests {
         let read = |path: &str| Ok(files.get(path).map(|text| (*text).to_owned()));
         let list = |folder: &str| {
             let below = |path: &&str| path.strip_prefix(folder).and_then(|p| p.strip_prefix('/')).map(str::to_owned);
-            files.keys().filter_map(below).filter(|name| !name.contains('/')).collect()
+            Ok(files.keys().filter_map(below).filter(|name| !name.contains('/')).collect())
         };
         gather("db/pg_hba.conf", &read, &list)
     }
