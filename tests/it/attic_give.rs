@@ -377,3 +377,46 @@ fn rows_without_a_key_are_found_by_all_their_other_columns() {
     assert_eq!(db.psql("SELECT string_agg(a || c, ' ' ORDER BY a, c) FROM t"), "1kept1 1other 2kept2 33x");
     assert_eq!(db.psql("SELECT count(*), count(a) FROM u"), "3|1");
 }
+
+#[test]
+fn a_column_that_must_not_be_null_comes_back_to_a_table_that_has_rows_by_now() {
+    let Some(server) = server(15) else { return };
+    let db = server.fresh_database();
+    // The tables are empty when the columns come.
+    let world = world(
+        &db,
+        "CREATE TABLE t (id int PRIMARY KEY);
+         CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id);
+         CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (100);",
+        "-- migrate:up
+         CREATE TABLE kind (id int PRIMARY KEY);
+         ALTER TABLE t ADD COLUMN a int NOT NULL, ADD COLUMN \"B\" text
+             NOT NULL CHECK (\"B\" > '');
+         ALTER TABLE p ADD COLUMN kind int NOT NULL REFERENCES kind;
+         CREATE INDEX ON t (\"B\");
+         -- migrate:down
+         ALTER TABLE p DROP COLUMN kind; ALTER TABLE t DROP COLUMN a, DROP COLUMN \"B\"; DROP TABLE kind;",
+    );
+    db.psql(
+        "INSERT INTO t SELECT i, -i, 'b' || i FROM generate_series(1, 9) i;
+         INSERT INTO kind VALUES (7); INSERT INTO p SELECT i, 7 FROM generate_series(1, 9) i",
+    );
+    let state = "SELECT string_agg(t::text, ' ' ORDER BY id) FROM t; SELECT string_agg(p::text, ' ' ORDER BY id) FROM p;
+        SELECT string_agg(concat_ws(' ', attrelid::regclass, attname, attnotnull), ',' ORDER BY attrelid::regclass::text, attname)
+        FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped AND attrelid IN ('t'::regclass, 'p'::regclass, 'p1'::regclass)";
+    let before = db.psql(state);
+    world.dbbuild(&["downgrade", "--to", "1"]).ok();
+    // Of a new row nobody knows the values.
+    db.psql("INSERT INTO t VALUES (10)");
+    let said = world.dbbuild(&["apply"]);
+    said.fails(1).says("column \"a\" of relation \"t\" contains null values");
+    said.says("db/migrations/2_second.sql:3:")
+        .says("rows of \"public\".\"t\" for which the attic has no value of \"a\": 1");
+    said.says("the attic still has what was kept of it");
+    assert_eq!(db.psql("SELECT to_regclass('kind'), count(*) FROM dbbuild.migration"), "|1");
+    db.psql("DELETE FROM t WHERE id = 10");
+    let said = world.dbbuild(&["apply"]);
+    said.ok().says("gave back 9 values of public.t.a, B").says("gave back 9 values of public.p.kind");
+    assert_eq!(db.psql(state), before);
+    assert_eq!(attic(&db), "");
+}

@@ -38,7 +38,7 @@ impl Worker<'_> {
         for attempt in 1.. {
             self.silence(migration).await?;
             let outcome = match self.has_kept(migration) {
-                true => match self.try_giving(&unit, migration, &self.quiet()).await {
+                true => match self.try_giving(&unit, migration, &self.quiet(), &[]).await {
                     Err(Stop::Giving(error)) => {
                         self.clean().await?;
                         return Err(self.not_given(&cloaked(&error), migration));

@@ -4,6 +4,7 @@ use super::entry::entries;
 use super::failure::{UnitFailure, describe, is_contention, lost, title};
 use super::journal::{self, Journal};
 use super::message::{BEFORE, Envelope, Unit};
+use super::required::Required;
 use super::worker::{AS_SELF, Worker};
 use crate::engine::attic::give::{Giving, Look, Of, Wanted};
 use crate::engine::attic::{self, stored};
@@ -76,8 +77,11 @@ impl Worker<'_> {
 
     /// Runs a unit and gives back in its transaction, again and again where a lock refused it.
     pub(super) async fn run_giving(&self, unit: &Unit<'_>, migration: &Migration) -> std::result::Result<(), Stop> {
+        let mut eased: Option<Unit<'_>> = None;
+        let mut required = Vec::new();
         for attempt in 1.. {
-            let stop = match self.try_giving(unit, migration, self.envelope()).await {
+            let unit = eased.as_ref().unwrap_or(unit);
+            let stop = match self.try_giving(unit, migration, self.envelope(), &required).await {
                 Ok(()) => return Ok(()),
                 Err(stop) => stop,
             };
@@ -89,19 +93,26 @@ impl Worker<'_> {
                 return Err(stop);
             }
             let failure = UnitFailure { completed: 0, position: None, error: error.clone() };
-            if !self.waits_to_retry(attempt, &failure).await {
+            if let Stop::Script(failure) = &stop
+                && let Some((without, column)) = self.ease(unit, &versions(migration), failure).await
+            {
+                eased = Some(without);
+                required.push(column);
+            } else if !self.waits_to_retry(attempt, &failure).await {
                 return Err(stop);
             }
         }
         Ok(())
     }
 
-    /// Runs a unit once and gives back in its transaction, which is not ended where something fails.
+    /// Runs a unit once and gives back in its transaction, which is not ended where something fails. What is `required`
+    /// the unit has left out.
     pub(super) async fn try_giving(
         &self,
         unit: &Unit<'_>,
         migration: &Migration,
         envelope: &Envelope,
+        required: &[Required],
     ) -> std::result::Result<(), Stop> {
         let head = unit.head(envelope);
         self.send(&head).await.map_err(Stop::Script)?;
@@ -118,6 +129,7 @@ impl Worker<'_> {
             Some(giving) => self.given_back(&giving).await.map_err(Stop::of)?,
             None => Vec::new(),
         };
+        self.require(required).await.map_err(Stop::Script)?;
         let before = BEFORE + unit.body.statements.len();
         let tail = self.send(&unit.tail(envelope)).await;
         tail.map_err(|failure| {

@@ -13,6 +13,9 @@ use crate::model::directive::OnFail;
 use crate::model::migration::Migration;
 use crate::model::plan::Reason;
 
+/// Of a migration whose up part failed.
+const STILL_KEPT: &str = "the attic still has what was kept of it: `dbbuild attic list`.";
+
 impl Worker<'_> {
     /// Applies one migration with its row: in one transaction, or journaled where it cannot be.
     ///
@@ -114,7 +117,10 @@ impl Worker<'_> {
                 journal::run(&*self, migration).await?;
                 Ok((Ran::StatementsFound(failure.error.message.clone()), None))
             }
-            Err((unit, failure)) => Err(self.failed(&unit, failure, &title(migration))),
+            Err((unit, failure)) => {
+                let error = self.failed(&unit, failure, &title(migration));
+                Err(if self.has_kept(migration) { error.help(STILL_KEPT) } else { error })
+            }
         }
     }
 

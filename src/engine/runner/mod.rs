@@ -23,6 +23,7 @@ mod precondition;
 mod psql;
 mod ran;
 mod reload;
+mod required;
 mod rerun;
 mod settle;
 mod timing;
