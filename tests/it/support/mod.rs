@@ -9,7 +9,7 @@ mod skip;
 mod world;
 
 pub use outcome::{Outcome, redact, run};
-pub use running::{Held, Running, until};
+pub use running::{Gate, Held, Running, until};
 pub use server::{Db, Server, as_server_user, free_port, matrix, server};
 pub use skip::{docker, histories, runner, skip};
 pub use world::World;

@@ -3,6 +3,7 @@
 
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,34 +29,77 @@ pub fn run(command: &mut Command) -> Outcome {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let line = words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {line}: {error}"));
-    finish(child, line)
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {line}: {error}"));
+    let said = Said::of(&mut child);
+    finish(child, said, line)
 }
 
-/// Waits for the end of a command whose outputs are piped.
+/// What a program whose outputs are piped has written.
+pub(super) struct Said {
+    stdout: Pipe,
+    stderr: Pipe,
+}
+
+/// The bytes so far, and the thread that reads to the end.
+struct Pipe {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: thread::JoinHandle<()>,
+}
+
+impl Said {
+    /// Begins to read.
+    pub(super) fn of(child: &mut Child) -> Said {
+        Said { stdout: Pipe::of(child.stdout.take().unwrap()), stderr: Pipe::of(child.stderr.take().unwrap()) }
+    }
+
+    /// Standard output and error up to now.
+    pub(super) fn so_far(&self) -> [String; 2] {
+        [&self.stdout, &self.stderr].map(Pipe::so_far)
+    }
+}
+
+impl Pipe {
+    fn of(mut pipe: impl Read + Send + 'static) -> Pipe {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let all = bytes.clone();
+        let reader = thread::spawn(move || {
+            let mut piece = [0; 4096];
+            loop {
+                match pipe.read(&mut piece) {
+                    Ok(0) => return,
+                    Ok(length) => all.lock().unwrap().extend_from_slice(&piece[..length]),
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        });
+        Pipe { bytes, reader }
+    }
+
+    fn so_far(&self) -> String {
+        String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
+    }
+
+    fn whole(self) -> String {
+        self.reader.join().unwrap();
+        String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
+    }
+}
+
+/// Waits for the end of a command.
 #[track_caller]
-pub(super) fn finish(mut child: Child, line: String) -> Outcome {
+pub(super) fn finish(mut child: Child, said: Said, line: String) -> Outcome {
     use std::os::unix::process::ExitStatusExt;
-    let stdout = reader(child.stdout.take().unwrap());
-    let stderr = reader(child.stderr.take().unwrap());
     let ended = wait(&mut child);
     let outcome = Outcome {
         command: line,
         status: ended.map_or(-1, |status| status.code().unwrap_or(128 + status.signal().unwrap_or(0))),
-        stdout: stdout.join().unwrap(),
-        stderr: stderr.join().unwrap(),
+        stdout: said.stdout.whole(),
+        stderr: said.stderr.whole(),
         places: Vec::new(),
     };
     assert!(ended.is_some(), "killed after {LIMIT:?}\n{}", outcome.show());
     outcome
-}
-
-fn reader(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        pipe.read_to_end(&mut bytes).unwrap();
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
 }
 
 fn wait(child: &mut Child) -> Option<std::process::ExitStatus> {

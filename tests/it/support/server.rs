@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -296,8 +296,12 @@ fn spawn(bin: &Path, dir: &Path, port: u16, settings: &[&str]) -> Child {
     let mut postgres = as_server_user(&bin.join("postgres"));
     let socket = format!("unix_socket_directories={}", dir.display());
     let port = format!("port={port}");
-    let fixed = ["listen_addresses=127.0.0.1", "fsync=off", "synchronous_commit=off", "full_page_writes=off"];
-    let all = [socket.as_str(), port.as_str()].into_iter().chain(fixed).chain(settings.iter().copied());
+    // Without autovacuum, whose sessions and locks come when they like.
+    let fast = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off"];
+    let all = [socket.as_str(), port.as_str(), "listen_addresses=127.0.0.1"]
+        .into_iter()
+        .chain(fast)
+        .chain(settings.iter().copied());
     postgres.arg("-D").arg(dir.join("data")).args(all.flat_map(|setting| ["-c", setting]));
     let log = fs::File::create(dir.join("log")).unwrap();
     postgres.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).process_group(0);
@@ -323,7 +327,18 @@ fn other_user() -> Option<User> {
     Some(user.expect("root needs a user `postgres` or `nobody` to run servers as"))
 }
 
-/// A port that is free now. Another process may take it before the server does, which then says so.
+/// A port on which nobody listens, that no other test of this run gets, and that the system gives to no client: these get
+/// one from 32768 on, unless the machine is set up otherwise.
 pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    const PORTS: std::ops::Range<u16> = 20_000..32_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Runs at the same time begin at different places.
+    let first = std::process::id().wrapping_mul(97);
+    loop {
+        let number = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed).into());
+        let port = PORTS.start + u16::try_from(number % u32::try_from(PORTS.len()).unwrap()).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
