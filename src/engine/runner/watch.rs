@@ -11,6 +11,8 @@ const FIRST_LOOK: Duration = Duration::from_millis(300);
 const NEXT_LOOK: Duration = Duration::from_millis(700);
 /// While somebody stands in the way.
 const BLOCKED_LOOK: Duration = Duration::from_millis(250);
+/// After nobody was seen there any longer: the server may just have given up the wait, and that answer is on its way.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// How often the same blocker is told.
 const TOLD_AGAIN: Duration = Duration::from_secs(10);
 
@@ -51,6 +53,7 @@ impl Watch {
         let Some(lock) = lock else { return work.await };
         let mut work = pin!(work);
         let mut pause = self.first_look;
+        let mut is_seen_free = false;
         // How long the wait that is going on has lasted, as the server says.
         let mut wait = Duration::ZERO;
         loop {
@@ -75,11 +78,16 @@ impl Watch {
                 }
                 wait = blocker.waited;
                 pause = BLOCKED_LOOK;
+                is_seen_free = false;
                 self.stands(&blocker, sink);
                 *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(blocker.text);
                 continue;
             }
             self.add(std::mem::take(&mut wait));
+            if self.is_standing() && !std::mem::replace(&mut is_seen_free, true) {
+                pause = LOOK_AGAIN;
+                continue;
+            }
             self.end(sink);
             if let Ok(Some(phase)) = lock.index_progress(pid).await {
                 sink(Event::Waiting(phase));
@@ -99,6 +107,10 @@ impl Watch {
         *standing = Some(Standing { pid: blocker.pid.clone(), began, told: now });
         drop(standing);
         sink(Event::Blocked { blocker: blocker.text.clone(), waited: now.duration_since(began) });
+    }
+
+    fn is_standing(&self) -> bool {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// Nobody stands in the way any longer, or nothing is tried any more; told where it was told that somebody did.
