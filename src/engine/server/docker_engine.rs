@@ -25,7 +25,7 @@ pub const OWNER_LABEL: &str = "dbbuild.owner";
 pub const MACHINE_LABEL: &str = "dbbuild.machine";
 
 /// How long an engine may take to say that it is there.
-const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// A container of another machine's dbbuild, or of a process id namespace that is gone, is removed after this time.
 const FOREIGN_LIMIT_SECONDS: i64 = 24 * 3600;
@@ -84,7 +84,7 @@ fn check_socket(socket: &Path) -> Result<()> {
     })
 }
 
-/// The version of the engine, asked within two seconds.
+/// The version of the engine, if it answers in time.
 pub async fn engine_answers() -> Result<String> {
     let client = connect()?;
     match tokio::time::timeout(ANSWER_LIMIT, client.version()).await {
