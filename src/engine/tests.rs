@@ -12,3 +12,17 @@ pub(crate) fn skip(want: &str) {
     assert!(!forbidden, "{test} would be skipped for want of {want}, which DBBUILD_NO_SKIP forbids");
     eprintln!("skipped: {want}");
 }
+
+/// A port on which nobody listens, that no other test gets, and that the system gives to no client.
+pub(crate) fn free_port() -> u16 {
+    use std::sync::atomic::{AtomicU16, Ordering};
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        // Runs at the same time begin at different places.
+        let first = u16::try_from(std::process::id() % 11_000).unwrap();
+        let port = 20_000 + first + NEXT.fetch_add(1, Ordering::Relaxed) % 1000;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}

@@ -54,7 +54,7 @@ impl TestServer {
             .spawn()
             .unwrap();
         let server = TestServer { major, bin, dir, child };
-        for _ in 0..500 {
+        for _ in 0..3000 {
             if server.psql("postgres", &["-c", "SELECT 1"]).is_ok() {
                 return server;
             }

@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use super::*;
+use crate::engine::tests::free_port;
 use crate::error::Status;
 use server::TestServer;
 
@@ -117,19 +118,29 @@ server_test!(copy_streams_and_reports, server, {
     assert_eq!(session.copy_in("COPY nowhere FROM stdin", b"").await.unwrap_err().code(), Some("42P01"));
 });
 
+/// Waits until a server process sleeps.
+async fn sleeps(looker: &Session, pid: i32) {
+    let asks = format!("SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = {pid}");
+    while value(looker, &asks).await != "t" {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 server_test!(a_lost_connection_says_why, server, {
     let session = open(&server.socket_url("postgres", "postgres")).await.unwrap();
     let killer = open(&server.socket_url("postgres", "postgres")).await.unwrap();
     let kill = format!("SELECT pg_terminate_backend({})", session.backend_pid());
-    let (slept, _) = tokio::join!(session.run("SELECT pg_sleep(20)"), async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    let (slept, _) = tokio::join!(session.run("SELECT pg_sleep(60)"), async {
+        sleeps(&killer, session.backend_pid()).await;
         killer.run(&kill).await
     });
     let error = slept.unwrap_err();
     assert_eq!((error.sqlstate.as_deref(), error.gone), (Some("57P01"), true));
     let idle = open(&server.socket_url("postgres", "postgres")).await.unwrap();
     killer.run(&format!("SELECT pg_terminate_backend({}, 5000)", idle.backend_pid())).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    while !idle.is_closed() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     let error = idle.run("SELECT 1").await.unwrap_err();
     assert_eq!((error.sqlstate.as_deref(), error.gone), (Some("57P01"), true), "{error:?}");
     assert!(idle.is_closed());
@@ -138,8 +149,9 @@ server_test!(a_lost_connection_says_why, server, {
 server_test!(a_query_can_be_cancelled, server, {
     let session = open(&server.socket_url("postgres", "postgres")).await.unwrap();
     let canceller = session.cancel_token();
-    let (slept, _) = tokio::join!(session.run("SELECT pg_sleep(20)"), async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    let looker = open(&server.socket_url("postgres", "postgres")).await.unwrap();
+    let (slept, _) = tokio::join!(session.run("SELECT pg_sleep(60)"), async {
+        sleeps(&looker, session.backend_pid()).await;
         canceller.cancel().await.unwrap();
     });
     let error = slept.unwrap_err();
@@ -239,8 +251,9 @@ server_test!(clients_can_show_a_certificate, server, {
     assert!(shown(&refused).contains("can be read by others"), "{}", shown(&refused));
     let session = open(&format!("{url}{cert}")).await.unwrap();
     let canceller = session.cancel_token();
-    let (slept, _) = tokio::join!(session.run("SELECT pg_sleep(20)"), async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    let looker = open(&server.socket_url("postgres", "postgres")).await.unwrap();
+    let (slept, _) = tokio::join!(session.run("SELECT pg_sleep(60)"), async {
+        sleeps(&looker, session.backend_pid()).await;
         canceller.cancel().await.unwrap();
     });
     assert_eq!(slept.unwrap_err().sqlstate.as_deref(), Some("57014"));
@@ -261,7 +274,7 @@ server_test!(failures_to_connect_say_what_helps, server, {
     server.psql("CREATE ROLE crowded LOGIN CONNECTION LIMIT 0; CREATE ROLE barred NOLOGIN");
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let silent_url = format!("postgres://u@{}/d?connect_timeout=1&sslmode=disable", silent.local_addr().unwrap());
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = format!("127.0.0.1:{}", free_port());
     let missing = server.socket_url("postgres", "no such");
     let cases = [
         (
@@ -291,7 +304,7 @@ server_test!(failures_to_connect_say_what_helps, server, {
 });
 
 server_test!(servers_are_tried_in_order, server, {
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let closed = free_port();
     let list = format!("host=127.0.0.1,127.0.0.1 port={closed},{} user=open dbname=postgres", server.port());
     let session = open(&list).await.unwrap();
     assert_eq!(session.settings().servers()[0].port, server.port());

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -14,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, User, geteuid};
 use tempfile::TempDir;
 
-use crate::engine::tests::skip;
+use crate::engine::tests::{free_port, skip};
 
 const HBA: &str = "local all all trust
 hostssl all tlsonly all scram-sha-256
@@ -70,7 +69,7 @@ impl TestServer {
         if !certificates {
             skip("openssl");
         }
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+        let port = free_port();
         let mut conf = fs::OpenOptions::new().append(true).open(data.join("postgresql.conf")).expect("postgresql.conf");
         let place = folder.path().display();
         write!(
@@ -92,7 +91,7 @@ impl TestServer {
     }
 
     fn wait(&self) {
-        for _ in 0..500 {
+        for _ in 0..3000 {
             let asked = Command::new(self.bin.join("pg_isready"))
                 .args(["-q", "-h", &self.folder(), "-p", &self.port.to_string()])
                 .status()
@@ -137,7 +136,7 @@ impl TestServer {
 
     pub(super) fn pooler(&self, mode: &str) -> Option<Pooler> {
         let folder = self.folder.path();
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+        let port = free_port();
         let ini = folder.join(format!("{mode}.ini"));
         let place = folder.display();
         let text = format!(
@@ -156,7 +155,7 @@ impl TestServer {
             as_server(Path::new(program)).arg("-q").arg(&ini).stderr(Stdio::null()).stdout(Stdio::null()).spawn();
         let pooler =
             Pooler { url: format!("postgres://open@127.0.0.1:{port}/postgres?sslmode=disable"), child: child.ok()? };
-        for _ in 0..200 {
+        for _ in 0..3000 {
             if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 return Some(pooler);
             }
