@@ -30,7 +30,7 @@ pub type Fetch = fn() -> Result<PathBuf>;
 fn npm() -> Result<PathBuf> {
     kept(&NPM.join(",").replace('@', "-"), |place| {
         let mut npm = Command::new("npm");
-        npm.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=1"]);
+        npm.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=4"]);
         npm.arg("--prefix").arg(place);
         // Node has a list of authorities of its own; pip, git and cargo trust those of the system.
         if std::env::var_os("NODE_EXTRA_CA_CERTS").is_none() && Path::new(SYSTEM_AUTHORITIES).exists() {
