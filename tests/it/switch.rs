@@ -1,6 +1,6 @@
 //! Switching branches: what the hooks tell and do, phantom migrations taken back, and a database for each branch.
 
-use crate::support::{Db, World, server};
+use crate::support::{Db, World, server, until};
 
 const ONE: &str = "CREATE TABLE IF NOT EXISTS a (id int PRIMARY KEY);\n";
 const TWO: &str = "-- migrate:up\nCREATE TABLE IF NOT EXISTS b (id int PRIMARY KEY);\n\
@@ -261,13 +261,13 @@ fn each_branch_has_a_database_of_its_own() {
 
     // Whoever uses the original stands in the way of a copy, and is named.
     let mut other = server.command("psql").args(["-Xd", &db.name, "-c", "SELECT pg_sleep(60)"]).spawn().unwrap();
-    while db.psql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()")
-        == "0"
-    {}
+    // In this database alone: other tests sleep in theirs.
+    let sleeps = "FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()";
+    until(&db, &format!("SELECT count(*) = 1 {sleeps}"));
     let blocked = world.dbbuild(&["build", "--no-baseline"]);
     other.kill().unwrap();
     other.wait().unwrap();
-    db.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()");
+    db.psql(&format!("SELECT pg_terminate_backend(pid, 60000) {sleeps}"));
     blocked.fails(1).says("cannot copy").says("postgres (psql)").says("end these sessions");
 
     world
