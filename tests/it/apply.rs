@@ -86,10 +86,10 @@ fn it_waits_for_a_server_that_is_starting() {
         .says("Connection refused")
         .says("waits for")
         .says("--wait=DURATION");
-    assert!(began.elapsed() >= Duration::from_secs(1) && began.elapsed() < Duration::from_secs(20));
+    assert!(began.elapsed() >= Duration::from_secs(1) && began.elapsed() < Duration::from_secs(45));
     assert!(db.psql("SELECT to_regclass('dbbuild.migration')").is_empty());
-    let waiting = world.start(&apply(&["--wait=1min", "--events"]));
-    thread::sleep(Duration::from_millis(700));
+    let mut waiting = world.start(&apply(&["--wait=2min", "--events"]));
+    waiting.until_says("\"event\":\"waiting\"");
     let _forwarder = forward(port, running);
     let outcome = waiting.wait();
     outcome.ok();
@@ -104,7 +104,7 @@ fn it_does_not_wait_for_what_time_does_not_mend() {
     let missing = format!("postgresql://postgres@127.0.0.1:{}/it_is_not_there", running.port);
     let began = Instant::now();
     world(&missing).dbbuild(&apply(&["--wait=1min"])).fails(1).says("does not exist").says_not("waits for");
-    assert!(began.elapsed() < Duration::from_secs(30));
+    assert!(began.elapsed() < Duration::from_secs(50));
     world(&missing).dbbuild(&apply(&["--wait=soon"])).fails(2).says("not a duration");
 }
 
@@ -193,16 +193,21 @@ fn a_blocker_is_named_and_the_wait_is_in_the_summary() {
     let mut held = Held::open(&db);
     held.run("BEGIN; LOCK TABLE a IN ACCESS SHARE MODE;");
     // Tries end and begin again, and another takes the place of the first: that is told, and nothing else.
-    world.write("dbbuild.toml", world.read("dbbuild.toml") + "[lock]\ntimeout = \"800ms\"\n");
+    world.write("dbbuild.toml", world.read("dbbuild.toml") + "[lock]\ntimeout = \"700ms\"\n");
     world.commit("Impatient").ok();
-    let running = world.start(&apply(&["--events"]));
-    thread::sleep(Duration::from_secs(2));
+    let began = Instant::now();
+    let mut running = world.start(&apply(&["--events"]));
+    running.until_says("\"event\":\"lock_wait\"");
+    // At least so long is waited for each of the two.
+    thread::sleep(Duration::from_millis(1200));
     let mut second = Held::open(&db);
-    second.run("BEGIN; LOCK TABLE a IN ACCESS SHARE MODE;");
-    drop(held);
-    thread::sleep(Duration::from_secs(1));
-    drop(second);
+    second.run("SET application_name = 'second'; BEGIN; LOCK TABLE a IN ACCESS SHARE MODE;");
+    held.run("COMMIT");
+    running.until_says("(second)");
+    thread::sleep(Duration::from_millis(1000));
+    second.run("COMMIT");
     let outcome = running.wait();
+    let whole = began.elapsed().as_secs_f64();
     let all = events(&outcome.ok().stdout);
     let waits = named(&all, "lock_wait");
     assert!(waits[0]["blocker"].as_str().unwrap().contains("(holder)"), "{all:?}");
@@ -218,7 +223,7 @@ fn a_blocker_is_named_and_the_wait_is_in_the_summary() {
     assert_eq!(times["path"], "db/migrations/3_two.sql");
     let (seconds, waited) = (times["seconds"].as_f64().unwrap(), times["waited"].as_f64().unwrap());
     // The time is that of the try that was committed, and the waiting that of all.
-    assert!(seconds < waited && waited > 2.0 && waited < 10.0, "waited {waited}, took {seconds}");
+    assert!(seconds < waited && waited > 2.0 && waited < whole, "waited {waited} of {whole}, took {seconds}");
     assert_eq!(times["locks"], serde_json::json!([{ "table": "public.a", "lock": "ACCESS EXCLUSIVE" }]));
 
     world.write("db/migrations/4_three.sql", THREE);

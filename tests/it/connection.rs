@@ -195,7 +195,7 @@ impl Bouncer {
         let mut command: Command = as_server_user(program);
         let child = command.arg("-q").arg(&file).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let bouncer = Bouncer { port, child };
-        for _ in 0..200 {
+        for _ in 0..3000 {
             if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 return Some(bouncer);
             }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{Db, Outcome, World, docker, run, server};
+use crate::support::{Db, Outcome, Running, World, docker, run, server};
 use saphyr_parser::{Event, Parser};
 use serde_json::{Map, Value};
 
@@ -239,17 +239,15 @@ fn the_images_and_the_compose_file_run_as_written() {
     run_migrate.extend(variables(migrate));
     run_migrate.push(shop.clone());
     run_migrate.extend(texts(&migrate["command"]));
-    let first = run_migrate.clone();
-    let waiting = std::thread::spawn(move || run(Command::new("docker").args(first)));
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    let mut waiting = Running::start(Command::new("docker").args(&run_migrate));
+    waiting.until_says("\"event\":\"waiting\"");
     let mut run_db =
         words(&["run", "--detach", "--name", &db, "--network", &network, "--network-alias", "db"].map(str::to_owned));
     run_db.extend(variables(service));
     run_db.push(service["image"].as_str().unwrap().to_owned());
     undo(["rm", "-fv", &db]);
     run(Command::new("docker").args(run_db)).ok();
-    let applied = waiting.join().unwrap();
-    applied.ok().says("\"event\":\"waiting\"").says("\"event\":\"done\"").says_not("s3cret");
+    waiting.wait().ok().says("\"event\":\"done\"").says_not("s3cret");
     let sql = "SELECT git_commit || ' ' || pipeline FROM dbbuild.migration";
     engine(&["exec", &db, "psql", "-U", "postgres", "-d", "shop", "-Atc", sql]).ok().says("abc123 compose");
     // A second run of the same release, as a pod has it, has nothing to do.

@@ -93,7 +93,7 @@ impl Drop for Sleeper {
 }
 
 fn sleeps(container: &str) -> bool {
-    let asleep = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()";
+    let asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
     let psql = ["exec", container, "psql", "-XAtqU", "postgres", "-c", asleep];
     run(Command::new("docker").args(psql)).stdout.trim() == "1"
 }

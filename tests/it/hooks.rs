@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::time::Instant;
 
 use crate::support::{World, server};
 
@@ -75,9 +74,10 @@ fn nothing_of_the_database_staged_costs_nothing_and_starts_nothing() {
     world.dbbuild(&["hooks", "install"]).ok();
     world.write("notes.txt", "two\n").write("db/migrations/1_a.sql", "broken (");
     world.git(&["add", "notes.txt"]).ok();
-    let start = Instant::now();
-    world.git(&["commit", "-m", "notes"]).ok();
-    assert!(start.elapsed().as_millis() < 1500, "{:?}", start.elapsed());
+    // No server could be made there.
+    let mut command = world.command("git");
+    command.args(["commit", "-m", "notes"]).env("DBBUILD_STATE_DIR", "/dev/null/none").env("TMPDIR", "/dev/null");
+    world.run(&mut command).ok().says_not("error");
     world.dbbuild(&["hook", "pre-commit"]).ok().says_not("error");
 }
 

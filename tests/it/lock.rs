@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Db, Held, Running, World, server, until};
+use crate::support::{Db, Gate, Held, Running, World, server, until};
 
 /// A world with these migrations.
 fn world(db: &Db<'_>, lock: &str, migrations: &[(&str, &str)]) -> World {
@@ -26,18 +26,26 @@ fn of_five_at_once_exactly_one_applies() {
     let Some(server) = server(15) else { return };
     let db = server.fresh_database();
     let url = server.url("it_of_five");
+    let gate = Gate::new(server);
     let mut world = world(
         &db,
         "wait = \"1min\"",
         &[
             ("1_table", "CREATE TABLE t (n int)"),
-            ("2_row", "INSERT INTO t VALUES (1); SELECT pg_sleep(0.7)"),
+            ("2_row", &format!("INSERT INTO t VALUES (1); {}", gate.sql())),
             ("3_more", "CREATE TABLE u (n int)"),
         ],
     );
     // The database is missing as well: they make it at the same time.
     world.set("DATABASE_URL", &url);
     let running: Vec<Running> = (0..5).map(|_| world.start(&["build", "--no-baseline"])).collect();
+    let waiting = || running.iter().filter(|one| one.has_said("waits for another dbbuild: process ")).count();
+    let start = Instant::now();
+    while waiting() < 4 {
+        assert!(start.elapsed() < Duration::from_secs(120), "only {} wait", waiting());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    gate.open();
     let outcomes: Vec<_> = running.into_iter().map(Running::wait).collect();
     let made = db_at(server, "it_of_five", "SELECT (SELECT count(*) FROM t) || ' ' || count(*) FROM dbbuild.migration");
     server.run("psql", &["-Xqc", "DROP DATABASE it_of_five WITH (FORCE)", "-d", "postgres"]).ok();
@@ -46,9 +54,6 @@ fn of_five_at_once_exactly_one_applies() {
         outcome.ok();
     }
     assert_eq!(outcomes.iter().filter(|outcome| outcome.stdout.contains("applied db/migrations")).count(), 1);
-    let waited =
-        outcomes.iter().filter(|outcome| outcome.stderr.contains("waits for another dbbuild: process ")).count();
-    assert!(waited >= 1, "{}", outcomes.iter().map(|outcome| outcome.show()).collect::<String>());
 }
 
 fn db_at(server: &crate::support::Server, database: &str, sql: &str) -> String {
@@ -69,7 +74,11 @@ fn waiting_for_another_dbbuild_has_an_end() {
     second.fails(1).says("another dbbuild works on this database: process ").says("of postgres").says("(lock.wait)");
     second.says("nothing was changed");
     drop(first);
-    // The lock went with the killed one; the table that it had made goes with its transaction.
+    // The lock goes with the killed one, in a moment; the table that it had made goes with its transaction.
+    until(
+        &db,
+        "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'dbbuild lock' AND datname = current_database())",
+    );
     world.write("db/migrations/1_slow.sql", "CREATE TABLE t ()");
     world.dbbuild(&["apply"]).ok();
     assert_eq!(db.psql("SELECT count(*) FROM dbbuild.migration"), "1");
@@ -85,12 +94,10 @@ fn a_lock_of_another_session_is_waited_for_and_named() {
         world.write("db/migrations/2_column.sql", file);
         let mut holder = Held::open(&db);
         holder.run("BEGIN; SELECT count(*) FROM t");
-        let dbbuild = world.start(&["apply"]);
-        until(&db, WAITS);
-        std::thread::sleep(Duration::from_millis(600));
+        let mut dbbuild = world.start(&["apply"]);
+        dbbuild.until_says("try 2 of 6").until_says("held by process ");
         holder.run("COMMIT");
-        let outcome = dbbuild.wait();
-        outcome.ok().says("postgres (holder), idle in transaction").says("held by process ").says("try 2 of 6");
+        dbbuild.wait().ok().says("postgres (holder), idle in transaction");
         assert_eq!(db.psql("SELECT count(*) FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'm'"), "1");
     }
 }
@@ -99,7 +106,8 @@ fn a_lock_of_another_session_is_waited_for_and_named() {
 fn a_lock_that_is_never_free_ends_the_run_with_its_holder_named() {
     let Some(server) = server(15) else { return };
     let db = server.fresh_database();
-    let world = world(&db, "timeout = \"50ms\"", &[("1_table", "CREATE TABLE t (n int)")]);
+    // Long enough for a look at who holds the lock in each try.
+    let world = world(&db, "timeout = \"400ms\"", &[("1_table", "CREATE TABLE t (n int)")]);
     world.dbbuild(&["apply"]).ok();
     world.write("db/migrations/2_both.sql", "CREATE TABLE u ();\nDROP TABLE t");
     let mut holder = Held::open(&db);
@@ -118,7 +126,11 @@ fn a_lock_that_is_never_free_ends_the_run_with_its_holder_named() {
 fn a_deadlock_is_tried_again() {
     let Some(server) = server(15) else { return };
     let db = server.fresh_database();
-    let slow = "SET LOCAL deadlock_timeout = '50ms'; LOCK TABLE a; SELECT pg_sleep(0.5); LOCK TABLE b; INSERT INTO a VALUES (1)";
+    // The second table is asked for when the other session waits for the first; that one lets go of it at the second try.
+    let slow = "SET LOCAL deadlock_timeout = '50ms'; LOCK TABLE a; DO $$ BEGIN WHILE \
+                EXISTS (SELECT FROM pg_locks WHERE relation = 'b'::regclass AND granted AND pid <> pg_backend_pid()) AND \
+                NOT EXISTS (SELECT FROM pg_locks WHERE relation = 'a'::regclass AND NOT granted) \
+                LOOP PERFORM pg_sleep(0.02); END LOOP; END $$; LOCK TABLE b; INSERT INTO a VALUES (1)";
     let world = world(&db, "timeout = \"5s\"", &[("1_tables", "CREATE TABLE a (n int); CREATE TABLE b (n int)")]);
     world.dbbuild(&["apply"]).ok();
     world.write("db/migrations/2_slow.sql", slow);
@@ -143,19 +155,16 @@ fn a_concurrent_index_build_waits_beside_another_dbbuild() {
     world.write("db/migrations/2_index.sql", "CREATE INDEX CONCURRENTLY t_n ON t (n)");
     let mut holder = Held::open(&db);
     holder.run("BEGIN; INSERT INTO t VALUES (1)");
-    let first = world.start(&["apply"]);
+    let mut first = world.start(&["apply"]);
     until(&db, WAITS);
-    let second = world.start(&["apply"]);
-    until(
-        &db,
-        "SELECT count(*) = 2 FROM pg_stat_activity WHERE application_name = 'dbbuild lock' AND datname = current_database()",
-    );
-    std::thread::sleep(Duration::from_millis(700));
+    let mut second = world.start(&["apply"]);
+    second.until_says("waits for another dbbuild");
+    first.until_says("waits for process ").until_says("postgres (holder)");
     holder.run("COMMIT");
     let released = Instant::now();
-    first.wait().ok().says("waits for process ").says("postgres (holder)").says("without being told");
-    second.wait().ok().says("waits for another dbbuild");
-    assert!(released.elapsed() < Duration::from_secs(10), "it hung");
+    first.wait().ok().says("without being told");
+    second.wait().ok();
+    assert!(released.elapsed() < Duration::from_secs(30), "it hung");
     assert_eq!(db.psql("SELECT indisvalid FROM pg_index WHERE indexrelid = 't_n'::regclass"), "t");
 }
 
@@ -163,14 +172,15 @@ fn a_concurrent_index_build_waits_beside_another_dbbuild() {
 fn time_limits_of_the_database_do_not_end_a_run() {
     let Some(server) = server(15) else { return };
     let db = server.fresh_database();
-    for (name, value) in [
+    // From another database: a psql in this one would have the same limits.
+    let limits = [
         ("statement_timeout", "250ms"),
         ("idle_session_timeout", "250ms"),
         ("idle_in_transaction_session_timeout", "250ms"),
         ("lock_timeout", "1ms"),
-    ] {
-        db.psql(&format!("ALTER DATABASE {} SET {name} = '{value}'", db.name));
-    }
+    ]
+    .map(|(name, value)| format!("ALTER DATABASE {} SET {name} = '{value}';", db.name));
+    db_at(server, "postgres", &limits.concat());
     let migrations = [
         ("1_table", "CREATE TABLE t (n int)"),
         ("2_slow", "SELECT pg_sleep(0.4);\nCOPY t FROM stdin;\n1\n\\.\nRESET ALL; INSERT INTO t VALUES (2)"),
@@ -183,5 +193,6 @@ fn time_limits_of_the_database_do_not_end_a_run() {
     let world = world(&db, "timeout = \"5s\"", &migrations);
     world.write("db/checks/slow.sql", "SELECT n FROM t, pg_sleep(0.1) WHERE n > 4");
     world.dbbuild(&["apply"]).ok();
+    db_at(server, "postgres", &format!("ALTER DATABASE {} RESET ALL", db.name));
     assert_eq!(db.psql("SELECT string_agg(n::text, ' ' ORDER BY n) FROM t"), "1 2 3 4");
 }

@@ -174,14 +174,10 @@ fn a_lock_that_psql_waits_for_is_shown_and_tried_again() {
     world.dbbuild(&["env", "mark", "development", "--confirm", "development"]).ok();
     let mut held = Held::open(&db);
     held.run("BEGIN; LOCK TABLE held");
-    let dbbuild = world.start(&["apply"]);
-    until(
-        &db,
-        "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'ALTER TABLE held%'",
-    );
-    std::thread::sleep(std::time::Duration::from_millis(700));
+    let mut dbbuild = world.start(&["apply"]);
+    dbbuild.until_says("lock timeout").until_says("held by");
     held.run("COMMIT");
-    dbbuild.wait().ok().says("lock timeout").says("held by");
+    dbbuild.wait().ok();
     assert_eq!(db.psql("SELECT count(*) FROM pg_attribute WHERE attrelid = 'held'::regclass AND attname = 'n'"), "1");
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Db, Held, Server, World, docker, matrix, server};
+use crate::support::{Db, Held, Server, World, docker, matrix, server, until};
 
 const CONFIG: &str = "default_env = \"production\"\n[postgres]\nversion = 15\nthrowaway = \"local\"\ndatabase = \"app\"\n\
                       [env.production]\nurl_env = \"PRODUCTION_URL\"\nprotected = true\n";
@@ -165,7 +165,7 @@ fn what_only_the_real_data_refuses_is_found() {
     world.write("db/migrations/0020_add.sql", "ALTER TABLE item ADD COLUMN IF NOT EXISTS note text;");
     world.write(
         "db/migrations/0030_unique.sql",
-        "LOCK TABLE other IN SHARE MODE;\nSELECT pg_sleep(0.2);\nCREATE UNIQUE INDEX IF NOT EXISTS item_code ON item (code);",
+        "LOCK TABLE other IN SHARE MODE;\nSELECT pg_sleep(0.6);\nCREATE UNIQUE INDEX IF NOT EXISTS item_code ON item (code);",
     );
     world.write("db/migrations/0040_later.sql", "CREATE TABLE IF NOT EXISTS later (id int);");
     let before = fingerprint(&db);
@@ -254,9 +254,10 @@ fn nothing_is_left_of_a_rehearsal_that_is_broken_off() {
         }
         assert_eq!(throwaways_left(&world), 0, "{signal}");
     }
-    let sessions =
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
-    assert_eq!(db.psql(sessions).trim(), "0");
+    until(
+        &db,
+        "SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    );
     assert_eq!(fingerprint(&db), before);
 }
 

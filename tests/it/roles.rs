@@ -69,8 +69,8 @@ fn want_passwords(server: &Server) {
 
 fn hba_is(server: &Server, text: &str) {
     fs::write(data(server).join("pg_hba.conf"), text).unwrap();
+    // The server is told before the answer comes, and sees to that before it lets the next session in.
     server.existing("postgres").psql("SELECT pg_reload_conf()");
-    std::thread::sleep(std::time::Duration::from_millis(200));
 }
 
 fn data(server: &Server) -> PathBuf {

@@ -3,13 +3,13 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{Outcome, World, runner, server};
+use crate::support::{Outcome, World, free_port, runner, server};
 
 /// No other test uses this word, so that it can be looked for in the logs of all servers.
 const SECRET: &str = "zypfelquark";
@@ -251,7 +251,7 @@ struct Moto {
 
 impl Moto {
     fn start(program: &Path) -> Moto {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let mut command = Command::new(program);
         command.args(["-H", "127.0.0.1", "-p", &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
         let moto = Moto { child: command.spawn().unwrap(), port };
