@@ -109,7 +109,7 @@
 //! - `src/engine/secure/`: bodies of secure migrations in folders and object stores; put into plans.
 //! - `src/engine/server/`: embedded and throwaway servers, of local programs or Docker; kept states; their removal.
 //! - `src/engine/dump.rs`: running `pg_dump`.
-//! - `src/engine/catalog/`: reading catalogs, a fingerprint of all that a dump shows, and what a transaction has touched.
+//! - `src/engine/catalog/`: reading catalogs, a fingerprint of all that a dump shows, and whether any object changed.
 //! - `src/engine/prove/`: the proof: replay, load, upgrade from upstream, compare, idempotence, test data, round trips.
 //! - `src/engine/rehearse/`: what is pending, run on a throwaway copy of the real data, and what it did there.
 //! - `src/engine/rewrite.rs`: refuses or allows what was done to a published migration.

@@ -4,7 +4,7 @@
 //! Pure: which files there should be ([`change`]), and in which steps such files are loaded ([`steps`]). Files that somebody
 //! else wrote are proved with the rest and never touched.
 
-use crate::error::{Error, Location, Result};
+use crate::error::{Error, Result};
 use crate::model::baseline::{Baseline, Object};
 use crate::model::checksum::Checksum;
 use crate::model::sources::ScriptFile;
@@ -273,11 +273,6 @@ impl Places {
     }
 }
 
-/// A fault at a step.
-pub fn place(files: &[ScriptFile], step: &Step) -> Option<Location> {
-    files.get(step.file).map(|file| file.script.location(step.at))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -323,7 +318,8 @@ mod tests {
             ["CREATE SCHEMA", "CREATE TABLE", "CREATE TABLE", "ALTER TABLE", "ALTER TABLE", "GRANT SELECT"]
         );
         assert_eq!(steps[4].settings, ["SET default_tablespace = x"]);
-        assert_eq!(place(&files, &steps[3]).map(|at| (at.line, at.column)), Some((3, 1)));
+        let place = files[steps[3].file].script.location(steps[3].at);
+        assert_eq!((place.line, place.column), (3, 1));
         let places = Places::of(&files);
         assert_eq!(places.find(Some("public"), "b"), Some("d/b.sql"));
     }

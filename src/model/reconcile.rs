@@ -110,11 +110,6 @@ pub struct Way {
 }
 
 impl Way {
-    /// Nothing sets the database apart, or nothing can be done about it.
-    pub fn is_empty(&self) -> bool {
-        self.back.is_empty() && self.record.is_empty() && self.remove.is_empty()
-    }
-
     /// Whether an edited migration cannot be brought to its new content this way. What is in no file stands in nobody's way.
     pub fn is_blocked(&self) -> bool {
         self.stuck.iter().any(|stuck| stuck.reason != Reason::Phantom)

@@ -1,16 +1,15 @@
-//! Reads catalogs: what a database consists of, which roles it mentions, what a dump would show, what a transaction has
-//! touched.
+//! Reads catalogs: what a database consists of, which roles it mentions, what a dump would show, whether any of it changed.
 //!
 //! It never writes. The queries stand in `.sql` files beside this one; what their rows mean is
 //! [`crate::model::catalog`]'s.
 
 mod roles;
 mod shown;
-mod touched;
+mod stamp;
 
 pub use roles::{mentioned_roles, own_extension_comments};
 pub use shown::{Shown, shown};
-pub use touched::{Touched, rows_fingerprint, stamp, touched};
+pub use stamp::stamp;
 
 use crate::error::{Error, Result};
 use crate::model::catalog::Catalog;

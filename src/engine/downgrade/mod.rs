@@ -48,13 +48,7 @@ pub fn plan_for(
     options: &PlanOptions,
 ) -> Result<Plan> {
     let way = way_down(&request.goal, work.sources, history, texts, &request.ran, &request.absent);
-    let down = Downgrade {
-        goal: &request.goal,
-        way: &way,
-        sources: work.sources,
-        ran: &request.ran,
-        lenient: request.lenient,
-    };
+    let down = Downgrade { way: &way, sources: work.sources, ran: &request.ran, lenient: request.lenient };
     plan::plan_down(&down, history, options)
 }
 

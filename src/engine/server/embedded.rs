@@ -81,8 +81,6 @@ pub struct EmbeddedStatus {
     pub data: String,
     /// Size of the data directory in bytes; `None` in a container.
     pub size: Option<u64>,
-    /// Its log, where it is a file.
-    pub log: Option<PathBuf>,
 }
 
 impl Embedded {
@@ -295,7 +293,6 @@ impl Embedded {
             version: cluster_major(&data).map(|major| major.to_string()),
             size: data.exists().then(|| tree_size(&data)),
             data: data.display().to_string(),
-            log: Some(self.log()).filter(|log| log.exists()),
         })
     }
 }

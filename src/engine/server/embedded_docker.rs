@@ -244,7 +244,6 @@ impl<'a> EmbeddedContainer<'a> {
             version: Some(self.image()),
             data: format!("volume {}", self.name()),
             size: None,
-            log: None,
         })
     }
 }

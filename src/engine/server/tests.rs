@@ -427,8 +427,9 @@ async fn an_image_of_another_version_is_refused() {
 async fn auto_falls_to_local_programs_with_a_note() {
     let Some(options) = local() else { return };
     let options = ThrowawayOptions { kind: ThrowawayKind::Auto, image: Some("dbbuild.invalid/no:1".into()), ..options };
-    let server = Throwaway::start(&options).await.unwrap();
-    assert_eq!(server.notes().len(), 1, "{:?}", server.notes());
+    let choice = choose(&options).await.unwrap();
+    assert_eq!((choice.options.kind, choice.notes.len()), (ThrowawayKind::Local, 1), "{:?}", choice.notes);
+    Throwaway::start(&choice.options).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

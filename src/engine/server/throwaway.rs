@@ -81,7 +81,6 @@ impl Default for ThrowawayOptions {
 #[derive(Debug)]
 pub struct Throwaway {
     server: Server,
-    notes: Vec<String>,
 }
 
 /// A server as it is seen from where it runs.
@@ -189,14 +188,14 @@ impl Throwaway {
             (ThrowawayKind::Docker, None) => Server::Docker(Box::new(DockerServer::start(&choice.options).await?)),
             _ => Server::Local(Box::new(LocalServer::start(&choice.options).await?)),
         };
-        Ok(Throwaway { server, notes: choice.notes })
+        Ok(Throwaway { server })
     }
 
     /// Starts a local server on a data directory that was made in a folder of its own, as a copy of another server is. It is
     /// reached as `user`.
     pub async fn over(instance: InstanceDir, user: &str, options: &ThrowawayOptions) -> Result<Throwaway> {
         let server = LocalServer::over(instance, user, options).await?;
-        Ok(Throwaway { server: Server::Local(Box::new(server)), notes: Vec::new() })
+        Ok(Throwaway { server: Server::Local(Box::new(server)) })
     }
 
     /// Where it runs and logs, seen from its own loopback; `None` for a container of its own, whose log is the engine's.
@@ -216,11 +215,6 @@ impl Throwaway {
                 Some(Inside { container, port: server.port(), sockets: None, log: server.log().into() })
             }
         }
-    }
-
-    /// What should be said once about the choice of the kind.
-    pub fn notes(&self) -> &[String] {
-        &self.notes
     }
 
     /// The id of its container, where it runs in one.

@@ -109,11 +109,6 @@ impl ServerError {
 /// The SQLSTATE of a connection that cannot be made, since no server answers.
 pub(super) const ABSENT: &str = "08001";
 
-/// The error of a call on [`super::Session::client`].
-pub fn db_error(error: tokio_postgres::Error) -> Error {
-    ServerError::from_driver(&error).to_error("a query failed")
-}
-
 /// The driver's errors hide their reason in their sources.
 pub(super) fn chain(error: &tokio_postgres::Error) -> String {
     let mut text = error.to_string();

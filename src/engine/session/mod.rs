@@ -25,7 +25,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::error::{Error, OrFailed, Result};
 pub use crate::model::conninfo::{ConnectionSettings, Environ, Secret};
 pub use connect::{ConnectOptions, connect, login_once};
-pub use fault::{ServerError, db_error};
+pub use fault::ServerError;
 pub use knock::{Knock, knock};
 pub use notice::Notice;
 pub use pooler::{connect_directly, detect_pooler, is_pooler};

@@ -84,8 +84,8 @@ server_test!(errors_keep_their_parts, server, {
     let error = duplicate.to_error("x failed");
     assert_eq!((error.code(), error.status()), (Some("23505"), Status::Failed));
     assert!(error.details()[0].contains("DETAIL: Key (id)=(1) already exists."), "{error:?}");
-    let parameters = session.client().query("SELECT nothing", &[]).await.map_err(db_error).unwrap_err();
-    assert_eq!(parameters.code(), Some("42703"));
+    let parameters = session.client().query("SELECT nothing", &[]).await.unwrap_err();
+    assert_eq!(ServerError::from_driver(&parameters).sqlstate.as_deref(), Some("42703"));
     assert_eq!(session.run("SELECT generate_series(1, 1000); SELECT 1").await.unwrap(), 2);
     assert_eq!(value(&session, "SELECT NULL").await, "");
 });

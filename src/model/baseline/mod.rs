@@ -37,7 +37,7 @@ pub use rewritten::{Rewritten, rewritten_of, with_rewritten};
 pub use roles::RoleNeed;
 pub use rows::{CopyBlock, copy_value};
 pub use sections::entries_with;
-pub use volatile::{Volatility, differing_rows, equal_modulo_volatile, keep_committed, volatile_columns, volatility};
+pub use volatile::{Volatility, differing_rows, keep_committed, volatility};
 pub use wanted::Wanted;
 
 use std::fmt;

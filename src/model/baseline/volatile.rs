@@ -4,11 +4,10 @@
 //! stable value is the same and the volatile ones are the same up to a renaming that is consistent along foreign keys:
 //! which row points at which is compared, the keys are not. Schema is never volatile here.
 
+use super::ColumnName;
 use super::dump::{Dump, Part};
 use super::names::{Placed, tokens};
 use super::rows::{CopyBlock, split_list};
-use super::{ColumnName, Difference, differences};
-use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -88,37 +87,6 @@ pub fn differing_rows(committed: &Dump, replay: &Dump, second: &Dump) -> BTreeSe
         });
     }
     wrong
-}
-
-/// The columns whose values differ between two replays of the same inputs.
-///
-/// # Errors
-/// Where a table does not even get the same number of rows twice: no column is to blame then.
-pub fn volatile_columns(first: &Dump, second: &Dump) -> Result<Vec<ColumnName>> {
-    let found = volatility(first, second);
-    if let Some(table) = found.unstable_tables.first() {
-        return Err(Error::failed(format!("two replays write different numbers of rows to {table}"))
-            .help("rows that migrations or init write must not depend on the clock or on chance: write them out."));
-    }
-    Ok(found.columns.into_iter().collect())
-}
-
-/// Whether a committed dump says the same as a replay: everything but rows word for word, rows up to volatile values.
-/// Both dumps of schema must be settled, or equal schemas may be written differently.
-///
-/// # Errors
-/// What differs, object by object.
-pub fn equal_modulo_volatile(committed: &Dump, replay: &Dump, second: &Dump) -> Result<(), Vec<Difference>> {
-    let wrong = differing_rows(committed, replay, second);
-    let columns = volatility(replay, second).columns;
-    let tolerated = |table: &str| !wrong.contains(table) && columns.iter().any(|c| c.table == table);
-    let (mut old, mut new) = (committed.clone(), replay.clone());
-    for dump in [&mut old, &mut new] {
-        for entry in &mut dump.entries {
-            entry.parts.retain(|part| !matches!(part, Part::Rows(block) if tolerated(&block.table)));
-        }
-    }
-    if old == new { Ok(()) } else { Err(differences(&old, &new)) }
 }
 
 /// `dump` with the rows of `committed` wherever they are the same up to volatile values: regenerating a baseline then

@@ -25,7 +25,6 @@ pub use placeholder::Placeholder;
 pub use reference::{KeyDoc, reference};
 pub use targets::{Canaries, Targets, is_connection_string};
 pub use validate::is_database_name;
-pub use value::format_duration;
 pub(crate) use value::{is_setting_name, parse_duration};
 
 /// Name of the file in the top folder of a repository.

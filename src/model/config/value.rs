@@ -14,18 +14,6 @@ const UNITS: [(&str, u64); 6] =
 /// PostgreSQL keeps time settings in a 32-bit number of milliseconds.
 const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 
-/// Writes a duration as PostgreSQL would: a whole number in the longest unit that fits.
-pub fn format_duration(duration: Duration) -> String {
-    let microseconds = duration.as_micros();
-    if microseconds == 0 {
-        return "0".to_owned();
-    }
-    UNITS.iter().find(|(_, length)| microseconds.is_multiple_of(u128::from(*length))).map_or_else(
-        || format!("{microseconds}us"),
-        |(unit, length)| format!("{}{unit}", microseconds / u128::from(*length)),
-    )
-}
-
 /// Reads `5s`, `1min`, `500ms`, `1.5h`, `0`.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let trimmed = text.trim();

@@ -9,8 +9,6 @@ use crate::model::sources::Sources;
 /// What a downgrade is planned from.
 #[derive(Debug, Clone, Copy)]
 pub struct Downgrade<'a> {
-    /// What it comes to.
-    pub goal: &'a Goal,
     /// How.
     pub way: &'a Way,
     /// The files that are there then: the commit's, or those of the checkout.

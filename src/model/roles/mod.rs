@@ -19,7 +19,6 @@ mod write;
 
 pub use change::{Change, Difference, Kind, Wish, difference};
 pub use cluster::{Cluster, Found, Granted, Me};
-pub use loops::find as find_loop;
 pub use read::parse;
 pub use sql::{identifier, literal, set_password};
 pub use value::{Setting, Until, matches};
