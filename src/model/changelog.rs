@@ -1,6 +1,6 @@
 //! What changed between two baselines, for people: object by object, with what stands on a table below it.
 
-use crate::model::baseline::{Change, ObjectChange, ObjectName};
+use crate::model::baseline::{AspectChange, Change, ObjectChange, ObjectName};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -78,13 +78,10 @@ fn owner(found: &BTreeMap<ObjectName, Item>, part: &ObjectName) -> ObjectName {
 }
 
 fn item(change: &ObjectChange) -> Item {
-    let detail = |(aspect, before, after): &(String, Option<String>, Option<String>)| {
-        detail(&change.object, aspect, before.as_deref(), after.as_deref(), change.change)
-    };
     Item {
         object: change.object.clone(),
         change: change.change,
-        details: change.aspects.iter().filter_map(detail).collect(),
+        details: change.aspects.iter().filter_map(|aspect| detail(&change.object, aspect, change.change)).collect(),
         parts: Vec::new(),
     }
 }
@@ -92,13 +89,8 @@ fn item(change: &ObjectChange) -> Item {
 /// The longest text that is shown in a line.
 const SHORT: usize = 100;
 
-fn detail(
-    object: &ObjectName,
-    aspect: &str,
-    before: Option<&str>,
-    after: Option<&str>,
-    change: Change,
-) -> Option<String> {
+fn detail(object: &ObjectName, changed: &AspectChange, change: Change) -> Option<String> {
+    let (aspect, before, after) = (changed.name.as_str(), changed.before.as_deref(), changed.after.as_deref());
     let whole = |text: Option<&str>| {
         let text = saying(aspect, text?);
         (text.len() <= SHORT && !text.contains('\n')).then(|| text.to_owned())
@@ -121,11 +113,11 @@ fn detail(
             let label = if aspect.is_empty() { String::new() } else { format!("{aspect} ") };
             match (before, after) {
                 _ if change == Change::Removed => None,
-                (_, None) => Some(format!("no {} any more", aspect_word(aspect))),
+                (_, None) => Some(format!("no {} any more", changed.label())),
                 (None, Some(after)) => begin(after).map(|after| format!("{label}`{after}`")),
                 _ => Some(match (whole(before), whole(after)) {
                     (Some(before), Some(after)) => format!("{label}`{before}` → `{after}`"),
-                    _ => format!("{} {}", aspect_word(aspect), lines(before, after)),
+                    _ => format!("{} {}", changed.label(), lines(before, after)),
                 }),
             }
         }
@@ -141,10 +133,6 @@ fn shortened(text: &str) -> String {
         Some((at, _)) => format!("{}…", &line[..at]),
         None => line,
     }
-}
-
-fn aspect_word(aspect: &str) -> &str {
-    if aspect.is_empty() { "definition" } else { aspect }
 }
 
 /// The text of a statement that matters, without what only names the object again.

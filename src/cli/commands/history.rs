@@ -90,10 +90,7 @@ fn describe(event: &Event) -> Value {
         let aspects: Vec<Value> = change
             .aspects
             .iter()
-            .map(|(aspect, before, after)| {
-                let aspect = if aspect.is_empty() { "definition" } else { aspect };
-                json!({ "aspect": aspect, "before": before, "after": after })
-            })
+            .map(|one| json!({ "aspect": one.label(), "before": one.before, "after": one.after }))
             .collect();
         json!({ "change": changelog::verb(change.change), "object": name(&change.object), "aspects": aspects })
     };

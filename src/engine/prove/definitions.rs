@@ -9,7 +9,7 @@ use crate::engine::cache::Kind;
 use crate::engine::runner::load_baseline;
 use crate::engine::session::ServerError;
 use crate::error::{Error, Location, Result};
-use crate::model::baseline::{Baseline, Change, Dump, Facts, ObjectChange};
+use crate::model::baseline::{AspectChange, Baseline, Change, Dump, Facts, ObjectChange};
 use crate::model::checksum::{Checksum, Digest};
 use crate::model::definitions::{self, LAST_RANK, Places, Step};
 use crate::model::sources::ScriptFile;
@@ -182,8 +182,7 @@ fn differs(request: &Request<'_>, files: &[ScriptFile], found: &Dump, wanted: &D
             Change::Added => format!("lacks {object}"),
             Change::Removed => format!("has {object}, which the migrations do not make"),
             Change::Changed => {
-                let aspects: Vec<&str> =
-                    change.aspects.iter().map(|(name, ..)| if name.is_empty() { "definition" } else { name }).collect();
+                let aspects: Vec<&str> = change.aspects.iter().map(AspectChange::label).collect();
                 format!("differs in {} of {object}", aspects.join(", "))
             }
         };

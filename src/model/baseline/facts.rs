@@ -63,8 +63,26 @@ pub struct ObjectChange {
     pub object: ObjectName,
     /// Added, removed or changed.
     pub change: Change,
-    /// The aspects that differ, with the text before and after.
-    pub aspects: Vec<(String, Option<String>, Option<String>)>,
+    /// The aspects that differ.
+    pub aspects: Vec<AspectChange>,
+}
+
+/// An aspect that two baselines speak of differently.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AspectChange {
+    /// Which; empty for the object's definition.
+    pub name: String,
+    /// The text before, if there was one.
+    pub before: Option<String>,
+    /// The text after, if there is one.
+    pub after: Option<String>,
+}
+
+impl AspectChange {
+    /// The aspect in words.
+    pub fn label(&self) -> &str {
+        if self.name.is_empty() { "definition" } else { &self.name }
+    }
 }
 
 impl Facts {
@@ -206,13 +224,15 @@ impl Facts {
     }
 }
 
-fn aspects(old: &Aspects, new: &Aspects, change: Change) -> Vec<(String, Option<String>, Option<String>)> {
+fn aspects(old: &Aspects, new: &Aspects, change: Change) -> Vec<AspectChange> {
     let keys = old.keys().chain(new.keys().filter(|key| !old.contains_key(*key)));
     let differs = |key: &&String| match key.as_str() {
         "column order" => change != Change::Changed || reordered(old.get(*key), new.get(*key)),
         _ => old.get(*key) != new.get(*key),
     };
-    keys.filter(differs).map(|key| (key.clone(), old.get(key).cloned(), new.get(key).cloned())).collect()
+    let changed =
+        |key: &String| AspectChange { name: key.clone(), before: old.get(key).cloned(), after: new.get(key).cloned() };
+    keys.filter(differs).map(changed).collect()
 }
 
 /// Whether what both lists hold stands in another order; a new column at the end is none.

@@ -28,7 +28,7 @@ pub use adopted::{adopted_migration, lost_rows, role_statements};
 pub use carried::with_volatile_of;
 pub use differences::{Change, Difference, differences, unified_diff};
 pub use dump::{Dump, Entry, Part};
-pub use facts::{Facts, ObjectChange, ObjectName};
+pub use facts::{AspectChange, Facts, ObjectChange, ObjectName};
 pub use header::{Baseline, BaselineParts, conflict_marker, inputs_of, render};
 pub use normalise::{NormaliseOptions, normalise};
 pub use objects::Object;
