@@ -18,6 +18,7 @@ use crate::model::sql;
 use crate::model::squash;
 use crate::model::version::Version;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 /// The texts that the version table keeps of one migration.
@@ -92,8 +93,32 @@ pub struct Stuck {
     pub row: Applied,
     /// Why it would have to be taken back.
     pub reason: Reason,
-    /// What stands in the way, as a clause: "no down part of it is kept".
-    pub why: &'static str,
+    /// What stands in the way.
+    pub why: Obstacle,
+}
+
+/// What keeps a migration from being taken back; a clause in messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// It is applied in part.
+    Interrupted,
+    /// There is no down part, as it ran.
+    NoDownPart,
+    /// The lexer refuses its down part.
+    Unsound,
+    /// Its down part does nothing.
+    Empty,
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Obstacle::Interrupted => "it was interrupted half-way",
+            Obstacle::NoDownPart => "no down part of it is kept",
+            Obstacle::Unsound => "its down part is not sound SQL",
+            Obstacle::Empty => "its down part holds no statement",
+        })
+    }
 }
 
 /// How a database comes back to the tree.
@@ -244,16 +269,16 @@ fn later<'h>(
     }
 }
 
-fn take_back(row: &Applied, kept: Option<&Kept>, reason: Reason) -> Result<TakeBack, &'static str> {
+fn take_back(row: &Applied, kept: Option<&Kept>, reason: Reason) -> Result<TakeBack, Obstacle> {
     if !row.complete {
-        return Err("it was interrupted half-way");
+        return Err(Obstacle::Interrupted);
     }
-    let Some(down) = kept.and_then(|kept| kept.down.clone()) else { return Err("no down part of it is kept") };
+    let Some(down) = kept.and_then(|kept| kept.down.clone()) else { return Err(Obstacle::NoDownPart) };
     let path = format!("the down part of {}_{}", row.version, row.name);
     let down = Script::of_file(path, down);
-    let statements = down.split().map_err(|_| "its down part is not sound SQL")?;
+    let statements = down.split().map_err(|_| Obstacle::Unsound)?;
     if statements.is_empty() {
-        return Err("its down part holds no statement");
+        return Err(Obstacle::Empty);
     }
     let tables = kept.and_then(|kept| kept.up.as_deref()).map(made_tables).unwrap_or_default();
     Ok(TakeBack { row: row.clone(), down, reason, tables, views: Vec::new(), lossless: false })

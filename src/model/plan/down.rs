@@ -3,7 +3,7 @@
 use super::{FileKind, History, Plan, PlanOptions, Purpose, Reason, Step};
 use crate::error::{Error, Result};
 use crate::model::checksum::{Checksum, Digest};
-use crate::model::reconcile::{Absent, Goal, Made, Reload, Stuck, TakeBack, Way, made_by};
+use crate::model::reconcile::{Absent, Goal, Made, Obstacle, Reload, Stuck, TakeBack, Way, made_by};
 use crate::model::sources::Sources;
 
 /// What a downgrade is planned from.
@@ -57,12 +57,12 @@ pub fn plan_down(down: &Downgrade<'_>, history: &History, options: &PlanOptions)
 fn passable(way: &Way) -> Result<()> {
     let fault = |stuck: &Stuck| {
         let error = Error::failed(format!("{}_{} cannot be taken back", stuck.row.version, stuck.row.name));
-        error.cause(stuck.why).help(match stuck.why.starts_with("no down part") {
-            true => format!(
+        error.cause(stuck.why).help(match stuck.why {
+            Obstacle::NoDownPart => format!(
                 "`dbbuild new --down {}` writes a first draft of its down part to review. Nothing was run.",
                 stuck.row.version
             ),
-            false => "mend it, or go back less far. Nothing was run.".to_owned(),
+            _ => "mend it, or go back less far. Nothing was run.".to_owned(),
         })
     };
     Error::all(way.stuck.iter().map(fault)).map_or(Ok(()), Err)

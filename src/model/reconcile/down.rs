@@ -85,7 +85,7 @@ mod tests {
     use super::*;
     use crate::model::checksum::Checksum;
     use crate::model::migration::Migration;
-    use crate::model::reconcile::Kept;
+    use crate::model::reconcile::{Kept, Obstacle};
     use crate::model::sources::ScriptFile;
 
     fn version(n: u32) -> Version {
@@ -136,7 +136,7 @@ mod tests {
         let way = way_down(&goal, &files(&[1, 3, 7]), &history, &texts, &none, &none);
         assert_eq!(labels(&way), ["2_m"]);
         assert_eq!(way.stuck.len(), 1, "one without a down part stands in the way");
-        assert_eq!(way.stuck[0].why, "no down part of it is kept");
+        assert_eq!(way.stuck[0].why, Obstacle::NoDownPart);
     }
 
     #[test]

@@ -69,7 +69,7 @@ fn what_cannot_be_taken_back_says_why() {
     let (mut history, texts) = applied(&[("2_b", B, Some("DROP TABLE b;"))]);
     history.applied[0].complete = false;
     let found = way(&sources(&files), &history, &texts, &Absent::new());
-    assert_eq!(found.stuck[0].why, "it was interrupted half-way");
+    assert_eq!(found.stuck[0].why, Obstacle::Interrupted);
     assert!(!found.is_blocked(), "a phantom stands in nobody's way");
 }
 
