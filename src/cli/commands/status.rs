@@ -2,7 +2,7 @@
 
 use crate::cli::many::{self, ManyArgs};
 use crate::cli::{Context, Done};
-use crate::engine::deployment::{self, MigrationState, Status};
+use crate::engine::deployment::{self, MigrationState, State, Status};
 use crate::engine::project::Project;
 use crate::engine::switch::{Refs, branch, on_branches};
 use crate::engine::target::{Start, Target};
@@ -47,19 +47,19 @@ pub fn show(context: &Context, status: &Status) {
     if let Some(branch) = &status.branch {
         out.answer(&format!("the database of {}", name_branch(branch)));
     }
-    for one in status.migrations.iter().filter(|one| one.state != "applied" || context.globals.verbose) {
-        out.answer(&format!("  {:<12} {}_{}{}", one.state, one.version, one.name, said_of(one)));
+    for one in status.migrations.iter().filter(|one| one.state != State::Applied || context.globals.verbose) {
+        out.answer(&format!("  {:<12} {}_{}{}", one.state.as_str(), one.version, one.name, said_of(one)));
     }
     for (kind, name) in &status.files {
         out.answer(&format!("  {:<12} {} {name}", "pending", kind.as_str()));
     }
-    out.answer(&format!("{} applied, {} pending", status.count("applied"), status.pending()));
+    out.answer(&format!("{} applied, {} pending", status.count(State::Applied), status.pending()));
 }
 
 fn said_of(one: &MigrationState) -> String {
-    if one.state == "unknown" {
+    if one.state == State::Unknown {
         format!(" (phantom: in no file here, {})", on_branches(&one.branches))
-    } else if one.state == "pending" && !one.asks.is_empty() {
+    } else if one.state == State::Pending && !one.asks.is_empty() {
         format!(" (asks first: {})", one.asks.join(", "))
     } else if one.apart.is_none() {
         String::new()
@@ -72,7 +72,7 @@ fn said_of(one: &MigrationState) -> String {
 pub fn json(status: &Status) -> serde_json::Value {
     let migration = |one: &MigrationState| {
         serde_json::json!({
-            "version": one.version, "name": one.name, "state": one.state, "asks": one.asks, "branches": one.branches,
+            "version": one.version, "name": one.name, "state": one.state.as_str(), "asks": one.asks, "branches": one.branches,
             "environments": one.apart.environments, "secure": one.apart.secure,
         })
     };

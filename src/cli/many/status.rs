@@ -3,7 +3,7 @@
 use super::{Answer, ManyArgs, end, grouped, tally, work};
 use crate::cli::commands::status;
 use crate::cli::{Context, Done};
-use crate::engine::deployment::{self, Status};
+use crate::engine::deployment::{self, State, Status};
 use crate::engine::fleet::{Fleet, Member, Pace};
 use crate::engine::project::Project;
 use crate::engine::switch::Refs;
@@ -51,11 +51,11 @@ pub async fn status(
 
 /// "marked production, 42 applied, 1 pending".
 fn say(status: &Status) -> String {
-    let mut parts = vec![status.mark.clone(), format!("{} applied", status.count("applied"))];
+    let mut parts = vec![status.mark.clone(), format!("{} applied", status.count(State::Applied))];
     let counts = [
         ("pending", status.pending()),
-        ("changed", status.count("changed")),
-        ("unknown", status.count("unknown")),
+        ("changed", status.count(State::Changed)),
+        ("unknown", status.count(State::Unknown)),
         ("files pending", status.files.len()),
     ];
     parts.extend(counts.iter().filter(|(_, number)| *number > 0).map(|(what, number)| format!("{number} {what}")));

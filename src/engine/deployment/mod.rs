@@ -18,4 +18,4 @@ pub use expected::Expected;
 pub use kept::{KeptRequest, Restored, restore};
 pub use plan::{PlanRequest, Planned, plan};
 pub use standing::{require_committed, uncommitted};
-pub use status::{MigrationState, Status, status};
+pub use status::{MigrationState, State, Status, status};

@@ -12,6 +12,37 @@ use crate::model::sources::Sources;
 use crate::model::squash;
 use std::collections::BTreeMap;
 
+/// Where a migration stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It ran as the file says.
+    Applied,
+    /// A run would run it.
+    Pending,
+    /// A run would go on with it.
+    Interrupted,
+    /// It ran with other content.
+    Changed,
+    /// It ran, and no file has it: a phantom.
+    Unknown,
+    /// It is limited to other environments.
+    Elsewhere,
+}
+
+impl State {
+    /// The word for people and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Applied => "applied",
+            State::Pending => "pending",
+            State::Interrupted => "interrupted",
+            State::Changed => "changed",
+            State::Unknown => "unknown",
+            State::Elsewhere => "elsewhere",
+        }
+    }
+}
+
 /// One migration's state.
 #[derive(Debug, Clone)]
 pub struct MigrationState {
@@ -19,8 +50,8 @@ pub struct MigrationState {
     pub version: String,
     /// Its name.
     pub name: String,
-    /// `applied`, `pending`, `interrupted`, `changed`, `unknown` or `elsewhere`.
-    pub state: &'static str,
+    /// Where it stands.
+    pub state: State,
     /// What its preconditions do where they do not hold.
     pub asks: Vec<&'static str>,
     /// The branches that have a phantom.
@@ -50,18 +81,19 @@ pub struct Status {
 
 impl Status {
     /// How many migrations are in a state.
-    pub fn count(&self, state: &str) -> usize {
+    pub fn count(&self, state: State) -> usize {
         self.migrations.iter().filter(|one| one.state == state).count()
     }
 
     /// How many migrations a run would run, or go on with.
     pub fn pending(&self) -> usize {
-        self.count("pending") + self.count("interrupted")
+        self.count(State::Pending) + self.count(State::Interrupted)
     }
 
     /// Whether anything is pending, changed or unknown.
     pub fn differs(&self) -> bool {
-        self.migrations.iter().any(|one| !matches!(one.state, "applied" | "elsewhere")) || !self.files.is_empty()
+        self.migrations.iter().any(|one| !matches!(one.state, State::Applied | State::Elsewhere))
+            || !self.files.is_empty()
     }
 }
 
@@ -95,9 +127,9 @@ fn migrations(sources: &Sources, history: &History, environment: &str, refs: &Re
     for migration in sources.all_migrations() {
         if migration.is_squash() {
             let state = match squash::standing(migration, history) {
-                squash::Standing::Pending => "pending",
-                squash::Standing::Applied => "applied",
-                squash::Standing::Between(_) => "changed",
+                squash::Standing::Pending => State::Pending,
+                squash::Standing::Applied => State::Applied,
+                squash::Standing::Between(_) => State::Changed,
             };
             for row in squash::rows(migration) {
                 applied.remove(&row.version);
@@ -109,11 +141,11 @@ fn migrations(sources: &Sources, history: &History, environment: &str, refs: &Re
         }
         let apart = migration.settings.apart.clone();
         let state = match applied.remove(&migration.version) {
-            None if !apart.runs_in(environment) => "elsewhere",
-            None => "pending",
-            Some(row) if !row.complete => "interrupted",
-            Some(row) if row.checksum != migration.checksum && !may_differ(sources, migration) => "changed",
-            Some(_) => "applied",
+            None if !apart.runs_in(environment) => State::Elsewhere,
+            None => State::Pending,
+            Some(row) if !row.complete => State::Interrupted,
+            Some(row) if row.checksum != migration.checksum && !may_differ(sources, migration) => State::Changed,
+            Some(_) => State::Applied,
         };
         let (version, name) = (migration.version.to_string(), migration.name.clone());
         let asks = migration.settings.preconditions.iter().map(|one| one.on_fail.as_str()).collect();
@@ -122,7 +154,7 @@ fn migrations(sources: &Sources, history: &History, environment: &str, refs: &Re
     for row in applied.values() {
         let (version, name) = (row.version.to_string(), row.name.clone());
         let (asks, apart) = (Vec::new(), Apart::default());
-        rows.push(MigrationState { version, name, state: "unknown", asks, branches: refs.holders(row), apart });
+        rows.push(MigrationState { version, name, state: State::Unknown, asks, branches: refs.holders(row), apart });
     }
     rows
 }

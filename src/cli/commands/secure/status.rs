@@ -16,8 +16,46 @@ use std::collections::BTreeMap;
 struct Line {
     path: Option<String>,
     checksum: Option<Checksum>,
-    /// `applied`, `pending`, `changed`, `missing`, `stand-in applied`, `stand-in pending`, `elsewhere`, `unreadable` or `unknown`.
-    state: &'static str,
+    state: State,
+}
+
+/// How a body stands to what was applied.
+#[derive(Clone, Copy)]
+enum State {
+    Applied,
+    Pending,
+    Changed,
+    Missing,
+    StandInApplied,
+    StandInPending,
+    /// It is limited to other environments.
+    Elsewhere,
+    /// The place where it lies does not answer.
+    Unreadable,
+    /// The database does not answer.
+    Unknown,
+}
+
+impl State {
+    /// The words for people and JSON.
+    fn as_str(self) -> &'static str {
+        match self {
+            State::Applied => "applied",
+            State::Pending => "pending",
+            State::Changed => "changed",
+            State::Missing => "missing",
+            State::StandInApplied => "stand-in applied",
+            State::StandInPending => "stand-in pending",
+            State::Elsewhere => "elsewhere",
+            State::Unreadable => "unreadable",
+            State::Unknown => "unknown",
+        }
+    }
+
+    /// Nothing is to be done.
+    fn is_settled(self) -> bool {
+        matches!(self, State::Applied | State::StandInApplied | State::Elsewhere)
+    }
 }
 
 /// Shows it.
@@ -48,15 +86,15 @@ pub(super) async fn run(
                 Ok(line) => line,
                 Err(fault) => {
                     faults.push(fault);
-                    Line { path: None, checksum: None, state: "unreadable" }
+                    Line { path: None, checksum: None, state: State::Unreadable }
                 }
             };
             let checksum = line.checksum.as_ref().map(short).unwrap_or_default();
             let path = line.path.as_deref().unwrap_or("no body");
-            out.answer(&format!("  {:<16} {:<12}  {}  {path}", line.state, checksum, migration.label()));
-            differs |= !matches!(line.state, "applied" | "stand-in applied" | "elsewhere");
+            out.answer(&format!("  {:<16} {:<12}  {}  {path}", line.state.as_str(), checksum, migration.label()));
+            differs |= !line.state.is_settled();
             list.push(serde_json::json!({
-                "environment": environment, "migration": migration.label(), "state": line.state, "path": line.path,
+                "environment": environment, "migration": migration.label(), "state": line.state.as_str(), "path": line.path,
                 "checksum": line.checksum.map(|sum| sum.to_string()),
             }));
         }
@@ -80,20 +118,20 @@ async fn applied(context: &Context, project: &Project, environment: &str) -> Res
 
 async fn line(places: &Places, migration: &Migration, environment: &str, applied: Option<&Ran>) -> Result<Line> {
     if !migration.settings.apart.runs_in(environment) {
-        return Ok(Line { path: None, checksum: None, state: "elsewhere" });
+        return Ok(Line { path: None, checksum: None, state: State::Elsewhere });
     }
     let found = places.find(migration).await?;
     let checksum = found.as_ref().map(|found| secure::checksum(&found.path, &found.bytes)).transpose()?;
     let row = applied.map(|applied| applied.get(migration.version.as_str()));
     let state = match (row, &checksum) {
-        (None, _) => "unknown",
-        (Some(None), Some(_)) => "pending",
-        (Some(None), None) if places.is_empty() => "stand-in pending",
-        (Some(None), None) => "missing",
-        (Some(Some(None)), None) => "stand-in applied",
-        (Some(Some(ran)), Some(now)) if *ran == Some(now.to_string()) => "applied",
-        (Some(Some(Some(_))), None) => "missing",
-        (Some(Some(_)), Some(_)) => "changed",
+        (None, _) => State::Unknown,
+        (Some(None), Some(_)) => State::Pending,
+        (Some(None), None) if places.is_empty() => State::StandInPending,
+        (Some(None), None) => State::Missing,
+        (Some(Some(None)), None) => State::StandInApplied,
+        (Some(Some(ran)), Some(now)) if *ran == Some(now.to_string()) => State::Applied,
+        (Some(Some(Some(_))), None) => State::Missing,
+        (Some(Some(_)), Some(_)) => State::Changed,
     };
     Ok(Line { path: found.map(|found| found.path), checksum, state })
 }
