@@ -16,7 +16,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use about::{Manifest, read_about, size, write_about, write_about_of};
+use about::{About, Manifest, read_about, size, write_about, write_about_of};
 
 use super::cluster::{remove_tree, write_private};
 use super::docker_guest::{self, StoppedGuest};
@@ -79,9 +79,9 @@ impl Kept {
 
     /// Replaces the note.
     pub fn annotate(&self, note: &str) {
-        if let Some((_, manifest, _)) = read_about(&self.path) {
+        if let Some(about) = read_about(&self.path) {
             // What cannot be noted is found out again.
-            let _ = write_about(&self.path, &manifest, note);
+            let _ = write_about(&self.path, &about.manifest, note);
         }
     }
 
@@ -116,8 +116,8 @@ pub fn find(shelf: &Shelf, key: &Checksum) -> Option<Kept> {
         // Nothing but dbbuild's own scripts writes in there.
         Shelf::Keeper(..) => true,
     };
-    let whole = read_about(&path).filter(|(of, manifest, _)| *of == key.to_string() && untouched(manifest));
-    let Some((_, _, note)) = whole else {
+    let whole = read_about(&path).filter(|about| about.key == key.to_string() && untouched(&about.manifest));
+    let Some(About { note, .. }) = whole else {
         drop(lock);
         remove(&path);
         return None;

@@ -14,8 +14,18 @@ const FORMAT: &str = concat!("dbbuild state 1 ", env!("CARGO_PKG_VERSION"));
 
 const ABOUT: &str = "about";
 
-/// Key, manifest and note, if the file is whole.
-pub(super) fn read_about(path: &Path) -> Option<(String, String, String)> {
+/// What the file says.
+pub(super) struct About {
+    /// The state's own key.
+    pub key: String,
+    /// The [`Manifest`] of its files when it was kept.
+    pub manifest: String,
+    /// What its keeper wrote.
+    pub note: String,
+}
+
+/// Reads it, if the file is whole.
+pub(super) fn read_about(path: &Path) -> Option<About> {
     let text = fs::read_to_string(path.join(ABOUT)).ok()?;
     let (head, body) = text.split_once('\n')?;
     if head != format!("{FORMAT} {}", Checksum::of_text(body)) {
@@ -23,7 +33,7 @@ pub(super) fn read_about(path: &Path) -> Option<(String, String, String)> {
     }
     let (key, rest) = body.split_once('\n')?;
     let (manifest, note) = rest.split_once('\n')?;
-    Some((key.to_owned(), manifest.to_owned(), note.to_owned()))
+    Some(About { key: key.to_owned(), manifest: manifest.to_owned(), note: note.to_owned() })
 }
 
 pub(super) fn write_about(path: &Path, manifest: &str, note: &str) -> Result<()> {
@@ -64,7 +74,7 @@ impl std::fmt::Display for Manifest {
 
 /// How many bytes a state says that it has.
 pub(super) fn size(path: &Path) -> u64 {
-    let manifest = read_about(path).map(|(_, manifest, _)| manifest).unwrap_or_default();
+    let manifest = read_about(path).map(|about| about.manifest).unwrap_or_default();
     manifest.split_once(' ').and_then(|(_, bytes)| bytes.parse().ok()).unwrap_or(0)
 }
 
