@@ -134,7 +134,6 @@ impl<'a> Judgement<'a> {
             config: &self.tree.config,
             sources,
             base: base.as_ref(),
-            baseline_path: &self.tree.config.paths.baseline,
             goal: Goal::Compare,
             cache: &self.project.cache,
             reuse: !full,

@@ -39,7 +39,6 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         config: &project.config,
         sources: &sources,
         base: base.as_ref(),
-        baseline_path: path,
         goal: Goal::Generate,
         cache: &project.cache,
         reuse: true,

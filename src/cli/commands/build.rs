@@ -152,7 +152,6 @@ async fn regenerate(project: &Project, sources: &Sources, sink: &(dyn Fn(Event) 
     if claims && known && defined {
         return Ok(Baseline::Fresh);
     }
-    let path = &config.paths.baseline;
     let mut sources = sources.clone();
     let conflict = merge::solved(project, &mut sources);
     let sources = &sources;
@@ -160,7 +159,7 @@ async fn regenerate(project: &Project, sources: &Sources, sink: &(dyn Fn(Event) 
     let (base, _) = published(project, sources, &[], &|note| sink(Event::Note(note)))?;
     let base = base.as_ref();
     let request =
-        Request { config, sources, base, baseline_path: path, goal, cache: &project.cache, reuse: true, sink };
+        Request { config, sources, base, goal, cache: &project.cache, reuse: true, sink };
     let proof = prove::prove(&request).await?;
     proof.notes.iter().for_each(|note| sink(Event::Note(note.clone())));
     let unchanged = !conflict && sources.baseline.as_ref().is_some_and(|old| **old == *proof.baseline.as_bytes());

@@ -96,7 +96,6 @@ async fn fix(
         config,
         sources,
         base: base.as_ref(),
-        baseline_path: path,
         goal: Goal::Generate,
         cache: &project.cache,
         reuse,

@@ -27,7 +27,6 @@ pub async fn prove(project: &Project, sources: &Sources, captured: &Captured, si
         config: &project.config,
         sources,
         base: None,
-        baseline_path: &project.config.paths.baseline,
         goal: Goal::Generate,
         cache: &project.cache,
         reuse: true,

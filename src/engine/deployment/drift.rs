@@ -93,14 +93,15 @@ pub async fn drift(
     let wanted = wanted(project, target, request, expected, &live, &mut notes)?;
     check_version(&session, &wanted.config, &target.describe())?;
     let path = wanted.config.paths.baseline.clone();
-    let mut accepted = accepted(project, expected, &session, &wanted, &live, &mut notes, sink).await?;
+    let maker = Maker { project, expected, wanted: &wanted, live: &live, sink };
+    let mut accepted = maker.accepted(session.server_version(), &mut notes).await?;
     let exclude = &wanted.config.baseline.exclude;
     accepted.iter_mut().for_each(|catalog| catalog.forget_tables(exclude));
     let mut found = read_catalog(project, &session, &live, &accepted).await?;
     found.forget_tables(exclude);
     let mut told = compare(&found, &accepted);
     if !told.is_empty()
-        && let Some(mut replayed) = replayed(project, expected, &wanted, &live, sink).await
+        && let Some(mut replayed) = maker.replayed().await
     {
         // An upgraded database writes some expressions otherwise than one that was loaded.
         replayed.iter_mut().for_each(|catalog| catalog.forget_tables(exclude));
@@ -238,25 +239,98 @@ pub fn short(commit: &str) -> &str {
     commit.get(..10).unwrap_or(commit)
 }
 
-/// What the database may be, the baseline's form first.
-async fn accepted(
-    project: &Project,
-    expected: &Expected,
-    session: &Session,
-    wanted: &Wanted,
-    live: &Live,
-    notes: &mut Vec<String>,
-    sink: Sink<'_>,
-) -> Result<Vec<Catalog>> {
-    let (pending, unknown) = beside(wanted, live);
-    if !unknown.is_empty() {
-        notes.push(format!("applied here, and not in that baseline: {}", unknown.join(", ")));
+/// Makes what a database may be, in throwaways.
+struct Maker<'a> {
+    project: &'a Project,
+    expected: &'a Expected,
+    wanted: &'a Wanted,
+    live: &'a Live,
+    sink: Sink<'a>,
+}
+
+impl Maker<'_> {
+    /// What the database may be, the baseline's form first; `major` is its server's version.
+    async fn accepted(&self, major: u32, notes: &mut Vec<String>) -> Result<Vec<Catalog>> {
+        let (pending, unknown) = beside(self.wanted, self.live);
+        if !unknown.is_empty() {
+            notes.push(format!("applied here, and not in that baseline: {}", unknown.join(", ")));
+        }
+        if !pending.is_empty() && self.live.history.installed {
+            notes.push(format!("of that commit still pending here: {}", pending.join(", ")));
+            return self.partial().await;
+        }
+        self.loaded(major).await
     }
-    if !pending.is_empty() && live.history.installed {
-        notes.push(format!("of that commit still pending here: {}", pending.join(", ")));
-        return partial(project, expected, wanted, live, sink).await;
+
+    /// What a database shows that was made from the baseline; kept for the next time.
+    async fn loaded(&self, major: u32) -> Result<Vec<Catalog>> {
+        let Wanted { config, text, .. } = self.wanted;
+        let made_of = prove::config_part(config);
+        let key = Checksum::of_text(&format!("loaded 2 {major} {made_of} {}", Checksum::of_text(text)));
+        let make = async {
+            (self.sink)(Event::Begin(config.paths.baseline.clone()));
+            let (catalog, found) = prove::made_by_baseline(config, Arc::clone(text), self.sink).await?;
+            if found != major {
+                return Err(Error::failed(format!(
+                    "the database runs PostgreSQL {major}, the throwaway server {found}"
+                ))
+                .help("set `postgres.version` in dbbuild.toml, and install that version."));
+            }
+            Ok(vec![catalog])
+        };
+        self.expected.catalogs(&self.project.cache, key, make).await
     }
-    loaded(project, expected, wanted, session.server_version(), sink).await
+
+    /// What the migrations that are applied make, where some of the commit are still pending.
+    async fn partial(&self) -> Result<Vec<Catalog>> {
+        let applied = &self.live.history.applied;
+        let mut sources = self.wanted.sources.clone();
+        sources.migrations.retain(|one| applied.iter().any(|row| row.complete && row.version == one.version));
+        sources.baseline = None;
+        self.proof(&sources, Goal::Generate).await.map_err(|e| {
+            e.help(
+                "the state between two commits cannot be made by itself: finish `dbbuild apply`, or name with `--rev` \
+                 the commit that the database was at.",
+            )
+        })
+    }
+
+    /// The forms of a database that ran the migrations; `None` where they do not run.
+    async fn replayed(&self) -> Option<Vec<Catalog>> {
+        let inputs = prove::inputs(&self.wanted.config, &self.wanted.sources);
+        match prove::remembered(&self.project.cache, &inputs) {
+            // What was proved of these files was another baseline than one that is stale.
+            Some(known) if !is_stale(self.wanted) => Some(known),
+            _ if !self.live.history.installed => None,
+            _ => self.proof(&self.wanted.sources, Goal::Compare).await.ok(),
+        }
+    }
+
+    /// The catalogs that a proof finds right. What it says of the migrations' manners is no matter here, so it counts as
+    /// no proof for others.
+    async fn proof(&self, sources: &Sources, goal: Goal) -> Result<Vec<Catalog>> {
+        let config = &self.wanted.config;
+        let text = sources.baseline.as_ref().map(|text| Checksum::of_text(&String::from_utf8_lossy(text)));
+        let text = text.map_or_else(String::new, |text| text.to_string());
+        let key = Checksum::of_text(&format!("replayed 2 {} {text}", prove::inputs(config, sources)));
+        let make = async {
+            let mut lenient = config.clone();
+            lenient.migrations.idempotent = Severity::Warn;
+            lenient.migrations.volatile = Severity::Warn;
+            let request = Request {
+                config: &lenient,
+                sources,
+                base: None,
+                goal,
+                cache: &Cache::below(None),
+                reuse: true,
+                sink: self.sink,
+            };
+            // On the heap: many databases are compared at once, each with the place for a proof in its own future.
+            Box::pin(prove::prove(&request)).await.map(|proof| proof.catalogs)
+        };
+        self.expected.catalogs(&self.project.cache, key, make).await
+    }
 }
 
 /// Versions that the baseline holds and the database lacks, and the other way round; those that stand apart change rows only.
@@ -270,101 +344,7 @@ fn beside(wanted: &Wanted, live: &Live) -> (Vec<String>, Vec<String>) {
     (names(&wanted.held, &applied), names(&applied, &wanted.held))
 }
 
-/// What a database shows that was made from the baseline; kept for the next time.
-async fn loaded(
-    project: &Project,
-    expected: &Expected,
-    wanted: &Wanted,
-    major: u32,
-    sink: Sink<'_>,
-) -> Result<Vec<Catalog>> {
-    let key = Checksum::of_text(&format!(
-        "loaded 2 {major} {} {}",
-        prove::config_part(&wanted.config),
-        Checksum::of_text(&wanted.text)
-    ));
-    let make = async {
-        sink(Event::Begin(wanted.config.paths.baseline.clone()));
-        let (catalog, found) = prove::made_by_baseline(&wanted.config, Arc::clone(&wanted.text), sink).await?;
-        if found != major {
-            return Err(Error::failed(format!("the database runs PostgreSQL {major}, the throwaway server {found}"))
-                .help("set `postgres.version` in dbbuild.toml, and install that version."));
-        }
-        Ok(vec![catalog])
-    };
-    expected.catalogs(&project.cache, key, make).await
-}
-
-/// What the migrations that are applied make, where some of the commit are still pending.
-async fn partial(
-    project: &Project,
-    expected: &Expected,
-    wanted: &Wanted,
-    live: &Live,
-    sink: Sink<'_>,
-) -> Result<Vec<Catalog>> {
-    let mut sources = wanted.sources.clone();
-    sources.migrations.retain(|one| live.history.applied.iter().any(|row| row.complete && row.version == one.version));
-    sources.baseline = None;
-    proof(&project.cache, expected, &sources, &wanted.config, Goal::Generate, sink).await.map_err(|e| {
-        e.help(
-            "the state between two commits cannot be made by itself: finish `dbbuild apply`, or name with `--rev` \
-             the commit that the database was at.",
-        )
-    })
-}
-
-/// The forms of a database that ran the migrations; `None` where they do not run.
-async fn replayed(
-    project: &Project,
-    expected: &Expected,
-    wanted: &Wanted,
-    live: &Live,
-    sink: Sink<'_>,
-) -> Option<Vec<Catalog>> {
-    let inputs = prove::inputs(&wanted.config, &wanted.sources);
-    match prove::remembered(&project.cache, &inputs) {
-        // What was proved of these files was another baseline than one that is stale.
-        Some(known) if !is_stale(wanted) => Some(known),
-        _ if !live.history.installed => None,
-        _ => proof(&project.cache, expected, &wanted.sources, &wanted.config, Goal::Compare, sink).await.ok(),
-    }
-}
-
 /// Whether a commit's baseline was made from other files than that commit has.
 fn is_stale(wanted: &Wanted) -> bool {
     !baseline_claims(wanted.text.as_bytes(), &prove::inputs(&wanted.config, &wanted.sources))
-}
-
-/// The catalogs that a proof finds right. What it says of the migrations' manners is no matter here, so it counts as no
-/// proof for others.
-async fn proof(
-    cache: &Cache,
-    expected: &Expected,
-    sources: &Sources,
-    config: &Config,
-    goal: Goal,
-    sink: Sink<'_>,
-) -> Result<Vec<Catalog>> {
-    let text = sources.baseline.as_ref().map(|text| Checksum::of_text(&String::from_utf8_lossy(text)));
-    let text = text.map_or_else(String::new, |text| text.to_string());
-    let key = Checksum::of_text(&format!("replayed 2 {} {text}", prove::inputs(config, sources)));
-    let make = async {
-        let mut lenient = config.clone();
-        lenient.migrations.idempotent = Severity::Warn;
-        lenient.migrations.volatile = Severity::Warn;
-        let request = Request {
-            config: &lenient,
-            sources,
-            base: None,
-            baseline_path: &config.paths.baseline,
-            goal,
-            cache: &Cache::below(None),
-            reuse: true,
-            sink,
-        };
-        // On the heap: many databases are compared at once, each with the place for a proof in its own future.
-        Box::pin(prove::prove(&request)).await.map(|proof| proof.catalogs)
-    };
-    expected.catalogs(cache, key, make).await
 }

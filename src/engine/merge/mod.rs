@@ -90,7 +90,6 @@ pub async fn drive(project: &Project, versions: &Versions, sink: Sink<'_>) -> Re
         config: &config,
         sources: &sources,
         base: base.as_ref(),
-        baseline_path: &config.paths.baseline,
         goal: Goal::Generate,
         reuse: true,
         cache: &project.cache,

@@ -42,54 +42,87 @@ pub(super) async fn try_all(
     faults: &mut Vec<Error>,
     notes: &mut Vec<String>,
 ) -> Result<()> {
-    let mut told = BTreeSet::new();
+    let mut trial = Trial { request, side, before, told: BTreeSet::new(), faults, notes };
     for list in lists(request) {
-        try_list(request, side, before, &list, &mut told, faults, notes).await?;
+        trial.try_list(&list).await?;
     }
     Ok(())
 }
 
-/// Runs a list in one transaction that is rolled back. What was told of a file is not told again.
-async fn try_list(
-    request: &Request<'_>,
-    side: &Side<'_>,
-    before: &Catalog,
-    list: &[&Migration],
-    told: &mut BTreeSet<String>,
-    faults: &mut Vec<Error>,
-    notes: &mut Vec<String>,
-) -> Result<()> {
-    let mut positions = Vec::new();
-    side.worker.clean_up().await?;
-    let mut asked = Vec::new();
-    for migration in list {
-        // One whose precondition does not hold on a new installation does not run there.
-        match side.worker.ask(migration).await {
-            Ok(None) => asked.push(*migration),
-            Ok(Some(_)) => {}
-            Err(fault) => faults.extend(told.insert(migration.path.clone()).then_some(fault)),
-        }
-    }
-    side.session().simple("BEGIN").await?;
-    for migration in asked {
-        positions.push(Positions::before(side.session(), &migration.up).await?);
-        let found = try_one(request, side, before, migration).await?;
-        let fatal = matches!(found, Some(Found::Unfit(_)));
-        if let Some(found) = found.filter(|_| told.insert(migration.path.clone())) {
-            match found {
-                Found::Unfit(fault) => faults.push(fault),
-                Found::Repeats(fault) => judge_rule(request.config.migrations.idempotent, fault, faults, notes),
+/// Lists that are tried on one database.
+struct Trial<'a> {
+    request: &'a Request<'a>,
+    side: &'a Side<'a>,
+    /// The catalog of the newest schema.
+    before: &'a Catalog,
+    /// What was told of a file is not told again.
+    told: BTreeSet<String>,
+    faults: &'a mut Vec<Error>,
+    notes: &'a mut Vec<String>,
+}
+
+impl Trial<'_> {
+    /// Runs a list in one transaction that is rolled back.
+    async fn try_list(&mut self, list: &[&Migration]) -> Result<()> {
+        let side = self.side;
+        let mut positions = Vec::new();
+        side.worker.clean_up().await?;
+        let mut asked = Vec::new();
+        for migration in list {
+            // One whose precondition does not hold on a new installation does not run there.
+            match side.worker.ask(migration).await {
+                Ok(None) => asked.push(*migration),
+                Ok(Some(_)) => {}
+                Err(fault) => self.faults.extend(self.told.insert(migration.path.clone()).then_some(fault)),
             }
         }
-        if fatal {
-            break;
+        side.session().simple("BEGIN").await?;
+        for migration in asked {
+            positions.push(Positions::before(side.session(), &migration.up).await?);
+            let found = self.try_one(migration).await?;
+            let fatal = matches!(found, Some(Found::Unfit(_)));
+            if let Some(found) = found.filter(|_| self.told.insert(migration.path.clone())) {
+                match found {
+                    Found::Unfit(fault) => self.faults.push(fault),
+                    Found::Repeats(fault) => {
+                        judge_rule(self.request.config.migrations.idempotent, fault, self.faults, self.notes)
+                    }
+                }
+            }
+            if fatal {
+                break;
+            }
         }
+        side.worker.clean_up().await?;
+        for positions in positions.iter().rev() {
+            positions.restore(side.session()).await?;
+        }
+        Ok(())
     }
-    side.worker.clean_up().await?;
-    for positions in positions.iter().rev() {
-        positions.restore(side.session()).await?;
+
+    /// Runs one inside the open transaction; what follows it there sees its rows.
+    async fn try_one(&self, migration: &Migration) -> Result<Option<Found>> {
+        let Trial { request, side, before, .. } = *self;
+        let worker = &side.worker;
+        if let Err(answer) = worker.run_inside_discreetly(migration).await? {
+            return Ok(Some(Found::Unfit(unfit(migration, &answer))));
+        }
+        if let Some(what) = beyond_rows(side, before).await? {
+            return Ok(Some(Found::Unfit(
+                Error::failed(format!("{} changes more than rows: {what}", migration.label()))
+                    .at(Location::file(&migration.path))
+                    .cause(migration.settings.apart.describe())
+                    .help("every database has the same schema: write what changes it as an ordinary migration."),
+            )));
+        }
+        worker.reset().await?;
+        let expected = matches!(migration.settings.idempotent, Idempotent::Expected);
+        if request.config.migrations.idempotent == Severity::Off || !expected || !states::is_new(request, migration) {
+            return Ok(None);
+        }
+        let changed = run_again(side, migration).await?;
+        Ok(changed.map(|changed| Found::Repeats(not_idempotent(migration, &changed))))
     }
-    Ok(())
 }
 
 /// Replays the sources in a throwaway, and runs what one environment runs beside the baseline on the outcome, with the
@@ -111,7 +144,9 @@ pub async fn try_environment(request: &Request<'_>, environment: &str, notes: &m
     }
     let list = of_environment(request.sources, environment);
     let mut faults = Vec::new();
-    try_list(request, &side, &before, &list, &mut BTreeSet::new(), &mut faults, notes).await?;
+    let told = BTreeSet::new();
+    let mut trial = Trial { request, side: &side, before: &before, told, faults: &mut faults, notes };
+    trial.try_list(&list).await?;
     side.end().await;
     Error::all(faults).map_or(Ok(list.len()), Err)
 }
@@ -144,34 +179,6 @@ enum Found {
     Unfit(Error),
     /// It changes something when it runs again.
     Repeats(Error),
-}
-
-/// Runs one inside the open transaction; what follows it there sees its rows.
-async fn try_one(
-    request: &Request<'_>,
-    side: &Side<'_>,
-    before: &Catalog,
-    migration: &Migration,
-) -> Result<Option<Found>> {
-    let worker = &side.worker;
-    if let Err(answer) = worker.run_inside_discreetly(migration).await? {
-        return Ok(Some(Found::Unfit(unfit(migration, &answer))));
-    }
-    if let Some(what) = beyond_rows(side, before).await? {
-        return Ok(Some(Found::Unfit(
-            Error::failed(format!("{} changes more than rows: {what}", migration.label()))
-                .at(Location::file(&migration.path))
-                .cause(migration.settings.apart.describe())
-                .help("every database has the same schema: write what changes it as an ordinary migration."),
-        )));
-    }
-    worker.reset().await?;
-    let expected = matches!(migration.settings.idempotent, Idempotent::Expected);
-    if request.config.migrations.idempotent == Severity::Off || !expected || !states::is_new(request, migration) {
-        return Ok(None);
-    }
-    let changed = run_again(side, migration).await?;
-    Ok(changed.map(|changed| Found::Repeats(not_idempotent(migration, &changed))))
 }
 
 /// It does not run as the last of all.

@@ -28,11 +28,13 @@ pub(super) async fn with_committed(
     loaded: Result<Loaded>,
     notes: &mut Vec<String>,
 ) -> Result<Settled> {
-    let committed = Baseline::parse(&text, made.request.baseline_path)?;
+    let committed = Baseline::parse(&text, made.request.baseline_path())?;
     if committed.postgres_major != made.major {
         return Err(Error::difference(format!(
             "{} was made with PostgreSQL {}, but {} is pinned",
-            made.request.baseline_path, committed.postgres_major, made.major
+            made.request.baseline_path(),
+            committed.postgres_major,
+            made.major
         ))
         .help("run `dbbuild baseline` and stage the result."));
     }
@@ -107,7 +109,7 @@ fn has_large_objects(dump: &Dump) -> bool {
 /// The dump of the committed baseline, where it can be read: its volatile values are kept.
 fn committed_dump(made: &Made<'_>) -> Option<Dump> {
     let bytes = made.request.sources.baseline.as_ref()?;
-    Some(Baseline::parse(std::str::from_utf8(bytes).ok()?, made.request.baseline_path).ok()?.dump)
+    Some(Baseline::parse(std::str::from_utf8(bytes).ok()?, made.request.baseline_path()).ok()?.dump)
 }
 
 /// What else than its dump a database shows.
@@ -134,7 +136,7 @@ pub(super) async fn settle(made: &Made<'_>, beside: Beside<'_>, first: Arc<str>)
     }
     let mut text = Arc::clone(&first);
     for _ in 0..LOADS {
-        let header = Baseline::parse(&text, made.request.baseline_path)?;
+        let header = Baseline::parse(&text, made.request.baseline_path())?;
         let loaded = load::load(made.plan, made.request, Arc::clone(&text)).await?;
         let again = made.render(&loaded.dump, beside.roles, &header.volatile);
         if again == text {
@@ -193,7 +195,7 @@ fn published_volatile(made: &Made<'_>) -> Vec<ColumnName> {
 
 /// The error that names what differs, object by object, then the diff, then the command.
 fn is_stale(made: &Made<'_>, committed: &Baseline, old: &str, new: &str, rows: Vec<String>) -> Error {
-    let path = made.request.baseline_path;
+    let path = made.request.baseline_path();
     let Ok(fresh) = Baseline::parse(new, path) else {
         return Error::difference(format!("{path} is stale"));
     };
@@ -213,7 +215,7 @@ fn is_stale(made: &Made<'_>, committed: &Baseline, old: &str, new: &str, rows: V
 
 /// What a database that was made from upstream's baseline lacks or has too much, beside one made from this baseline.
 pub(super) fn otherwise(made: &Made<'_>, base: &str, wanted: &str, found: &str) -> Error {
-    let path = made.request.baseline_path;
+    let path = made.request.baseline_path();
     let (Ok(one), Ok(other)) = (Baseline::parse(wanted, path), Baseline::parse(found, path)) else {
         return Error::difference(format!(
             "the new migrations make of a database of {base} another one than {path} does"

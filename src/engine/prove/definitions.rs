@@ -27,7 +27,7 @@ pub(super) async fn prove(made: &Made<'_>, settled: &Settled, files: &[ScriptFil
     }
     let request = made.request;
     let steps = definitions::steps(files)?;
-    let baseline = Baseline::parse(&settled.text, request.baseline_path)?;
+    let baseline = Baseline::parse(&settled.text, request.baseline_path())?;
     let wanted = baseline.dump.schema_only();
     let key = key(made, &baseline, &wanted, files);
     if request.reuse && key.as_ref().is_some_and(|key| request.cache.get(Kind::Verdict, key).is_some()) {
@@ -35,7 +35,7 @@ pub(super) async fn prove(made: &Made<'_>, settled: &Settled, files: &[ScriptFil
     }
     let side = made.plan.start(request.sink).await?;
     let roles: Arc<str> = Arc::from(baseline.sql_of(&Dump::default()));
-    load_baseline(&side.worker, request.baseline_path, &roles).await?;
+    load_baseline(&side.worker, request.baseline_path(), &roles).await?;
     let preamble = session_preamble(&baseline);
     load(&side, &preamble, files, steps).await?;
     let found = side.dump().await?.schema_only();
@@ -164,7 +164,7 @@ async fn settle(made: &Made<'_>, baseline: &Baseline, found: Dump) -> Result<Dum
     let request = made.request;
     let side = made.plan.start(request.sink).await?;
     let text: Arc<str> = Arc::from(baseline.sql_of(&found));
-    load_baseline(&side.worker, request.baseline_path, &text).await?;
+    load_baseline(&side.worker, request.baseline_path(), &text).await?;
     let again = side.dump().await?.schema_only();
     side.end().await;
     Ok(again)

@@ -52,7 +52,7 @@ impl Loaded {
 /// Loads a baseline's text and reads the result back.
 pub(super) async fn load(plan: &ThrowawayPlan, request: &Request<'_>, text: Arc<str>) -> Result<Loaded> {
     let side = plan.start(request.sink).await?;
-    load_baseline(&side.worker, request.baseline_path, &text).await?;
+    load_baseline(&side.worker, request.baseline_path(), &text).await?;
     let own = side.own_roles();
     let (dump, read) = tokio::join!(side.dump(), async {
         let catalog = catalog::read(side.session().client(), &own).await?;
@@ -103,7 +103,7 @@ pub(super) async fn load_part(
     let side = plan.start(request.sink).await.ok()?;
     let sql: Arc<str> = Arc::from(new.sql_of(&part));
     let read = async {
-        load_baseline(&side.worker, request.baseline_path, &sql).await?;
+        load_baseline(&side.worker, request.baseline_path(), &sql).await?;
         let (dump, unseen) = tokio::join!(side.dump(), unseen::read(side.session()));
         Ok::<_, crate::error::Error>((dump?, unseen?))
     };

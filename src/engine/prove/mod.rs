@@ -52,8 +52,6 @@ pub struct Request<'a> {
     pub sources: &'a Sources,
     /// What upstream has; `None` where every migration counts as new.
     pub base: Option<&'a Base>,
-    /// Where the baseline lies, for messages.
-    pub baseline_path: &'a str,
     /// Compare with the committed baseline, or make a new one.
     pub goal: Goal,
     /// Keeps what was found out for later.
@@ -62,6 +60,13 @@ pub struct Request<'a> {
     pub reuse: bool,
     /// Receives what happens.
     pub sink: Sink<'a>,
+}
+
+impl<'a> Request<'a> {
+    /// Where the baseline lies, for messages.
+    fn baseline_path(&self) -> &'a str {
+        &self.config.paths.baseline
+    }
 }
 
 /// What the proof is for.
@@ -179,7 +184,7 @@ async fn prove_filled(request: &Request<'_>) -> Result<Proof> {
 fn definitions_change(request: &Request<'_>, settled: Option<&Settled>) -> Change {
     let present = &request.sources.definitions;
     let generates = request.goal == Goal::Generate && present.iter().any(is_generated);
-    let baseline = settled.filter(|_| generates).and_then(|s| Baseline::parse(&s.text, request.baseline_path).ok());
+    let baseline = settled.filter(|_| generates).and_then(|s| Baseline::parse(&s.text, request.baseline_path()).ok());
     baseline.map(|baseline| change(&request.config.paths.definitions, present, &baseline)).unwrap_or_default()
 }
 
@@ -188,7 +193,7 @@ fn committed(request: &Request<'_>) -> Result<Option<Arc<str>>> {
     if request.goal == Goal::Generate {
         return Ok(None);
     }
-    let path = request.baseline_path;
+    let path = request.baseline_path();
     let Some(bytes) = &request.sources.baseline else {
         return Err(Error::difference(format!("{path} is missing"))
             .help("run `dbbuild baseline` and stage the result, or `dbbuild verify --fix`."));

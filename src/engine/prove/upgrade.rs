@@ -332,7 +332,7 @@ impl Upgraded {
         if same_roles && dump == replayed.dump {
             return Ok(());
         }
-        let wanted = Baseline::parse(&settled.text, made.request.baseline_path)?;
+        let wanted = Baseline::parse(&settled.text, made.request.baseline_path())?;
         if same_roles && dump == wanted.dump {
             return Ok(());
         }

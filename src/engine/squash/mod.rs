@@ -121,11 +121,12 @@ fn has(base: &Base, row: &Replaced) -> bool {
 /// The migrations do not replay, or no text makes the database that the migrations make.
 pub async fn make(project: &Project, sources: &Sources, intent: &Intent, sink: Sink<'_>) -> Result<Made> {
     let current = parse(sources.baseline.as_deref(), &project.config.paths.baseline)?;
+    let maker = Maker { project, sources, intent, current, sink };
     let mut notes = Vec::new();
     match Past::open(project, "HEAD")?.holding(&intent.list)? {
         Some((commit, Some(baseline))) => {
             let from = format!("the baseline of commit {}", short(&commit));
-            match attempt(project, sources, intent, &current, &baseline, from, sink).await {
+            match maker.attempt(&baseline, from).await {
                 Ok(made) => return Ok(made),
                 Err(refusal) => {
                     notes.push(format!("the baseline of {} does not serve: {refusal}", short(&commit)));
@@ -138,9 +139,9 @@ pub async fn make(project: &Project, sources: &Sources, intent: &Intent, sink: S
         )),
         None => {}
     }
-    let baseline = prefix(project, sources, intent, sink).await?;
+    let baseline = maker.prefix().await?;
     let from = "a replay of them".to_owned();
-    match attempt(project, sources, intent, &current, &baseline, from, sink).await {
+    match maker.attempt(&baseline, from).await {
         Ok(made) => Ok(Made { notes: notes.into_iter().chain(made.notes).collect(), ..made }),
         Err(refusal) => Err(refusal.help("no file was changed.")),
     }
@@ -151,75 +152,79 @@ fn parse(bytes: Option<&[u8]>, path: &str) -> Result<Baseline> {
     Baseline::parse(text, path)
 }
 
-/// The database after the replaced migrations alone, from a replay; volatile values are those of the baseline that stands.
-async fn prefix(project: &Project, sources: &Sources, intent: &Intent, sink: Sink<'_>) -> Result<Baseline> {
-    let path = &project.config.paths.baseline;
-    let mut config: Config = project.config.clone();
-    config.migrations.volatile = Severity::Off;
-    let alone = Sources {
-        migrations: intent.files.clone(),
-        roles: sources.roles.clone(),
-        baseline: sources.baseline.clone(),
-        ..Sources::default()
-    };
-    // All of it was published or tried before: no rule is tried again.
-    let base = Base {
-        commit: intent.commit.clone(),
-        name: "HEAD".to_owned(),
-        config: config.clone(),
-        sources: Sources { baseline: None, ..alone.clone() },
-        tip: intent.commit.clone(),
-        ahead: Vec::new(),
-    };
-    let request = Request {
-        config: &config,
-        sources: &alone,
-        base: Some(&base),
-        baseline_path: path,
-        goal: Goal::Generate,
-        cache: &project.cache,
-        reuse: true,
-        sink,
-    };
-    Baseline::parse(&prove::prove(&request).await?.baseline, path)
+/// Makes a squash of an intent.
+struct Maker<'a> {
+    project: &'a Project,
+    sources: &'a Sources,
+    intent: &'a Intent,
+    /// The baseline that stands.
+    current: Baseline,
+    sink: Sink<'a>,
 }
 
-/// Puts one baseline in place of the migrations, and proves that the whole comes to what it came to before.
-async fn attempt(
-    project: &Project,
-    sources: &Sources,
-    intent: &Intent,
-    current: &Baseline,
-    baseline: &Baseline,
-    from: String,
-    sink: Sink<'_>,
-) -> Result<Made> {
-    let config = &project.config;
-    // Values that each replay makes anew are written out as the baseline that stands has them.
-    let dump = with_volatile_of(&baseline.dump, &baseline.volatile, &current.dump);
-    let text = squash::render(&intent.list, Some(&intent.commit), &from, &baseline.sql_of(&dump));
-    let last = intent.list.last().ok_or_else(|| Error::failed("there is nothing to squash"))?;
-    let path = format!("{}/{}_squashed.sql", config.paths.migrations, last.version);
-    let migration = Migration::parse(&path, text.as_bytes())?;
-    let mut squashed = sources.clone();
-    squashed.migrations.retain(|m| !intent.files.iter().any(|file| file.version == m.version));
-    squashed.migrations.push(migration.clone());
-    squashed.migrations.sort_by(|a, b| a.version.cmp(&b.version));
-    let request = Request {
-        config,
-        sources: &squashed,
-        base: intent.base.as_ref(),
-        baseline_path: &config.paths.baseline,
-        goal: Goal::Generate,
-        cache: &project.cache,
-        reuse: true,
-        sink,
-    };
-    let proof = prove::prove(&request).await?;
-    let new = Baseline::parse(&proof.baseline, &config.paths.baseline)?;
-    equal(current, &new)?;
-    let (notes, definitions, complete) = (proof.notes, proof.definitions, proof.complete);
-    Ok(Made { migration, text, baseline: proof.baseline, from, notes, definitions, complete })
+impl Maker<'_> {
+    /// The database after the replaced migrations alone, from a replay; volatile values are those of the baseline that stands.
+    async fn prefix(&self) -> Result<Baseline> {
+        let Maker { project, sources, intent, sink, .. } = *self;
+        let path = &project.config.paths.baseline;
+        let mut config: Config = project.config.clone();
+        config.migrations.volatile = Severity::Off;
+        let alone = Sources {
+            migrations: intent.files.clone(),
+            roles: sources.roles.clone(),
+            baseline: sources.baseline.clone(),
+            ..Sources::default()
+        };
+        // All of it was published or tried before: no rule is tried again.
+        let base = Base {
+            commit: intent.commit.clone(),
+            name: "HEAD".to_owned(),
+            config: config.clone(),
+            sources: Sources { baseline: None, ..alone.clone() },
+            tip: intent.commit.clone(),
+            ahead: Vec::new(),
+        };
+        let request = Request {
+            config: &config,
+            sources: &alone,
+            base: Some(&base),
+            goal: Goal::Generate,
+            cache: &project.cache,
+            reuse: true,
+            sink,
+        };
+        Baseline::parse(&prove::prove(&request).await?.baseline, path)
+    }
+
+    /// Puts one baseline in place of the migrations, and proves that the whole comes to what it came to before.
+    async fn attempt(&self, baseline: &Baseline, from: String) -> Result<Made> {
+        let Maker { project, sources, intent, ref current, sink } = *self;
+        let config = &project.config;
+        // Values that each replay makes anew are written out as the baseline that stands has them.
+        let dump = with_volatile_of(&baseline.dump, &baseline.volatile, &current.dump);
+        let text = squash::render(&intent.list, Some(&intent.commit), &from, &baseline.sql_of(&dump));
+        let last = intent.list.last().ok_or_else(|| Error::failed("there is nothing to squash"))?;
+        let path = format!("{}/{}_squashed.sql", config.paths.migrations, last.version);
+        let migration = Migration::parse(&path, text.as_bytes())?;
+        let mut squashed = sources.clone();
+        squashed.migrations.retain(|m| !intent.files.iter().any(|file| file.version == m.version));
+        squashed.migrations.push(migration.clone());
+        squashed.migrations.sort_by(|a, b| a.version.cmp(&b.version));
+        let request = Request {
+            config,
+            sources: &squashed,
+            base: intent.base.as_ref(),
+            goal: Goal::Generate,
+            cache: &project.cache,
+            reuse: true,
+            sink,
+        };
+        let proof = prove::prove(&request).await?;
+        let new = Baseline::parse(&proof.baseline, &config.paths.baseline)?;
+        equal(current, &new)?;
+        let (notes, definitions, complete) = (proof.notes, proof.definitions, proof.complete);
+        Ok(Made { migration, text, baseline: proof.baseline, from, notes, definitions, complete })
+    }
 }
 
 /// The squashed history must come to the same schema, rows, roles and version rows.

@@ -43,7 +43,6 @@ pub(super) async fn run(context: &Context, project: &Project, versions: &[Versio
                     config: &project.config,
                     sources: &with_draft,
                     base: base.as_ref(),
-                    baseline_path: &project.config.paths.baseline,
                     goal: Goal::Compare,
                     cache: &project.cache,
                     reuse: true,

@@ -238,7 +238,6 @@ async fn try_bodies(context: &Context, project: &Project, environments: &[String
             config: &project.config,
             sources: &real,
             base: None,
-            baseline_path: &project.config.paths.baseline,
             goal: Goal::Compare,
             cache: &project.cache,
             reuse: true,
