@@ -116,6 +116,7 @@
 //! - `src/engine/roles/`: roles of a cluster read and made what the file says; passwords fetched; roles of throwaways.
 //! - `src/engine/definitions.rs`: writing definitions.
 //! - `src/engine/squash/`: old migrations replaced by the baseline at their end, proved; the databases that must have them.
+//! - `src/engine/baseline.rs`: the baseline of the work tree: leave to rewrite, the file, the verdict that comes with it.
 //! - `src/engine/verdict.rs`: a judgement from end to end: files, what they are measured against, the verdict that is kept.
 //! - `src/engine/cache.rs`: what was proved once, below git's common directory.
 //! - `src/engine/attic/`: what down parts lose, kept in the same transaction, and given back by the next up part.
@@ -133,6 +134,7 @@
 //!
 //! - `src/cli/context.rs`: what every command starts from.
 //! - `src/cli/output.rs`: printing: results, notes, errors, JSON; questions on a terminal.
+//! - `src/cli/ran.rs`: what a run did to a database, as people and JSON see it.
 //! - `src/cli/events.rs`: what happens, as lines of JSON.
 //! - `src/cli/progress.rs`: progress on stderr.
 //! - `src/cli/interrupt.rs`: what Ctrl-C does.

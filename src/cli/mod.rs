@@ -10,6 +10,7 @@ mod interrupt;
 mod many;
 pub mod output;
 mod progress;
+mod ran;
 
 pub use context::Context;
 pub use events::Events;

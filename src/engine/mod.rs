@@ -2,6 +2,7 @@
 
 pub mod adopt;
 pub mod attic;
+pub mod baseline;
 pub mod cache;
 pub mod catalog;
 pub mod definitions;

@@ -5,6 +5,7 @@ use super::new::version;
 use crate::cli::output::count;
 use crate::cli::{Context, Done};
 use crate::engine::adopt::{self, Captured, DatabaseFacts, Wish};
+use crate::engine::baseline;
 use crate::engine::history::Found;
 use crate::engine::project::Project;
 use crate::engine::prove;
@@ -93,7 +94,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         return Err(written.undo(e));
     }
     prove::accept(&project.cache, &prove::inputs(&project.config, &sources), &captured.as_found);
-    super::build::remember_verdict(&project, &proof.baseline)?;
+    baseline::remember(&project, &proof.baseline)?;
     report(context, &target, &written, &proof.notes, &captured, &migration_path);
     Ok(Done::Well)
 }

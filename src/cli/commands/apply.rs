@@ -1,10 +1,9 @@
 //! `dbbuild apply`: what is pending, on a deployed database. Never test data, and nothing is written to the tree.
 
-use super::build::{describe, report_json};
 use crate::cli::events::cost;
 use crate::cli::many::{self, ManyArgs};
 use crate::cli::output::count;
-use crate::cli::{Context, Done, Events};
+use crate::cli::{Context, Done, Events, ran};
 use crate::engine::deployment::{self, Applied, ApplyOptions};
 use crate::engine::provenance::{self, Given};
 use crate::engine::runner::{Event, Measure};
@@ -129,7 +128,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
 /// Says what was done to one database.
 pub fn show(context: &Context, applied: &Applied) {
     let (out, outcome) = (&context.output, &applied.outcome);
-    describe(out, &outcome.report);
+    ran::show(out, &outcome.report);
     show_costs(context, applied);
     let text = if outcome.changed { "now has" } else { "is up to date:" };
     out.line(&format!("{} {text} {}", applied.database, count(outcome.applied, "migration")));
@@ -169,7 +168,7 @@ pub fn json(applied: &Applied) -> serde_json::Value {
         "environment": applied.environment,
         "changed": outcome.changed,
         "applied": outcome.applied,
-        "ran": report_json(&outcome.report),
+        "ran": ran::json(&outcome.report),
         "seconds": applied.seconds,
         "waited": outcome.report.measures.iter().map(|one| one.waited).sum::<Duration>().as_secs_f64(),
         "times": outcome.report.measures.iter().cloned().map(cost).collect::<Vec<_>>(),

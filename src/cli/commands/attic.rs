@@ -1,8 +1,7 @@
 //! `dbbuild attic list|show|export|restore|drop`: what migrations that were taken back had in them.
 
-use crate::cli::commands::build;
 use crate::cli::output::count;
-use crate::cli::{Context, Done, output};
+use crate::cli::{Context, Done, output, ran};
 use crate::engine::attic::export::{self, Format};
 use crate::engine::attic::{self, stored};
 use crate::engine::deployment::{self, KeptRequest};
@@ -260,14 +259,14 @@ async fn restore(context: &Context, project: &Project, target: &Target, request:
         _ => {}
     };
     let restored = deployment::restore(project, target, request, &sink).await?;
-    build::show_given(out, &restored.given);
+    ran::show_given(out, &restored.given);
     for entry in &restored.waiting {
         out.note(&format!("{}; it comes back when that migration is applied", describe(entry)));
     }
     if restored.given.is_empty() {
         out.line(&format!("the attic of {} has nothing of an applied migration", target.describe()));
     }
-    let given: Vec<Value> = restored.given.iter().map(build::given_json).collect();
+    let given: Vec<Value> = restored.given.iter().map(ran::given_json).collect();
     let waiting: Vec<Value> = restored.waiting.iter().map(value).collect();
     out.json(&json!({ "database": target.describe(), "given_back": given, "waiting": waiting }));
     Ok(Done::Well)

@@ -1,11 +1,9 @@
 //! `dbbuild baseline`: made anew in throwaways and written atomically.
 
-use super::build::{published, remember_verdict, write};
 use crate::cli::output::count;
 use crate::cli::{Context, Done};
 use crate::engine::prove::{self, Goal, Request};
-use crate::engine::rewrite;
-use crate::engine::{definitions, merge};
+use crate::engine::{baseline, merge, rewrite};
 use crate::error::Result;
 use crate::model::version::Version;
 
@@ -32,7 +30,8 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let conflict = merge::solved(&project, &mut sources);
     let path = &project.config.paths.baseline;
     let committed = sources.baseline.clone();
-    let (base, allowed) = published(&project, &sources, &args.allow_rewrite, &|note| context.output.note(&note))?;
+    let (base, allowed) =
+        baseline::published(&project, &sources, &args.allow_rewrite, &|note| context.output.note(&note))?;
     rewrite::record(&mut sources, &allowed);
     let progress = context.progress("migrations", sources.migrations.len());
     let request = Request {
@@ -49,13 +48,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let proof = proof?;
     proof.notes.iter().for_each(|note| context.output.note(note));
     let unchanged = !conflict && committed.is_some_and(|old| *old == *proof.baseline.as_bytes());
-    if !unchanged {
-        write(&project, &proof.baseline)?;
-    }
-    definitions::write(&project, &proof.definitions)?;
-    if proof.complete {
-        remember_verdict(&project, &proof.baseline)?;
-    }
+    baseline::put(&project, &proof, unchanged)?;
     let text = if unchanged { "is as it should be" } else { "was written" };
     context.output.line(&format!(
         "{path} {text}: {}, {} bytes",

@@ -1,9 +1,8 @@
 //! `dbbuild bootstrap`: a new database from the baseline. Never test data.
 
 use super::apply::Origin;
-use super::build::{describe, report_json};
 use crate::cli::output::count;
-use crate::cli::{Context, Done};
+use crate::cli::{Context, Done, ran};
 use crate::engine::provenance;
 use crate::engine::target::Start;
 use crate::engine::upgrade::{self, Job, Work};
@@ -48,7 +47,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         context.output.line(&format!("created {}", target.describe()));
     }
     context.output.line(&format!("loaded {}", project.config.paths.baseline));
-    describe(&context.output, &outcome.report);
+    ran::show(&context.output, &outcome.report);
     context.output.line(&format!(
         "{} now has {} and is marked {}",
         target.describe(),
@@ -60,7 +59,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         "environment": target.selected.name,
         "created": created,
         "applied": outcome.applied,
-        "ran": report_json(&outcome.report),
+        "ran": ran::json(&outcome.report),
     }));
     Ok(Done::Well)
 }

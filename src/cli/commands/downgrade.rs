@@ -1,9 +1,8 @@
 //! `dbbuild downgrade`: back to a version or commit, with what that drops kept in the attic.
 
 use super::apply::Origin;
-use super::build::{describe, report_json};
 use crate::cli::output::{self, count};
-use crate::cli::{Context, Done};
+use crate::cli::{Context, Done, ran};
 use crate::engine::downgrade::{self, Destination};
 use crate::engine::provenance;
 use crate::engine::target::{Start, Target};
@@ -72,7 +71,7 @@ fn ask(target: &Target, plan: &Plan) -> Result<()> {
 
 fn report(context: &Context, target: &Target, destination: &Destination, outcome: &Outcome) {
     let (out, report) = (&context.output, &outcome.report);
-    describe(out, report);
+    ran::show(out, report);
     let migrations = count(outcome.applied, "migration");
     match outcome.changed {
         true => out.line(&format!("{} now has {migrations}", target.describe())),
@@ -90,7 +89,7 @@ fn report(context: &Context, target: &Target, destination: &Destination, outcome
         "applied": outcome.applied,
         "lacking": destination.lacking,
         "kept": kept_json(&report.kept),
-        "ran": report_json(report),
+        "ran": ran::json(report),
     }));
 }
 

@@ -1,9 +1,9 @@
 //! `dbbuild reset`: the local database is dropped and built again.
 
-use super::build;
+use super::build::Local;
 use super::drop::drop_guarded;
 use crate::cli::output::count;
-use crate::cli::{Context, Done};
+use crate::cli::{Context, Done, ran};
 use crate::engine::target::Start;
 use crate::error::Result;
 use crate::model::attic::given::OnConflict;
@@ -24,13 +24,14 @@ pub async fn run(context: &Context, _: Args) -> Result<Done> {
     let target = context.target(&project, Start::IfNeeded).await?;
     drop_guarded(context, &target, Action::Reset).await?;
     let (session, _) = target.open(&project.config).await?;
-    let outcome = build::build_local(&project, &sources, &target, session, context, (None, OnConflict::Report)).await?;
-    build::describe(&context.output, &outcome.report);
+    let local = Local { context, project: &project, sources: &sources, target: &target };
+    let outcome = local.build(session, None, OnConflict::Report).await?;
+    ran::show(&context.output, &outcome.report);
     context.output.line(&format!("{} was built anew: {}", target.describe(), count(outcome.applied, "migration")));
     context.output.json(&serde_json::json!({
         "database": target.describe(),
         "applied": outcome.applied,
-        "ran": build::report_json(&outcome.report),
+        "ran": ran::json(&outcome.report),
     }));
     Ok(Done::Well)
 }

@@ -1,7 +1,6 @@
 //! `dbbuild seed [SET…]`: test data on request, under the guard.
 
-use super::build::{describe, report_json};
-use crate::cli::{Context, Done};
+use crate::cli::{Context, Done, ran};
 use crate::engine::provenance::{self, Given};
 use crate::engine::switch::branch;
 use crate::engine::target::Start;
@@ -51,8 +50,8 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let (session, _, copied) = branch::open(&project, &sources, &target).await?;
     copied.iter().for_each(|said| context.output.line(said));
     let outcome = upgrade::run(&work, &target, session).await?;
-    describe(&context.output, &outcome.report);
+    ran::show(&context.output, &outcome.report);
     context.output.line(&format!("{} has the test data {}", target.describe(), sets.join(", ")));
-    context.output.json(&serde_json::json!({ "database": target.describe(), "ran": report_json(&outcome.report) }));
+    context.output.json(&serde_json::json!({ "database": target.describe(), "ran": ran::json(&outcome.report) }));
     Ok(Done::Well)
 }

@@ -1,9 +1,8 @@
 //! `dbbuild squash`: old migrations replaced by one that makes the same.
 
-use super::build::remember_verdict;
 use crate::cli::output::count;
 use crate::cli::{Context, Done};
-use crate::engine::squash;
+use crate::engine::{baseline, squash};
 use crate::error::Result;
 use crate::model::version::Version;
 
@@ -39,7 +38,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let made = made?;
     squash::write(&project, &intent, &made)?;
     if made.complete {
-        remember_verdict(&project, &made.baseline)?;
+        baseline::remember(&project, &made.baseline)?;
     }
     made.notes.iter().for_each(|note| out.note(note));
     let path = &made.migration.path;

@@ -1,6 +1,7 @@
 //! `dbbuild verify`: the proof, for the index, the work tree or any commit.
 
 use crate::cli::{Context, Done};
+use crate::engine::baseline;
 use crate::engine::git::Source;
 use crate::engine::project::Project;
 use crate::engine::prove::{self, Goal, Request};
@@ -108,14 +109,14 @@ async fn fix(
     let unchanged = committed.as_ref().is_some_and(|old| **old == *proof.baseline.as_bytes());
     match source {
         _ if unchanged => {}
-        Source::WorkTree => super::build::write(project, &proof.baseline)?,
+        Source::WorkTree => baseline::write(project, &proof.baseline)?,
         Source::Index => {
             // A work tree that holds what the index held follows it; one with other edits is left alone.
             let full = project.root.join(path);
             let follows = std::fs::read(&full).ok().as_deref() == committed.as_deref();
             project.git()?.stage(path, proof.baseline.as_bytes())?;
             if follows {
-                super::build::write(project, &proof.baseline)?;
+                baseline::write(project, &proof.baseline)?;
             } else {
                 context.output.note(&format!("{path} in the work tree has other edits and was left as it is"));
             }

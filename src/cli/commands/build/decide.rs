@@ -3,12 +3,11 @@
 //! Told unless asked for; a take-back that an edit needs is asked for on a terminal, and says first what it loses.
 
 use super::super::drop::drop_guarded;
+use super::Local;
 use crate::cli::{Context, output};
-use crate::engine::project::Project;
 use crate::engine::runner::Event;
 use crate::engine::session::Session;
 use crate::engine::switch::{self, Losses, Survey};
-use crate::engine::target::Target;
 use crate::error::{Error, Result};
 use crate::model::guard::{self, Action};
 use crate::model::reconcile::{Absent, Way};
@@ -30,14 +29,8 @@ pub(super) struct Decided {
 ///
 /// # Errors
 /// An edited migration is published, or nobody said that it may be taken back; nothing was changed.
-pub(super) async fn decide(
-    context: &Context,
-    project: &Project,
-    sources: &Sources,
-    target: &Target,
-    session: Session,
-    asked: bool,
-) -> Result<Decided> {
+pub(super) async fn decide(local: &Local<'_>, session: Session, asked: bool) -> Result<Decided> {
+    let Local { context, project, sources, target } = *local;
     let found = target.read(&session).await?;
     let survey = switch::survey(project, sources, target, &session, &found).await?;
     let wanted = asked || project.config.hooks.auto;
@@ -51,7 +44,7 @@ pub(super) async fn decide(
     }
     switch::judge_edits(project, sources, &survey.edited)?;
     if survey.way.is_blocked() {
-        return rebuild(context, project, sources, target, session, &survey, None).await;
+        return rebuild(local, session, &survey, None).await;
     }
     if survey.edited.is_empty() && !wanted {
         let phantoms: Vec<String> = survey.strange();
@@ -71,7 +64,7 @@ pub(super) async fn decide(
         Err(e) if e.location().is_some_and(|at| sources.all_migrations().iter().any(|file| file.path == at.path)) => {
             return Err(e);
         }
-        Err(e) => return rebuild(context, project, sources, target, session, &survey, Some(e)).await,
+        Err(e) => return rebuild(local, session, &survey, Some(e)).await,
     };
     survey.stuck().iter().for_each(|stuck| context.output.note(&format!("cannot be taken back: {stuck}")));
     if asks(&survey.way) && !wanted {
@@ -107,15 +100,8 @@ fn ask(context: &Context, sources: &Sources, survey: &Survey, losses: &Losses) -
 }
 
 /// Where there is no way back: builds anew, once somebody said so.
-async fn rebuild(
-    context: &Context,
-    project: &Project,
-    sources: &Sources,
-    target: &Target,
-    session: Session,
-    survey: &Survey,
-    failure: Option<Error>,
-) -> Result<Decided> {
+async fn rebuild(local: &Local<'_>, session: Session, survey: &Survey, failure: Option<Error>) -> Result<Decided> {
+    let Local { context, project, sources, target } = *local;
     let contents = switch::contents(&session).await?;
     if !context.globals.yes && !output::is_interactive() {
         return Err(failure.unwrap_or_else(|| switch::no_way_back(sources, survey, &contents)));

@@ -1,7 +1,6 @@
 //! `post-merge`, `post-checkout` and `post-rewrite`: what the new tree means for the local database.
 
-use crate::cli::commands::build::describe;
-use crate::cli::{Context, Done};
+use crate::cli::{Context, Done, ran};
 use crate::engine::runner::Event;
 use crate::engine::switch::{Moment, follow};
 use crate::error::Result;
@@ -22,7 +21,7 @@ pub(super) async fn run(context: &Context, moment: Moment<'_>) -> Result<Done> {
         followed.map_err(|e| e.help("git has done its work; only the local database was not brought to the tree."))?;
     followed.notes.iter().for_each(|note| context.output.note(note));
     if let Some((database, outcome)) = followed.done {
-        describe(&context.output, &outcome.report);
+        ran::show(&context.output, &outcome.report);
         if outcome.changed {
             context.output.line(&format!("{database} is as the files say now"));
         }
