@@ -187,15 +187,25 @@ fn the_images_and_the_compose_file_run_as_written() {
     let (program, shop, network, db) = (tag.clone(), format!("{tag}-shop"), format!("{tag}-net"), format!("{tag}-db"));
     let mut started = Started(Vec::new());
     let mut undo = |words: [&str; 3]| started.0.push(words.map(str::to_owned));
-    // The image of dbbuild, on the image that tests use for PostgreSQL.
+    // The image of dbbuild, on the image that tests use for PostgreSQL. Nothing of another run's, which may be removed.
     let context = world.home().join("image");
     fs::create_dir(&context).unwrap();
     fs::copy(env!("CARGO_BIN_EXE_dbbuild"), context.join("dbbuild")).unwrap();
     let path = |name: &str| file(name).to_str().unwrap().to_owned();
     let (image, release) = (path("Dockerfile"), path("migrations.Dockerfile"));
     undo(["rmi", "--force", &program]);
-    let build =
-        ["build", "--quiet", "-f", &image, "--build-arg", "PACKAGES=", "-t", &program, context.to_str().unwrap()];
+    let build = [
+        "build",
+        "--quiet",
+        "--no-cache",
+        "-f",
+        &image,
+        "--build-arg",
+        "PACKAGES=",
+        "-t",
+        &program,
+        context.to_str().unwrap(),
+    ];
     engine(&build).ok();
     engine(&["run", "--rm", &program, "--version"]).ok().says("dbbuild ");
     engine(&["run", "--rm", "--entrypoint", "id", &program, "-u"]).ok().says("10001");
@@ -210,6 +220,7 @@ fn the_images_and_the_compose_file_run_as_written() {
     engine(&[
         "build",
         "--quiet",
+        "--no-cache",
         "-f",
         &release,
         "--build-arg",

@@ -26,9 +26,11 @@ pub use engine::engine_answers;
 /// Not the place that the image declares as a volume: a folder of our own in memory, whichever version the image has.
 pub(super) const DATA_PARENT: &str = "/dbbuild";
 
-/// How long a command that breaks off waits for a container that was being made, so that it can be removed; and how often
-/// it looks.
-const BREAK_OFF_LIMIT: Duration = Duration::from_secs(10);
+/// How long a command that breaks off waits for a container that was being made, so that it can be removed: one of an
+/// image that is there comes, however busy the engine is, and one that is being pulled most likely never does.
+const BREAK_OFF_LIMIT: Duration = Duration::from_secs(60);
+const BREAK_OFF_PULLING_LIMIT: Duration = Duration::from_secs(10);
+/// How often it looks.
 const BREAK_OFF_PAUSE: Duration = Duration::from_millis(50);
 
 /// Names one start, so that a container can be found before the start tells its id.
@@ -179,13 +181,15 @@ pub(super) fn fitting_program(
 /// The start of a container as a task of its own: broken off half-way it would leave a container that nobody knows.
 pub(super) struct Starting {
     task: Option<JoinHandle<Result<Container, TestcontainersError>>>,
+    image: String,
     token: String,
 }
 
 impl Starting {
     pub(super) fn begin(request: ContainerRequest<GenericImage>, token: String) -> Starting {
         let request = request.with_label(START_LABEL, &token);
-        Starting { task: Some(tokio::spawn(request.start())), token }
+        let image = request.descriptor();
+        Starting { task: Some(tokio::spawn(request.start())), image, token }
     }
 
     pub(super) async fn end(mut self) -> Result<Container, TestcontainersError> {
@@ -199,14 +203,17 @@ impl Starting {
 impl Drop for Starting {
     fn drop(&mut self) {
         let Some(task) = self.task.take() else { return };
-        on_own_thread(break_off(task, std::mem::take(&mut self.token)));
+        on_own_thread(break_off(task, std::mem::take(&mut self.image), std::mem::take(&mut self.token)));
     }
 }
 
-/// Removes the container of a start as soon as there is one: it exists long before its server is ready. Where none comes,
-/// an image is most likely still being pulled.
-async fn break_off(mut task: JoinHandle<Result<Container, TestcontainersError>>, token: String) {
-    let end = Instant::now() + BREAK_OFF_LIMIT;
+/// Removes the container of a start as soon as there is one: it exists long before its server is ready.
+async fn break_off(mut task: JoinHandle<Result<Container, TestcontainersError>>, image: String, token: String) {
+    let there = match engine::connect() {
+        Ok(client) => engine::has_image(&client, &image).await.unwrap_or(false),
+        Err(_) => false,
+    };
+    let end = Instant::now() + if there { BREAK_OFF_LIMIT } else { BREAK_OFF_PULLING_LIMIT };
     while Instant::now() < end {
         if let Ok(outcome) = tokio::time::timeout(BREAK_OFF_PAUSE, &mut task).await {
             if let Ok(Ok(container)) = outcome {
