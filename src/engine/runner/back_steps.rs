@@ -111,7 +111,8 @@ impl Worker<'_> {
                 self.run_plainly(back, setting).await?;
             }
             let mut keeping = Keeping::new(self, back);
-            let head = format!("BEGIN; SET LOCAL lock_timeout = {}", self.envelope().lock_timeout);
+            let level = "ISOLATION LEVEL READ COMMITTED";
+            let head = format!("BEGIN {level}; SET LOCAL lock_timeout = {}", self.envelope().lock_timeout);
             let outcome = match keeping.run(&unit, (&head, 2)).await {
                 Ok(()) => {
                     let done = journal(back, piece, "done");

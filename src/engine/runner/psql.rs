@@ -120,10 +120,10 @@ impl Worker<'_> {
         }
         command.envs(settings.libpq_env());
         let mut options = settings.options().unwrap_or_default().to_owned();
-        // After the connection's own options, since the last one counts. Names and values hold no spaces.
+        // After the connection's own options, since the last one counts. A space in a value is told from others by a backslash.
         for setting in session.work_settings().split(';') {
             if let Some((name, value)) = setting.trim().trim_start_matches("SET ").split_once(" = ") {
-                options.push_str(&format!(" -c {name}={}", value.trim_matches('\'')));
+                options.push_str(&format!(" -c {name}={}", value.trim_matches('\'').replace(' ', "\\ ")));
             }
         }
         options.push_str(" -c standard_conforming_strings=on");

@@ -206,10 +206,15 @@ fn version_num(text: &str) -> u32 {
     major * 10_000 + minor
 }
 
-/// A server's or role's time limits are for applications; a build may take hours. The check interval ends a statement
+/// A server's or role's time limits are for applications; a build may take hours. So is its isolation level: whoever waits
+/// for a lock is to see what those did who held it, or it drops rows that it never saw. The check interval ends a statement
 /// soon after dbbuild was killed. None of it can be sent at start-up: poolers refuse that.
 pub(super) fn work_settings(version: u32, check_connection: bool) -> String {
-    let mut settings = vec!["SET statement_timeout = 0", "SET idle_in_transaction_session_timeout = 0"];
+    let mut settings = vec![
+        "SET default_transaction_isolation = 'read committed'",
+        "SET statement_timeout = 0",
+        "SET idle_in_transaction_session_timeout = 0",
+    ];
     if version >= SESSION_TIMEOUT_SINCE {
         settings.push("SET idle_session_timeout = 0");
     }
