@@ -51,6 +51,8 @@ pub(super) struct Table {
     pub sequence: Option<(u32, String, String, String)>,
     /// Where a sequence starts.
     pub start: Option<i64>,
+    /// How far it goes at a time, where it is ours to alter.
+    pub step: Option<i64>,
 }
 
 /// A name in double quotes.
@@ -83,6 +85,11 @@ impl Table {
     pub fn force(&self, back: bool) -> Option<String> {
         let no = if back { "" } else { "NO " };
         self.forced.then(|| format!("ALTER TABLE ONLY {} {no}FORCE ROW LEVEL SECURITY", self.id()))
+    }
+
+    /// Lets nobody else move a sequence, and a rollback undo what we do.
+    pub fn hold(&self) -> Option<String> {
+        self.step.map(|step| format!("ALTER SEQUENCE {} INCREMENT BY {step}", self.id()))
     }
 
     /// Keeps its triggers and rules from acting, or puts each back to what it was.

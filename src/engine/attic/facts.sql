@@ -37,7 +37,8 @@ SELECT pg_catalog.json_build_object('oid', c.oid::bigint, 'schema', n.nspname, '
         JOIN pg_catalog.pg_namespace o ON o.oid = r.relnamespace
         JOIN pg_catalog.pg_attribute x ON x.attrelid = r.oid AND x.attnum = d.refobjsubid
         WHERE c.relkind = 'S' AND d.classid = 1259 AND d.objid = c.oid AND d.refclassid = 1259 AND d.deptype IN ('a', 'i') LIMIT 1),
-    'start', (SELECT s.seqstart FROM pg_catalog.pg_sequence s WHERE s.seqrelid = c.oid)
+    'start', (SELECT s.seqstart FROM pg_catalog.pg_sequence s WHERE s.seqrelid = c.oid),
+    'step', (SELECT s.seqincrement FROM pg_catalog.pg_sequence s WHERE s.seqrelid = c.oid AND pg_catalog.pg_has_role(c.relowner, 'USAGE'))
 )::text
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid IN

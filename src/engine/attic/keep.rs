@@ -11,7 +11,7 @@ use super::{copy, record, split};
 use crate::engine::runner::{Stumble, Unit, UnitFailure, Worker};
 use crate::error::{Error, Result};
 use crate::model::attic::KeptEntry;
-use crate::model::attic::effect::{self, Effects, Look, between};
+use crate::model::attic::effect::{Effects, Look, between};
 use crate::model::reconcile::TakeBack;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::SimpleQueryMessage;
@@ -54,6 +54,8 @@ pub(in crate::engine) struct Keeping<'k, 'w> {
     pub(super) installed: bool,
     /// Errors that were worked off.
     pub(super) rounds: usize,
+    /// What a run of the script begins with, within its savepoint.
+    pub(super) holds: Vec<String>,
     /// What was kept, in order.
     pub(in crate::engine) entries: Vec<KeptEntry>,
     /// Number and table of each of them.
@@ -70,13 +72,16 @@ enum Again {
 
 impl<'k, 'w> Keeping<'k, 'w> {
     pub(in crate::engine) fn new(worker: &'k Worker<'w>, back: &'k TakeBack) -> Self {
-        Keeping { worker, back, installed: false, rounds: 0, entries: Vec::new(), ids: Vec::new(), first: None }
+        let (entries, ids, holds) = (Vec::new(), Vec::new(), Vec::new());
+        Keeping { worker, back, installed: false, rounds: 0, holds, entries, ids, first: None }
     }
 
     /// Runs the script. `head` is text of so many statements that begins the transaction, or prepares it.
     pub(in crate::engine) async fn run(&mut self, unit: &Unit<'_>, head: (&str, usize)) -> Result<(), Stop> {
-        let look = format!("{}; SAVEPOINT dbbuild_before", look::LOOK);
-        let mut text = (format!("{}; {look}", head.0), head.1 + 2);
+        self.holds = self.holds(unit).await?;
+        let begin = joined([vec!["SAVEPOINT dbbuild_before".to_owned()], self.holds.clone()].concat());
+        let look = (format!("{begin}; {}", look::LOOK), self.holds.len() + 2);
+        let mut text = (format!("{}; {}", head.0, look.0), head.1 + look.1);
         loop {
             let (messages, stumble) = self.worker.send_around(unit, (&text.0, text.1), &tail()).await;
             let looks = look::read(&messages);
@@ -96,7 +101,7 @@ impl<'k, 'w> Keeping<'k, 'w> {
             if stumble.failure.error.gone || stumble.statement.is_none() || !self.make_way(unit, &stumble).await? {
                 return Err(Stop::Script(stumble));
             }
-            text = (look.clone(), 2);
+            text = look.clone();
         }
     }
 
@@ -132,11 +137,13 @@ impl<'k, 'w> Keeping<'k, 'w> {
                 }
                 false => "",
             };
-            let head = format!("SAVEPOINT dbbuild_again; {mark}{}", look::LOOK);
-            let (messages, stumble) =
-                self.worker.send_around(unit, (&head, if self.installed { 4 } else { 2 }), &tail()).await;
+            let begin = joined([vec!["SAVEPOINT dbbuild_again".to_owned()], self.holds.clone()].concat());
+            let head = format!("{begin}; {mark}{}", look::LOOK);
+            let statements = self.holds.len() + if self.installed { 4 } else { 2 };
+            let (messages, stumble) = self.worker.send_around(unit, (&head, statements), &tail()).await;
             if let Some(stumble) = stumble {
                 self.forget(kept);
+                self.installed = false;
                 return Ok(Again::Stumbled(stumble));
             }
             let looks = look::read(&messages);
@@ -187,11 +194,11 @@ impl<'k, 'w> Keeping<'k, 'w> {
         before: &Look,
     ) -> Result<BTreeMap<u32, Vec<Option<String>>>, Stop> {
         let mut digests = BTreeMap::new();
+        self.lock(plan, effects, facts).await?;
         let sequences = self.positions(plan, facts, before).await?;
         if plan.wanted.is_empty() && plan.watched.is_empty() && sequences.is_empty() {
             return Ok(digests);
         }
-        self.lock(plan, effects, facts).await?;
         self.install().await?;
         let xid = self.ask("SELECT (pg_catalog.pg_current_xact_id()::text::numeric % 4294967296)::bigint").await?;
         let xid: u64 = xid.into_iter().flatten().flatten().next().and_then(|xid| xid.parse().ok()).unwrap_or(0);
@@ -220,11 +227,12 @@ impl<'k, 'w> Keeping<'k, 'w> {
         Ok(digests)
     }
 
-    /// Nobody else changes a row between copy and second run.
+    /// Nobody else changes a row or takes a number between copy and second run.
     async fn lock(&self, plan: &Plan, effects: &Effects, facts: &BTreeMap<u32, Table>) -> Result<(), Stop> {
         let mut locks: BTreeMap<u32, bool> = plan.wanted.iter().map(|one| (one.oid, true)).collect();
         for watched in &plan.watched {
-            locks.entry(watched.oid).or_insert(watched.mode > Mode::Marked);
+            // The lock that the script takes, and no more: others may hold rows that it leaves where they are.
+            *locks.entry(watched.oid).or_default() |= watched.mode == Mode::Converted;
             for member in &watched.members {
                 let strong = effects.tables.get(member).is_some_and(|c| c.rewritten || !c.dropped.is_empty());
                 *locks.entry(*member).or_default() |= strong;
@@ -234,7 +242,8 @@ impl<'k, 'w> Keeping<'k, 'w> {
             let mode = if *strong { "ACCESS EXCLUSIVE" } else { "SHARE ROW EXCLUSIVE" };
             facts.get(oid).map(|table| format!("LOCK TABLE {} IN {mode} MODE", table.rows()))
         };
-        let statements: Vec<String> = locks.iter().filter_map(one).collect();
+        let mut statements: Vec<String> = locks.iter().filter_map(one).collect();
+        statements.extend(plan.sequences.keys().filter_map(|oid| facts.get(oid)?.hold()));
         if !statements.is_empty() {
             self.send(&joined(statements)).await?;
         }
@@ -326,26 +335,6 @@ impl<'k, 'w> Keeping<'k, 'w> {
     pub(super) async fn ask(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, UnitFailure> {
         Ok(record::rows(&self.send(sql).await?))
     }
-}
-
-/// Puts sequences that the script had set back to where they stood: no rollback does that. To be called after one.
-///
-/// # Errors
-/// The server said no.
-pub(in crate::engine) async fn restore_positions(worker: &Worker<'_>, first: Option<&Look>) -> Result<()> {
-    let used =
-        |(oid, relation): (&u32, &effect::Relation)| relation.position.map(|(at, up)| format!("({oid}, {at}, {up})"));
-    let positions: Vec<String> = first.iter().flat_map(|look| &look.relations).filter_map(used).collect();
-    if positions.is_empty() {
-        return Ok(());
-    }
-    let sql = format!(
-        "SELECT pg_catalog.setval(c.oid, w.at) FROM (VALUES {}) w (oid, at, up) \
-         JOIN pg_catalog.pg_class c ON c.oid = w.oid AND c.relkind = 'S', pg_catalog.pg_sequence_last_value(c.oid) is_at (at) \
-         WHERE is_at.at IS NULL OR CASE WHEN w.up THEN is_at.at < w.at ELSE is_at.at > w.at END",
-        positions.join(", ")
-    );
-    worker.execute(&sql).await
 }
 
 /// Statements as one text.

@@ -16,12 +16,14 @@ mod nulled;
 mod offend;
 mod plan;
 mod record;
+mod sequences;
 mod split;
 pub mod stored;
 mod take_out;
 mod violation;
 
-pub(in crate::engine) use keep::{Keeping, Stop, restore_positions};
+pub(in crate::engine) use keep::{Keeping, Stop};
+pub(in crate::engine) use sequences::restore_positions;
 
 use crate::engine::history::literal;
 use crate::engine::session::Session;

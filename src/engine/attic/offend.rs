@@ -82,6 +82,9 @@ impl Keeping<'_, '_> {
         known: &BTreeMap<u32, Table>,
     ) -> Result<Offenders, Stop> {
         if n > 0 {
+            if !self.holds.is_empty() {
+                self.send(&joined(self.holds.clone())).await?;
+            }
             self.worker.send_range(unit, 0, n - 1).await?;
         }
         self.send("SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; SET LOCAL row_security = off").await?;

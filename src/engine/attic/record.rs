@@ -6,7 +6,6 @@ use super::keep::{Keeping, Stop, joined};
 use super::plan::{Key, Plan, Wanted};
 use crate::engine::history::literal;
 use crate::error::Error;
-use crate::model::attic::effect::Look;
 use crate::model::attic::{KeptEntry, Kind, Reason};
 use std::collections::BTreeMap;
 use tokio_postgres::SimpleQueryMessage;
@@ -201,39 +200,6 @@ impl Keeping<'_, '_> {
         }
         let rows = self.ask(&queries.join(" UNION ALL ")).await?;
         Ok(rows.into_iter().flatten().flatten().filter_map(|oid| oid.parse().ok()).collect())
-    }
-
-    /// Where sequences stood before the down part ran; those that were never used are left out.
-    pub(super) async fn positions(
-        &self,
-        plan: &Plan,
-        facts: &BTreeMap<u32, Table>,
-        before: &Look,
-    ) -> Result<Vec<(u32, serde_json::Value)>, Stop> {
-        let unknown = |oid: &&u32| before.relations.get(oid).is_none_or(|relation| relation.position.is_none());
-        let asked: Vec<&Table> = plan.sequences.keys().filter(unknown).filter_map(|oid| facts.get(oid)).collect();
-        let query = |table: &&Table| format!("SELECT {}, s.last_value, s.is_called FROM {} s", table.oid, table.id());
-        let queries: Vec<String> = asked.iter().map(query).collect();
-        let mut read: BTreeMap<u32, i64> = BTreeMap::new();
-        if !queries.is_empty() {
-            for row in self.ask(&queries.join(" UNION ALL ")).await? {
-                if let [Some(oid), Some(last), Some(called)] = row.as_slice()
-                    && called == "f"
-                {
-                    read.extend(oid.parse::<u32>().ok().zip(last.parse::<i64>().ok()));
-                }
-            }
-        }
-        let one = |oid: &u32| {
-            let table = facts.get(oid)?;
-            let known = before.relations.get(oid).and_then(|relation| relation.position).map(|(at, _)| (at, true));
-            let unused = read.get(oid).filter(|at| Some(**at) != table.start).map(|at| (*at, false));
-            let (at, called) = known.or(unused)?;
-            let owner =
-                table.sequence.as_ref().map(|(_, schema, table, column)| serde_json::json!([schema, table, column]));
-            Some((*oid, serde_json::json!({ "last_value": at, "is_called": called, "owned_by": owner })))
-        };
-        Ok(plan.sequences.keys().filter_map(one).collect())
     }
 }
 
