@@ -170,6 +170,16 @@ const LOSSES: &[Loss] = &[
         holds: ("SELECT t.* FROM dbbuild_attic.kept_2 t", "2|20"),
     },
     Loss {
+        name: "rows without a key, one written in a savepoint that was rolled back",
+        base: "CREATE TABLE t (a int, b text)",
+        up: "SELECT 1",
+        data: "INSERT INTO t VALUES (1, 'x'), (2, 'y'), (3, 'z')",
+        down: "DELETE FROM t WHERE a = 1; DO $$ BEGIN UPDATE t SET b = 'w' WHERE a = 2; RAISE data_exception; \
+               EXCEPTION WHEN data_exception THEN NULL; END $$",
+        entries: "row deleted t {a,b} {} 1",
+        holds: ("SELECT string_agg(t::text, ' ') FROM t", "(2,y) (3,z)"),
+    },
+    Loss {
         name: "rows without a key",
         base: "CREATE TABLE t (a text, j json)",
         up: "SELECT 1",

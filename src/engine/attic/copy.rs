@@ -88,7 +88,10 @@ pub(super) fn scratch(watched: &Watched, table: &Table, xid: u64) -> String {
         named(table, &watched.columns).map(|column| format!("{} AS c{}", stored(column, "t"), column.number)).collect();
     let mut condition = String::new();
     match watched.mode {
-        Mode::Marked => condition = format!(" WHERE {}", since("t.xmax", xid)),
+        Mode::Marked => {
+            condition = format!(" WHERE {}", since("t.xmax", xid));
+            list.extend(watched.key.whole.then(|| "t.tableoid AS part, t.ctid AS place".to_owned()));
+        }
         Mode::Converted if watched.key.whole => list.push(format!("{PHYSICAL} AS ordinal")),
         _ => {}
     }
@@ -132,6 +135,30 @@ pub(super) fn together(watched: &Watched, table: &Table, now: &Table) -> String 
     watched.key.columns.iter().filter_map(one).collect::<Vec<_>>().join(" AND ")
 }
 
+/// Marked rows without a key: those that stand where they stood bear the mark of another session's lock.
+fn taken(watched: &Watched, now: &Table) -> String {
+    match watched.mode == Mode::Marked && watched.key.whole {
+        false => String::new(),
+        true => {
+            let there = format!("SELECT FROM {} n WHERE n.ctid = o.place AND n.tableoid = o.part", now.rows());
+            format!(" WHERE NOT EXISTS ({there})")
+        }
+    }
+}
+
+/// Counts such rows that the second run took away, and those that it wrote in the tables that it changed.
+pub(super) fn count_marked(watched: &Watched, now: &Table, fresh: u64) -> String {
+    let members: Vec<String> = watched.members.iter().map(u32::to_string).collect();
+    format!(
+        "SELECT (SELECT pg_catalog.count(*) FROM {} o{}), (SELECT pg_catalog.count(*) FROM {} n WHERE {} AND n.tableoid IN ({}))",
+        scratch_name(watched.oid),
+        taken(watched, now),
+        now.rows(),
+        since("n.xmin", fresh),
+        members.join(", ")
+    )
+}
+
 /// Keeps rows of the scratch table that have no counterpart now. `whole` compares whole rows, `fresh` only with those that
 /// the second run wrote.
 pub(super) fn gone(watched: &Watched, table: &Table, now: &Table, id: i64, fresh: Option<u64>) -> String {
@@ -154,11 +181,12 @@ pub(super) fn gone(watched: &Watched, table: &Table, now: &Table, id: i64, fresh
     let condition = fresh.map_or_else(String::new, |xid| format!(" WHERE {}", since("n.xmin", xid)));
     let all: Vec<String> = columns.iter().map(|number| format!("o.c{number}")).collect();
     format!(
-        "CREATE TABLE {SCHEMA}.kept_{id} AS WITH o AS (SELECT o.*, {whole_old} AS whole, {nth_old} AS nth FROM {scratch} o), \
+        "CREATE TABLE {SCHEMA}.kept_{id} AS WITH o AS (SELECT o.*, {whole_old} AS whole, {nth_old} AS nth FROM {scratch} o{taken}), \
          n AS (SELECT {whole_new} AS whole, {nth_new} AS nth FROM {rows} n{condition}) \
          SELECT {values}, {ordinal} FROM o WHERE NOT EXISTS (SELECT FROM n WHERE n.whole = o.whole AND n.nth = o.nth)",
         whole_old = exact(&format!("ROW({})", old.join(", "))),
         nth_old = ordinal(&old).trim_end_matches(" AS ordinal"),
+        taken = taken(watched, now),
         whole_new = exact(&format!("ROW({})", new.join(", "))),
         nth_new = ordinal(&new).trim_end_matches(" AS ordinal"),
         rows = now.rows(),
@@ -185,13 +213,14 @@ pub(super) fn exchanged(
     let nth = |list: &[String]| ordinal(list).trim_end_matches(" AS ordinal").to_owned();
     let unmatched = "n.whole = o.whole AND n.nth = o.nth";
     let both_sides = format!(
-        "WITH o AS MATERIALIZED (SELECT o.*, {whole_old} AS whole, {nth_old} AS nth FROM {scratch} o), \
+        "WITH o AS MATERIALIZED (SELECT o.*, {whole_old} AS whole, {nth_old} AS nth FROM {scratch} o{taken}), \
          n AS MATERIALIZED (SELECT {made}, {whole_new} AS whole, {nth_new} AS nth FROM {from} n{condition}), \
          went AS MATERIALIZED (SELECT o.*, pg_catalog.row_number() OVER () AS turn FROM o WHERE NOT EXISTS (SELECT FROM n WHERE {unmatched})), \
          came AS MATERIALIZED (SELECT n.*, pg_catalog.row_number() OVER () AS turn FROM n WHERE NOT EXISTS (SELECT FROM o WHERE {unmatched}))",
         whole_old = exact(&format!("ROW({})", old.join(", "))),
         nth_old = nth(&old),
         scratch = scratch_name(watched.oid),
+        taken = taken(watched, now),
         made = listed(new.iter().cloned(), 'm').join(", "),
         whole_new = exact(&format!("ROW({})", new.join(", "))),
         nth_new = nth(&new),

@@ -117,10 +117,13 @@ impl Keeping<'_, '_> {
         let sum = |n: usize| -> u64 {
             one.members.iter().filter_map(|oid| second.done.tables.get(oid)).map(|change| change.counts[n]).sum()
         };
-        let (updated, deleted) = (sum(1), sum(2));
+        let (inserted, updated, deleted) = (sum(0), sum(1), sum(2));
         if one.key.whole && one.mode != Mode::Converted {
-            let rows = self.ask(&format!("SELECT pg_catalog.count(*) FROM {}", copy::scratch_name(one.oid))).await?;
-            let wrong = one.mode == Mode::Marked && number(&rows, 0) != updated + deleted;
+            let mut wrong = false;
+            if one.mode == Mode::Marked {
+                let rows = self.ask(&copy::count_marked(one, is, second.fresh)).await?;
+                wrong = (number(&rows, 0), number(&rows, 1)) != (updated + deleted, inserted + updated);
+            }
             let reason = if updated == 0 { Reason::Deleted } else { Reason::Changed };
             return Ok(Compared {
                 gone: Some(reason),
