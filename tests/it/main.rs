@@ -11,6 +11,7 @@ mod attic_give;
 mod attic_keep;
 mod attic_later;
 mod attic_matrix;
+mod attic_others;
 mod bad_input;
 mod batch;
 mod commands;

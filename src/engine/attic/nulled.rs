@@ -34,6 +34,10 @@ impl Keeping<'_, '_> {
         let (Some(key), true) = (keys.0.as_ref(), keys.0 == keys.1) else { return Ok(()) };
         let on: Vec<String> = (1..=key.len()).map(|n| format!("k.k{n} = o.k{n}")).collect();
         let (kept, schema) = (format!("{}.kept_{id}", copy::SCHEMA), copy::SCHEMA);
+        self.send(&format!(
+            "ALTER TABLE {schema}.kept_{into} REPLICA IDENTITY FULL; ALTER TABLE {kept} REPLICA IDENTITY FULL"
+        ))
+        .await?;
         let moved = record::counts(
             &self
                 .send(&format!(

@@ -33,6 +33,7 @@ impl Look {
         }
         let carriers = carrying.iter().flatten().flatten().filter_map(|(table, _)| table.as_ref());
         let seen: Vec<&Table> = giving.before.values().chain(carriers).collect();
+        quiet::lock(session, &seen).await?;
         let lifted = quiet::lift(session, &seen).await?;
         for (held, carriers) in giving.held.iter().zip(&carrying) {
             let Some(carriers) = carriers else { continue };

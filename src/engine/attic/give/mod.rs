@@ -24,9 +24,11 @@ use crate::model::attic::{Entry, Kind};
 use facts::{Held, Table};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What an entry's rows are settled as, row by row: `why` tells of a conflict, null of something that stands already.
+/// What an entry's rows are settled as, row by row: `why` tells of a conflict, null of something that stands already. Where
+/// all tables are published, none without an identity may be written to.
 const LOOK: &str = "CREATE TABLE IF NOT EXISTS dbbuild_attic.look \
-    (entry bigint NOT NULL, kept tid NOT NULL, stood boolean NOT NULL, why text)";
+    (entry bigint NOT NULL, kept tid NOT NULL, stood boolean NOT NULL, why text); \
+    ALTER TABLE dbbuild_attic.look REPLICA IDENTITY FULL";
 
 /// Settings under which texts of values are the same at keeping and at giving back, whatever a script has set.
 pub(super) const PINS: [(&str, &str); 11] = [
@@ -130,6 +132,7 @@ impl Giving {
         }
         let touched: Vec<&Table> =
             now.values().filter(|table| ready.iter().any(|(_, of)| of.oid == table.oid)).collect();
+        quiet::lock(session, &touched).await?;
         let mut aside = quiet::aside(session, &touched).await?;
         let refers = references(session, &touched).await?;
         for group in groups(touched.len(), &refers) {

@@ -53,6 +53,15 @@ const FORCED_PARENTS: &str = "
        AND EXISTS (SELECT FROM pg_catalog.pg_constraint k JOIN f ON f.oid = k.conrelid
                    WHERE k.contype = 'f' AND k.confrelid = c.oid)";
 
+/// Keeps others from writing to these tables: what they wrote after the look would be taken for the up part's.
+pub(super) async fn lock(session: &Session, tables: &[&Table]) -> Answer<()> {
+    let lock = |table: &&Table| format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table.only());
+    match tables {
+        [] => Ok(()),
+        tables => session.simple_raw(&tables.iter().map(lock).collect::<Vec<_>>().join("; ")).await.map(|_| ()),
+    }
+}
+
 /// Lets the owner of these tables read all rows.
 pub(super) async fn lift(session: &Session, tables: &[&Table]) -> Answer<Aside> {
     let mut aside = Aside::default();

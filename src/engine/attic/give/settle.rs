@@ -130,7 +130,8 @@ async fn take_out(session: &Session, held: &Held, left: u64) -> Answer<()> {
         return session.simple_raw(&sql).await.map(|_| ());
     }
     let sql = format!(
-        "DELETE FROM {} k WHERE NOT EXISTS (SELECT FROM dbbuild_attic.look l WHERE l.entry = {id} \
+        "ALTER TABLE {0} REPLICA IDENTITY FULL; \
+         DELETE FROM {0} k WHERE NOT EXISTS (SELECT FROM dbbuild_attic.look l WHERE l.entry = {id} \
          AND l.kept = k.ctid AND l.why IS NOT NULL); UPDATE dbbuild_attic.entry SET rows = {left} WHERE id = {id}",
         held.sql()
     );
