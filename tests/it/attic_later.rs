@@ -174,3 +174,22 @@ fn it_waits_for_its_migration_and_for_a_word_on_a_protected_database() {
         world.dbbuild(command).fails(1).says("has format 2").says("dbbuild 9.9");
     }
 }
+
+#[test]
+fn what_came_back_is_told_where_something_later_fails() {
+    let Some(server) = server(15) else { return };
+    let db = server.fresh_database();
+    let world = world(&db, false);
+    world.write("db/repeatable/late.sql", "CREATE VIEW late AS SELECT nowhere FROM t;\n");
+    db.psql("UPDATE t SET note = 'n' || id; INSERT INTO child VALUES (1, 1), (2, 2)");
+    world.dbbuild(&["downgrade", "--to", "1", "--yes"]);
+    db.psql("UPDATE t SET name = 'mine' WHERE id = 2");
+    let said = world.dbbuild(&["apply"]);
+    said.fails(1).says("late.sql").says("1 of 1 pending migrations are applied");
+    said.says("gave back 2 rows of public.child (table, dropped)")
+        .says("gave back 2 values of public.t.name (value, changed)");
+    said.says("1 value of public.t in conflict, 1 left in the attic")
+        .says("id = 2: it was changed meanwhile; name: kept b, now mine");
+    said.says("dbbuild attic restore");
+    assert_eq!(attic(&db), "t value 1");
+}

@@ -49,7 +49,7 @@ use crate::engine::lock::{self, Lock};
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::model::attic::Kept;
-use crate::model::attic::given::{Given, OnConflict};
+use crate::model::attic::given::{self, Given, OnConflict};
 use crate::model::guard::{Cleared, Mark};
 use crate::model::migration::Migration;
 use crate::model::plan::{FileKind, Step};
@@ -239,6 +239,7 @@ pub async fn run(cleared: &Cleared, session: Session, options: &RunOptions<'_>) 
         if let Err(error) = outcome {
             // What failed is what counts; how long the others took is only told.
             let _ = worker.write_timings().await;
+            report.given.extend(worker.take_given());
             return Err(left_behind(error, &report, total));
         }
         steps = steps.get(taken..).unwrap_or_default();
@@ -359,8 +360,14 @@ fn left_behind(error: Error, report: &Report, total: usize) -> Error {
         [] => error,
         done => error.help(format!("taken back before it, and so not applied now: {}.", done.join(", "))),
     };
-    if total == 0 {
-        return error;
-    }
-    error.help(format!("{} of {total} pending migrations are applied.", report.migrations.len()))
+    let error = match total {
+        0 => error,
+        total => error.help(format!("{} of {total} pending migrations are applied.", report.migrations.len())),
+    };
+    // What is committed is told whatever came after it.
+    let kept = report.kept.iter().flat_map(|kept| &kept.entries);
+    let kept = kept.map(|entry| format!("kept in the attic: {}.", entry.describe()));
+    let given = report.given.iter().filter_map(Given::describe).map(|line| format!("before it, the attic {line}."));
+    let error = report.given.iter().filter_map(Given::complaint).fold(error, Error::detail);
+    kept.chain(given).chain(given::undecided(&report.given).map(|text| format!("{text}."))).fold(error, Error::help)
 }
