@@ -420,3 +420,38 @@ fn a_column_that_must_not_be_null_comes_back_to_a_table_that_has_rows_by_now() {
     assert_eq!(db.psql(state), before);
     assert_eq!(attic(&db), "");
 }
+
+#[test]
+fn rows_that_the_up_part_moves_stay_whoever_wrote_them() {
+    let Some(server) = server(15) else { return };
+    let up = "CREATE TABLE IF NOT EXISTS new (id int PRIMARY KEY, a text, b text DEFAULT 'filled'); \
+              INSERT INTO new (id, a) SELECT id, a FROM old; DELETE FROM old";
+    // Written to the newer schema, and after the way back to the older one; the rows in the end, and what is in conflict.
+    let cases = [
+        ("DROP TABLE new", "", "INSERT INTO old VALUES (5, 'five')", "1|one|mine 5|five|filled", ""),
+        ("DROP TABLE new", "", "INSERT INTO old VALUES (1, 'uno')", "1|uno|filled", "table 1"),
+        (
+            "INSERT INTO old SELECT id, a FROM new; DROP TABLE new",
+            "INSERT INTO old VALUES (2, 'two')",
+            "",
+            "1|one|mine 2|two|filled",
+            "",
+        ),
+        ("INSERT INTO old SELECT id, a FROM new; DROP TABLE new", "", "", "1|one|mine", ""),
+    ];
+    for (down, newer, older, rows, left) in cases {
+        let db = server.fresh_database();
+        let first = "CREATE TABLE old (id int PRIMARY KEY, a text); INSERT INTO old VALUES (1, 'one');";
+        let world = world(&db, first, &format!("-- migrate:up\n{up};\n-- migrate:down\n{down};\n"));
+        db.psql(&format!("UPDATE new SET b = 'mine'; {newer}"));
+        world.dbbuild(&["downgrade", "--to", "1"]).ok();
+        db.psql(older);
+        let said = world.dbbuild(&["apply"]);
+        said.ok();
+        let now =
+            db.psql("SELECT string_agg(concat_ws('|', id, a, b), ' ' ORDER BY id) FROM new; SELECT count(*) FROM old");
+        assert_eq!(now, format!("{rows}\n0"), "{down}; {newer}; {older}\n{}", said.show());
+        let attic = "SELECT coalesce(string_agg(kind || ' ' || rows, ', '), '') FROM dbbuild_attic.entry";
+        assert_eq!(db.psql(attic), left, "{down}; {newer}; {older}\n{}", said.show());
+    }
+}

@@ -65,7 +65,7 @@ impl Keeping<'_, '_> {
             }
         }
         if !tables.is_empty() {
-            self.note_tables(&tables, &now).await?;
+            self.note_tables(&tables, &now, (was, is)).await?;
         }
         let back = now.values().filter_map(|table| table.force(true));
         let unpin = PINS.iter().map(|(name, _)| format!("SET LOCAL {name} TO DEFAULT"));
@@ -146,13 +146,21 @@ impl Keeping<'_, '_> {
     }
 
     /// Of dropped tables: what stands in tables that are new or got rows.
-    async fn note_tables(&mut self, tables: &[(usize, i64, u32)], now: &BTreeMap<u32, Table>) -> Result<(), Stop> {
+    async fn note_tables(
+        &mut self,
+        tables: &[(usize, i64, u32)],
+        now: &BTreeMap<u32, Table>,
+        (was, is): (&Look, &Look),
+    ) -> Result<(), Stop> {
         let mut noted = Vec::new();
         for table in now.values().filter(|table| table.kind == "r") {
             let names: Vec<&str> = table.plain().map(|column| column.name.as_str()).collect();
             let rows = self.ask(&digest(&table.rows(), &names)).await?;
             let digest = rows.into_iter().flatten().flatten().next().unwrap_or_default();
-            noted.push(serde_json::json!([table.schema, table.name, digest]));
+            let inserted = |look: &Look| look.relations.get(&table.oid).map_or(0, |relation| relation.counts[0]);
+            let put = inserted(is).saturating_sub(inserted(was)).to_string();
+            let mixed = was.relations.contains_key(&table.oid) && digest.split(' ').next() != Some(&put);
+            noted.push(serde_json::json!([table.schema, table.name, digest, mixed]));
         }
         let ids: Vec<String> = tables.iter().map(|(_, id, _)| id.to_string()).collect();
         self.send(&format!(

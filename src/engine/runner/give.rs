@@ -126,7 +126,7 @@ impl Worker<'_> {
             Stop::Script(UnitFailure { completed: failure.completed + BEFORE, position, ..failure })
         })?;
         let given = match giving {
-            Some(giving) => self.given_back(&giving).await.map_err(Stop::of)?,
+            Some(giving) => self.given_back(giving).await.map_err(Stop::of)?,
             None => Vec::new(),
         };
         self.require(required).await.map_err(Stop::Script)?;
@@ -139,7 +139,7 @@ impl Worker<'_> {
         Ok(())
     }
 
-    async fn given_back(&self, giving: &Giving) -> std::result::Result<Vec<Given>, Box<ServerError>> {
+    async fn given_back(&self, mut giving: Giving) -> std::result::Result<Vec<Given>, Box<ServerError>> {
         let pid = self.session().backend_pid();
         self.watched(giving.give(self.session()), pid).await
     }
@@ -205,7 +205,7 @@ impl Worker<'_> {
         for attempt in 1.. {
             self.execute(&format!("BEGIN READ WRITE; SET LOCAL lock_timeout = {timeout}; {AS_SELF}")).await?;
             let outcome = match Look::take(self.session(), &wanted).await {
-                Ok(Some(giving)) => self.given_back(&giving).await,
+                Ok(Some(giving)) => self.given_back(giving).await,
                 Ok(None) => Ok(Vec::new()),
                 Err(error) => Err(error),
             };
@@ -232,7 +232,7 @@ impl Worker<'_> {
     async fn finish_giving(&self, migration: &Migration) -> std::result::Result<Vec<Given>, Box<ServerError>> {
         let giving = Look::again(self.session(), &self.wanted(migration, false)).await?;
         let given = match giving {
-            Some(giving) => self.given_back(&giving).await?,
+            Some(giving) => self.given_back(giving).await?,
             None => Vec::new(),
         };
         self.session().simple_raw(&history::finish_migration(&migration.version, None)).await?;

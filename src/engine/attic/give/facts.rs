@@ -119,6 +119,12 @@ impl Held {
         self.entry.details.get(UNDECIDED).and_then(serde_json::Value::as_bool).unwrap_or(false)
     }
 
+    /// Whether the down part put rows where others stood.
+    pub fn is_mixed(&self) -> bool {
+        let noted = self.entry.details.get("beside").and_then(|beside| beside.get("tables")?.as_array());
+        noted.into_iter().flatten().any(|one| one.get(3).and_then(serde_json::Value::as_bool) == Some(true))
+    }
+
     /// Whether it is known what the down part made of the values.
     pub fn has_made(&self) -> bool {
         self.types.contains_key("m1")

@@ -7,6 +7,7 @@ use crate::engine::attic::stored::{Answer, cell, rows as query};
 use crate::engine::history::literal;
 use crate::engine::session::Session;
 use crate::model::attic::given::is_of_rows;
+use std::collections::BTreeMap;
 
 /// What [`Giving`] begins with.
 pub struct Look;
@@ -38,9 +39,11 @@ impl Look {
         for (held, carriers) in giving.held.iter().zip(&carrying) {
             let Some(carriers) = carriers else { continue };
             let untouched = as_left(session, carriers).await?;
+            let carriers = carriers.iter().filter_map(|(table, _)| Some(table.as_ref()?.oid.to_string()));
+            giving.carriers.insert(held.entry.id, carriers.collect());
             giving.untouched.insert(held.entry.id, untouched);
         }
-        giving.stood = query(session, TABLES).await?.into_iter().flatten().flatten().collect();
+        giving.stood = standing(session).await?;
         for held in &giving.held {
             session.simple_raw(&format!("DELETE FROM dbbuild_attic.look WHERE entry = {}", held.entry.id)).await?;
             let Some(table) = giving.before.get(&super::place(&held.entry)) else { continue };
@@ -121,7 +124,18 @@ fn written(held: &Held, table: &Table) -> Option<String> {
     ))
 }
 
-const TABLES: &str = "SELECT c.oid::text FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'p')";
+const TABLES: &str = "SELECT c.oid::text, CASE WHEN n.nspname NOT IN ('pg_catalog', 'information_schema', 'dbbuild', 'dbbuild_attic') \
+        AND pg_catalog.pg_relation_size(c.oid) > 0 THEN pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)::text END \
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p')";
+
+/// All tables; of those that hold rows, how many of them this transaction has deleted.
+pub(super) async fn standing(session: &Session) -> Answer<BTreeMap<String, Option<String>>> {
+    let one = |row: Vec<Option<String>>| {
+        let mut cells = row.into_iter();
+        Some((cells.next()??, cells.next()?))
+    };
+    Ok(query(session, TABLES).await?.into_iter().filter_map(one).collect())
+}
 
 /// The tables that a down part had put rows into, as they are now, each with what stood for its rows then. None where that
 /// was not noted.

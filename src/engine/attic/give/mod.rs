@@ -54,8 +54,12 @@ pub struct Giving {
     held: Vec<Held>,
     /// Tables as they were before the up part.
     before: Tables,
-    /// All tables that there were before the up part, whatever their names.
-    stood: BTreeSet<String>,
+    /// All tables that there were before the up part, whatever their names; of those that held rows, how many were deleted.
+    stood: BTreeMap<String, Option<String>>,
+    /// Of entries whose rows the down part may have put elsewhere: the tables that it put rows into.
+    carriers: BTreeMap<i64, BTreeSet<String>>,
+    /// Entries whose rows may be somebody's, since the up part took rows away from tables that the down part had not filled.
+    moved: BTreeSet<i64>,
     /// Of entries whose rows the down part may have put elsewhere: whether that stands as it left it.
     untouched: BTreeMap<i64, bool>,
     /// The checksum of the migration as it is applied now.
@@ -104,7 +108,9 @@ impl Giving {
         Ok(Giving {
             held,
             before,
-            stood: BTreeSet::new(),
+            stood: BTreeMap::new(),
+            carriers: BTreeMap::new(),
+            moved: BTreeSet::new(),
             untouched: BTreeMap::new(),
             checksum: wanted.checksum.clone(),
             shares: wanted.shares,
@@ -117,9 +123,10 @@ impl Giving {
     ///
     /// # Errors
     /// The server said no to something that is no conflict of single rows.
-    pub async fn give(&self, session: &Session) -> Answer<Vec<Given>> {
+    pub async fn give(&mut self, session: &Session) -> Answer<Vec<Given>> {
         session.simple_raw("SET CONSTRAINTS ALL IMMEDIATE").await?;
         pin(session).await?;
+        self.see_moved(session).await?;
         session.simple_raw(LOOK).await?;
         let now = tables(session, &self.held).await?;
         let mut whole: BTreeMap<i64, String> = BTreeMap::new();
@@ -168,6 +175,23 @@ impl Giving {
         Ok(given)
     }
 
+    /// Sees which entries' rows may have come from where somebody had written them.
+    async fn see_moved(&mut self, session: &Session) -> Answer<()> {
+        if self.stood.is_empty() {
+            return Ok(());
+        }
+        let now = look::standing(session).await?;
+        let robbed = |(oid, held): &(&String, &Option<String>)| held.is_some() && now.get(*oid) != Some(*held);
+        let robbed: BTreeSet<&String> = self.stood.iter().filter(robbed).map(|(oid, _)| oid).collect();
+        let none = BTreeSet::new();
+        let moved = |held: &&Held| {
+            let carriers = self.carriers.get(&held.entry.id).unwrap_or(&none);
+            robbed.iter().any(|oid| !carriers.contains(*oid))
+        };
+        self.moved = self.held.iter().filter(moved).map(|held| held.entry.id).collect();
+        Ok(())
+    }
+
     /// Removes what was looked at; what another migration was interrupted with stays.
     async fn close(&self, session: &Session) -> Answer<()> {
         let ids: Vec<String> = self.held.iter().map(|held| held.entry.id.to_string()).collect();
@@ -206,16 +230,16 @@ impl Giving {
     /// them.
     fn is_made(&self, held: &Held, table: &Table) -> bool {
         let before = self.before.get(&place(&held.entry));
-        let fresh = !self.stood.contains(&table.oid.to_string());
+        let fresh = !self.stood.contains_key(&table.oid.to_string()) && !self.moved.contains(&held.entry.id);
         self.shares && self.untouched.get(&held.entry.id).copied().unwrap_or(before.is_none()) && fresh
     }
 
     /// Whether rows of a table may be somebody's that the up part has only carried into it: from another table or name.
     fn is_carried(&self, held: &Held, table: &Table) -> bool {
         match self.untouched.get(&held.entry.id) {
-            Some(untouched) => !untouched,
+            Some(untouched) => !untouched || self.moved.contains(&held.entry.id),
             None => {
-                self.stood.contains(&table.oid.to_string())
+                self.stood.contains_key(&table.oid.to_string())
                     && !self.before.values().any(|before| before.oid == table.oid)
             }
         }

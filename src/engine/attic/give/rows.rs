@@ -98,7 +98,7 @@ impl Giving {
         if made && self.untouched.contains_key(&id) {
             session.simple_raw(&format!("DELETE FROM dbbuild_attic.look WHERE entry = {id}")).await?;
         }
-        if held.entry.kind == Kind::Table && made && unedited {
+        if held.entry.kind == Kind::Table && made && unedited && !held.is_mixed() {
             let surplus = match &on {
                 Some(on) => format!("DELETE FROM {only} t WHERE NOT EXISTS (SELECT FROM {kept} k WHERE {on})"),
                 None => format!("DELETE FROM {only} t"),
