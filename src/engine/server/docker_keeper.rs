@@ -43,7 +43,7 @@ const PORTS: std::ops::Range<u16> = 5432..5444;
 /// How often a container of our name is looked for before that is given up: somebody may be removing or making it.
 const TRIES: u32 = 240;
 const PAUSE: Duration = Duration::from_millis(250);
-const PRUNE_TRIES: u32 = 8;
+const PRUNE_TRIES: u32 = 20;
 
 /// A kept container that runs. `Debug` holds no password.
 #[derive(Clone, PartialEq, Eq)]
