@@ -197,7 +197,8 @@ impl Server {
     #[track_caller]
     pub fn fresh_database(&self) -> Db<'_> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = format!("it_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        // Nothing like the `unit_1` that a schema may hold: where dumps are compared, names of databases are replaced.
+        let name = format!("it_db{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let sql = format!("CREATE DATABASE {name} TEMPLATE template0");
         self.run("psql", &["-Xqc", &sql, "-d", "postgres"]).ok();
         Db { url: self.url(&name), name, server: self, kept: false }
