@@ -68,10 +68,10 @@ impl fmt::Display for Location {
 }
 
 /// See the module's page. Built by chaining: `Error::failed("…").at(location).cause(e).help("…")`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error(Box<Parts>);
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Parts {
     status: Status,
     message: String,
@@ -105,6 +105,13 @@ impl Error {
     /// The command line or configuration is wrong (exit status 2).
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(Status::Usage, message)
+    }
+
+    /// The same as a fault of the configuration.
+    #[must_use]
+    pub fn of_usage(mut self) -> Self {
+        self.0.status = Status::Usage;
+        self
     }
 
     /// Two things differ that should agree (exit status 3).
@@ -154,11 +161,17 @@ impl Error {
         self
     }
 
-    /// Joins several errors into one; the first one's status counts. `None` for an empty list.
+    /// Joins several errors into one, each once; the first one's status counts. `None` for an empty list.
     pub fn all(errors: impl IntoIterator<Item = Error>) -> Option<Error> {
-        let mut errors = errors.into_iter();
-        let mut first = errors.next()?;
-        first.0.more.extend(errors);
+        let mut each: Vec<Error> = Vec::new();
+        for error in errors {
+            if !each.contains(&error) {
+                each.push(error);
+            }
+        }
+        let mut each = each.into_iter();
+        let mut first = each.next()?;
+        first.0.more.extend(each);
         Some(first)
     }
 

@@ -40,15 +40,19 @@ pub fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// As [`replace`], or this user may not give it to its owner.
 pub fn replace_owned(path: &Path, bytes: &[u8], like: &Path) -> io::Result<()> {
-    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
     let path = match fs::canonicalize(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => path.to_path_buf(),
         other => other?,
     };
     let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    sweep(folder);
     let old = fs::metadata(if path.exists() { &path } else { like })?;
+    let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+    for folder in missing.into_iter().rev() {
+        fs::DirBuilder::new().mode(0o700).create(folder)?;
+        std::os::unix::fs::chown(folder, Some(old.uid()), Some(old.gid()))?;
+    }
+    sweep(folder);
     let mut new = unfinished(folder)?;
     new.write_all(bytes)?;
     let own = new.as_file().metadata()?;
@@ -105,7 +109,7 @@ impl Write for Private {
     }
 }
 
-/// Makes a file that is not there yet.
+/// Makes a file that is not there yet; on a full disk it makes none.
 ///
 /// # Errors
 /// It is there, or cannot be written.
@@ -113,7 +117,9 @@ pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    fs::OpenOptions::new().write(true).create_new(true).open(path)?.write_all(bytes)
+    let mut new = fs::OpenOptions::new().write(true).create_new(true).open(path)?;
+    // A part of it would be taken for the whole by the next run.
+    new.write_all(bytes).inspect_err(|_| drop(fs::remove_file(path)))
 }
 
 fn write_anew(folder: &Path, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
@@ -195,6 +201,7 @@ fn visit(root: &Path, path: &str, snapshot: &mut Snapshot) -> Result<()> {
                     "the file name {} is not UTF-8",
                     full.join(&name).display().to_string().escape_debug()
                 ))
+                .help("rename it, or put it elsewhere.")
             })?;
             visit(root, &format!("{path}/{name}"), snapshot)?;
         }

@@ -8,6 +8,7 @@ use crate::model::apart;
 use crate::model::checksum::Checksum;
 use crate::model::config::{Config, FILE_NAME};
 use crate::model::hba;
+use crate::model::migration;
 use crate::model::snapshot::{FileEntry, Snapshot};
 use crate::model::sources::{SourcePaths, Sources};
 use std::path::{Path, PathBuf};
@@ -270,7 +271,7 @@ impl Tree {
 }
 
 fn parse_config(bytes: &[u8], name: &str) -> Result<Config> {
-    let text = std::str::from_utf8(bytes).map_err(|e| Error::usage(format!("{name} is not UTF-8")).cause(e))?;
+    let text = std::str::from_utf8(bytes).map_err(|error| migration::not_utf8(name, bytes, error).of_usage())?;
     Config::parse(text, name)
 }
 
@@ -279,7 +280,7 @@ fn search(start: &Path) -> Result<PathBuf> {
     let found = start.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file());
     found.ok_or_else(|| {
         Error::usage(format!("there is no {FILE_NAME} in {} or above it", start.display()))
-            .help("run `dbbuild init` in the top folder of your repository.")
+            .help("run `dbbuild init` in the top folder of your repository; a project in another folder is named by `-C DIR`.")
     })
 }
 

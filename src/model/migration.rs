@@ -4,6 +4,7 @@
 //! statement means, is not known here.
 
 use std::borrow::Cow;
+use std::str::Utf8Error;
 use std::sync::Arc;
 
 use crate::error::{Error, Location, Result};
@@ -197,7 +198,7 @@ pub fn normalise<'a>(path: &str, bytes: &'a [u8]) -> Result<Cow<'a, str>> {
 /// As [`normalise`], for a file that may be empty.
 pub fn decode<'a>(path: &str, bytes: &'a [u8]) -> Result<Cow<'a, str>> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let text = std::str::from_utf8(bytes).map_err(|error| not_utf8(path, bytes, error.valid_up_to()))?;
+    let text = std::str::from_utf8(bytes).map_err(|error| not_utf8(path, bytes, error))?;
     Ok(if text.contains('\r') && text.contains("\r\n") {
         Cow::Owned(text.replace("\r\n", "\n"))
     } else {
@@ -205,7 +206,9 @@ pub fn decode<'a>(path: &str, bytes: &'a [u8]) -> Result<Cow<'a, str>> {
     })
 }
 
-fn not_utf8(path: &str, bytes: &[u8], valid: usize) -> Error {
+/// What is said of a file that is no text.
+pub fn not_utf8(path: &str, bytes: &[u8], error: Utf8Error) -> Error {
+    let valid = error.valid_up_to();
     let before = String::from_utf8_lossy(&bytes[..valid]);
     let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;

@@ -44,8 +44,10 @@ fn an_error_is_named_with_its_line_and_the_servers_words() {
     outcome.fails(1).says("db/pg_hba.conf:2").says("invalid connection type \"include\"");
     let (_, outcome) = judged("\u{feff}local all all peer\n", "").unwrap();
     outcome.fails(1).says("at db/pg_hba.conf:1").says("begins with a byte order mark");
-    let (_, outcome) = judged("local @none all peer\n", "").unwrap();
+    let (world, outcome) = judged("local @none all peer\n", "").unwrap();
     outcome.fails(1).says("db/pg_hba.conf:1").says("as \"db/none\": No such file");
+    std::fs::write(world.path(HBA), b"local all all peer\n# caf\xe9\n").unwrap();
+    world.dbbuild(&["hba", "check"]).fails(1).says("invalid UTF-8 (byte 0xe9) at db/pg_hba.conf:2:6");
 }
 
 #[test]

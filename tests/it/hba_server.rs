@@ -219,16 +219,17 @@ fn without_the_right_to_write_nothing_changes() {
     if !nix::unistd::geteuid().is_root() {
         return;
     }
-    // Root's file in a folder that all may write to: it is replaced through the words, and by nobody else.
+    // Root's file in a folder that all may write to: nobody but root can replace it by one of root's.
     fs::set_permissions(&elsewhere, fs::Permissions::from_mode(0o777)).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o604)).unwrap();
     world.write("dbbuild.toml", format!("{}run_as = [\"env\", \"-i\"]\n", world.read("dbbuild.toml")));
     let mut command = as_server_user(dbbuild);
     command.env("DBBUILD_STATE_DIR", &state).env("HOME", &server.dir).env("NO_COLOR", "1").current_dir(world.path(""));
-    world.run(command.args(production(&["apply"]))).ok().says("kept the old one as");
-    assert_eq!(fs::read_to_string(&file).unwrap(), world.read(HBA));
-    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o604);
-    world.dbbuild(&production(&["plan"])).ok();
+    let outcome = world.run(command.args(production(&["apply"])));
+    outcome.fails(1).says("the owner and group of the old one").says("`run_as` of this environment must lead");
+    assert_eq!(fs::read(&file).unwrap(), before);
+    let names: Vec<_> = fs::read_dir(&elsewhere).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["pg_hba.conf"]);
 }
 
 #[test]
@@ -301,6 +302,8 @@ fn includes_are_applied_and_adopted_too() {
         world.dbbuild(&production(&["apply"])).ok().says("data/hba/d/1.conf");
         world.dbbuild(&production(&["plan"])).ok();
         let data = server.dir.join("data");
+        let (own, new) = (fs::metadata(&data).unwrap(), fs::metadata(data.join("hba/d")).unwrap());
+        assert_eq!((new.uid(), new.gid(), new.mode() & 0o777), (own.uid(), own.gid(), 0o700), "the server's folder");
         fs::write(data.join("hba/d/2.conf"), "local all other trust\n").unwrap();
         let plan = world.dbbuild(&production(&["plan"]));
         plan.fails(3).says("- local all other trust").says("server/hba/d/2.conf");

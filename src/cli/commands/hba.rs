@@ -95,7 +95,7 @@ async fn run_apply(context: &Context) -> Result<Done> {
         output.line(&format!("{} follows it, and dbbuild gets in", target.describe()));
     }
     output.json(&json!({
-        "database": target.settings.database(), "file": applied.file, "written": applied.written, "copies": applied.copies,
+        "database": target.describe(), "file": applied.file, "written": applied.written, "copies": applied.copies,
         "notes": applied.notes,
     }));
     Ok(Done::Well)

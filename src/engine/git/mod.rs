@@ -156,8 +156,10 @@ impl Git {
 
     fn listed(&self, entry: Entry) -> Result<Listed> {
         let path = entry.path.strip_prefix(self.prefix.as_bytes()).unwrap_or(&entry.path);
-        let path = std::str::from_utf8(path)
-            .or_failed(|| format!("the file name {} is not UTF-8", String::from_utf8_lossy(path).escape_debug()))?;
+        let path = std::str::from_utf8(path).map_err(|_| {
+            Error::failed(format!("the file name {} is not UTF-8", String::from_utf8_lossy(path).escape_debug()))
+                .help("rename it, or put it elsewhere.")
+        })?;
         if entry.conflict {
             return Err(Error::failed(format!("{path} has a merge conflict in the index"))
                 .help("solve it, `git add` the result and commit again."));

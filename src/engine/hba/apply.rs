@@ -83,7 +83,7 @@ async fn prove(
         change.undo()?;
         return Err(refused.iter().fold(error, |error, why| error.cause(why)).help(UNFOLLOWED));
     }
-    let more = rule_changes(&read.rules, &wanted.rules);
+    let more = rule_changes(&read.rules, &wanted.rules, files);
     if !more.is_empty() {
         let lines: Vec<String> =
             more.iter().map(|c| format!("{} {}", if c.added { "lacks" } else { "has also" }, c.rule)).collect();

@@ -57,10 +57,7 @@ impl Change<'_> {
                 let back = self.undo();
                 let error = Error::failed(format!("cannot write {file} as {}", self.place.hand.describe())).cause(e);
                 match back {
-                    Ok(()) => error.help(
-                        "run it as root or the server's user, or set `run_as = [\"sudo\", \"-u\", \"postgres\"]` for this \
-                         environment; nothing was changed.",
-                    ),
+                    Ok(()) => error.help(self.place.hand.advice()).help("nothing was changed."),
                     Err(why) => error.cause(why),
                 }
             })?;

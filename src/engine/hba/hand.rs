@@ -44,6 +44,15 @@ impl Hand {
         if self.words.is_empty() { "this user".to_owned() } else { format!("`{}`", self.words.join(" ")) }
     }
 
+    /// Who else could do what was refused.
+    pub fn advice(&self) -> &'static str {
+        if self.words.is_empty() {
+            "run it as root or the owner of the file, or set `run_as = [\"sudo\", \"-u\", \"postgres\"]` for this environment."
+        } else {
+            "`run_as` of this environment must lead, without a question, to the owner of the file or to root."
+        }
+    }
+
     pub fn stat(&self, file: &str) -> io::Result<Option<Stat>> {
         if self.words.is_empty() {
             return there(fs::metadata(file)).map(|meta| {
@@ -144,5 +153,42 @@ fn there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
         Ok(value) => Ok(Some(value)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What dbbuild does by itself, and what the script does.
+    #[test]
+    fn both_hands_replace_a_file_behind_its_link_with_its_mode_and_keep_the_old_one() {
+        for words in [vec![], vec!["env".to_owned(), "-i".to_owned()]] {
+            let hand = Hand { words };
+            let folder = tempfile::tempdir().unwrap();
+            let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+            let (file, link, copy) = (at("file"), at("link"), at("copy"));
+            fs::write(&file, "old").unwrap();
+            fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o604)).unwrap();
+            std::os::unix::fs::symlink(&file, &link).unwrap();
+            assert_eq!(hand.resolve(&link).unwrap(), fs::canonicalize(&file).unwrap().to_string_lossy());
+            let stat = hand.stat(&link).unwrap().unwrap();
+            assert_eq!(stat.size, 3);
+            hand.keep(&file, &copy).unwrap();
+            hand.replace(&link, b"new one", &link).unwrap();
+            assert_eq!(hand.read(&file).unwrap().unwrap(), b"new one");
+            assert_eq!(hand.read(&copy).unwrap().unwrap(), b"old");
+            assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+            assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o604);
+            hand.replace(&at("below/new"), b"more", &file).unwrap();
+            assert_eq!(fs::metadata(at("below")).unwrap().mode() & 0o777, 0o700);
+            assert_eq!(fs::metadata(at("below/new")).unwrap().mode() & 0o777, 0o604);
+            hand.rename(&copy, &file).unwrap();
+            assert_eq!(hand.read(&file).unwrap().unwrap(), b"old");
+            hand.remove(&file).unwrap();
+            assert_eq!(hand.read(&file).unwrap(), None);
+            let names = hand.list(&at("")).unwrap();
+            assert!(!names.iter().any(|name| name.starts_with(".dbbuild")), "{names:?}");
+        }
     }
 }

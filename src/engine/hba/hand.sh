@@ -1,6 +1,7 @@
 # What dbbuild does to the files of a server as the server's user. Status 3: there is no such file.
 set -eu
 umask 077
+owner() { stat -L -c '%u:%g' -- "$1" 2>/dev/null || stat -L -f '%u:%g' "$1"; }
 case "$1" in
 stat)
     [ -e "$2" ] || exit 3
@@ -25,6 +26,10 @@ replace)
     new=$(mktemp "$(dirname "$path")/.dbbuild-XXXXXX")
     trap 'rm -f "$new"' EXIT
     cp -p "$like" "$new"
+    if [ "$(owner "$new")" != "$(owner "$like")" ]; then
+        echo "this user cannot give a new file the owner and group of the old one" >&2
+        exit 1
+    fi
     cat >"$new"
     sync
     mv -f "$new" "$path"

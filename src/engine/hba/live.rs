@@ -56,7 +56,7 @@ pub async fn compare(project: &Project, target: &Target) -> Result<Comparison> {
     let session = target.connect().await?;
     let wanted = report.judged.first().ok_or_else(|| Error::failed("there is no access file"))?;
     let live = read(&session, &wanted.files.main).await?;
-    let changes = rule_changes(&live.parsed.rules, &wanted.parsed.rules);
+    let changes = rule_changes(&live.parsed.rules, &wanted.parsed.rules, &wanted.files);
     let text = live.files.as_ref().map_or_else(|_| String::new(), |there| differences(there, &wanted.files));
     Ok(Comparison { report, live, changes, text })
 }

@@ -59,8 +59,9 @@ impl Place {
             }
             Ok(Some(_)) => Err(elsewhere(format!("{file} on this machine is another file: the server runs elsewhere"))),
             Ok(None) => Err(elsewhere(format!("there is no {file} on this machine: the server runs elsewhere"))),
-            Err(e) => Err(elsewhere(format!("{file} cannot be looked at by {}: {e}", hand.describe()))
-                .help("or set `run_as = [\"sudo\", \"-u\", \"postgres\"]` for this environment.")),
+            Err(e) => {
+                Err(elsewhere(format!("{file} cannot be looked at by {}: {e}", hand.describe())).help(hand.advice()))
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use crate::model::access::{self, Expectation};
 use crate::model::checksum::{Checksum, Digest};
 use crate::model::config::Config;
 use crate::model::hba::{self, Files, Known};
+use crate::model::migration;
 use crate::model::snapshot::FileEntry;
 
 /// Where they are read from.
@@ -189,8 +190,9 @@ impl<'a> Texts<'a> {
                 }
             }
         };
-        let text = String::from_utf8(bytes);
-        text.map(Some).map_err(|_| Error::failed("the file is not UTF-8").at(Location::file(path)))
+        String::from_utf8(bytes)
+            .map(Some)
+            .map_err(|error| migration::not_utf8(path, error.as_bytes(), error.utf8_error()))
     }
 
     /// The names in a folder.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::error::{Error, Location, OrFailed, Result};
 use crate::model::conninfo::Environ;
+use crate::model::migration;
 
 /// The process's variables alone; those that are not UTF-8 are passed over.
 pub fn of_process() -> Environ {
@@ -27,8 +28,9 @@ fn add_files(environ: &mut Environ, folder: &Path, env: Option<&str>) -> Result<
     for name in specific.iter().map(String::as_str).chain([".env"]) {
         let path = folder.join(name);
         let text = match fs::read(&path) {
-            Ok(bytes) => String::from_utf8(bytes)
-                .map_err(|_| Error::usage("the file is not UTF-8").at(Location::file(path.display().to_string())))?,
+            Ok(bytes) => String::from_utf8(bytes).map_err(|error| {
+                migration::not_utf8(&path.to_string_lossy(), error.as_bytes(), error.utf8_error()).of_usage()
+            })?,
             Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => continue,
             Err(e) if e.kind() == io::ErrorKind::IsADirectory => continue,
             other => other.map(|_| String::new()).or_failed(|| format!("cannot read {}", path.display()))?,

@@ -1,6 +1,6 @@
 //! What differs between a server's rules or file and those of the repository.
 
-use super::Rule;
+use super::{Files, Rule};
 use similar::{ChangeTag, TextDiff};
 
 /// A rule that only one side has at its place.
@@ -8,14 +8,15 @@ use similar::{ChangeTag, TextDiff};
 pub struct RuleChange {
     /// The repository has it, and the server has not.
     pub added: bool,
-    /// Where it stands.
+    /// Where it stands; what only the server has below `server/`, as in a difference of the texts.
     pub place: String,
     /// The rule, as a server shows it.
     pub rule: String,
 }
 
-/// What must change in the first list so that it becomes the second; the order of rules counts.
-pub fn rule_changes(server: &[Rule], wanted: &[Rule]) -> Vec<RuleChange> {
+/// What must change in the first list so that it becomes the second; the order of rules counts. Both name the files as
+/// `files` does.
+pub fn rule_changes(server: &[Rule], wanted: &[Rule], files: &Files) -> Vec<RuleChange> {
     let shown = |rules: &[Rule]| rules.iter().map(|rule| format!("{}\n", rule.key)).collect::<Vec<_>>();
     let (old, new) = (shown(server), shown(wanted));
     let (old, new): (Vec<&str>, Vec<&str>) =
@@ -28,7 +29,12 @@ pub fn rule_changes(server: &[Rule], wanted: &[Rule]) -> Vec<RuleChange> {
                 ChangeTag::Delete => (false, change.old_index().and_then(|at| server.get(at))),
                 ChangeTag::Insert => (true, change.new_index().and_then(|at| wanted.get(at))),
             };
-            rule.map(|rule| RuleChange { added, place: rule.place(), rule: rule.shown.clone() })
+            rule.map(|rule| {
+                let place = rule.place();
+                let there = place.strip_prefix(&files.path("")).unwrap_or(&place);
+                let place = if added { place } else { format!("server/{there}") };
+                RuleChange { added, place, rule: rule.shown.clone() }
+            })
         })
         .collect()
 }
@@ -66,18 +72,21 @@ pub fn unified(old: &str, new: &str, old_name: &str, new_name: &str) -> String {
 mod tests {
     use super::super::tests::rules;
     use super::*;
+    use std::collections::BTreeMap;
 
     #[test]
     fn rules_are_compared_in_order_and_without_their_lines() {
         let old = rules("local all all peer\nhost a b 10.0.0.0/8 md5\nhost c d all reject");
         let new = rules("# x\nlocal all all peer".lines().nth(1).unwrap());
-        assert_eq!(rule_changes(&old[..1], &new), []);
+        let files = Files { main: "db/pg_hba.conf".to_owned(), texts: BTreeMap::new() };
+        assert_eq!(rule_changes(&old[..1], &new, &files), []);
         let new = rules("host c d all reject\nlocal all all peer\nhost a b 10.0.0.0/8 scram-sha-256");
-        let changes = rule_changes(&old, &new);
+        let changes = rule_changes(&old, &new, &files);
         let shown: Vec<String> =
             changes.iter().map(|c| format!("{}{}", if c.added { '+' } else { '-' }, c.place)).collect();
+        let there = "server/pg_hba.conf";
         let file = "db/pg_hba.conf";
-        assert_eq!(shown, [format!("+{file}:1"), format!("-{file}:2"), format!("-{file}:3"), format!("+{file}:3")]);
+        assert_eq!(shown, [format!("+{file}:1"), format!("-{there}:2"), format!("-{there}:3"), format!("+{file}:3")]);
         assert!(unified("a\n", "b\n", "server", "db/pg_hba.conf").starts_with("--- server\n+++ db/pg_hba.conf\n@@"));
         assert_eq!(unified("a", "a", "x", "y"), "");
     }

@@ -137,8 +137,8 @@ pub(super) fn comparison(output: &Output, compared: &Comparison, server: &str) {
         n => output.line(&format!("{} on {server}:", count(n, "change"))),
     }
     for change in &compared.changes {
-        let (sign, where_) = if change.added { ('+', "") } else { ('-', "server's ") };
-        output.line(&format!("  {sign} {}   ({where_}{})", change.rule, change.place));
+        let sign = if change.added { '+' } else { '-' };
+        output.line(&format!("  {sign} {}   ({})", change.rule, change.place));
     }
     if !compared.text.is_empty() {
         output.line("");
