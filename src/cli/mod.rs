@@ -96,7 +96,7 @@ pub fn main() -> u8 {
         Err(e) => return output::print_usage(&e),
     };
     let output = Output::new(&cli.globals);
-    match start(cli, &output) {
+    let status = match start(cli, &output) {
         Ok(Done::Well) => 0,
         Ok(Done::Differs) => Status::Difference.code(),
         Ok(Done::Ended(status)) => status,
@@ -104,6 +104,13 @@ pub fn main() -> u8 {
             output.error(&e);
             e.status().code()
         }
+    };
+    match output::loss() {
+        Some(e) => {
+            output.error(&e);
+            if status == 0 { e.status().code() } else { status }
+        }
+        None => status,
     }
 }
 

@@ -4,9 +4,9 @@ use super::Globals;
 use crate::error::{Error, Status};
 use anstyle::{AnsiColor, Style};
 use indicatif::ProgressDrawTarget;
-use std::io::{IsTerminal, Write};
-use std::sync::Arc;
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// How to print.
 #[derive(Debug, Clone)]
@@ -217,8 +217,16 @@ pub fn print_usage(error: &clap::Error) -> u8 {
 
 /// Asks a question on the terminal; false where there is none to ask.
 pub fn confirm(question: &str) -> bool {
-    std::io::stdin().is_terminal()
-        && dialoguer::Confirm::new().with_prompt(question).default(false).interact().unwrap_or(false)
+    if !std::io::stdin().is_terminal() {
+        return false;
+    }
+    let answer = dialoguer::Confirm::new().with_prompt(question).default(false).interact_opt();
+    if answer.is_err() {
+        // Broken off, the question leaves the terminal without a cursor, in the middle of a line.
+        let terminal = dialoguer::console::Term::stderr();
+        let _ = terminal.show_cursor().and_then(|()| terminal.write_line(""));
+    }
+    answer.ok().flatten().unwrap_or(false)
 }
 
 /// Asks for a word on the terminal; none where there is none to ask.
@@ -236,12 +244,27 @@ pub fn is_interactive() -> bool {
 
 /// Writes raw bytes to stdout: scripts of shells, manual pages.
 pub fn raw(bytes: &[u8]) {
-    // A closed pipe is the reader's choice.
-    let _ = std::io::stdout().write_all(bytes);
+    note_loss(std::io::stdout().write_all(bytes).and_then(|()| std::io::stdout().flush()));
 }
 
 fn print(text: &str) {
-    let _ = writeln!(anstream::stdout(), "{text}");
+    note_loss(writeln!(anstream::stdout(), "{text}"));
+}
+
+/// The first reason for which not all of the result is where it was to go.
+static LOSS: OnceLock<std::io::Error> = OnceLock::new();
+
+fn note_loss(written: std::io::Result<()>) {
+    match written {
+        // A closed pipe is the reader's choice.
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => drop(LOSS.set(e)),
+        _ => {}
+    }
+}
+
+/// An error where a result could not be written whole, as on a full disk: whoever keeps it must not take it for the whole.
+pub fn loss() -> Option<Error> {
+    LOSS.get().map(|e| Error::failed("the result could not be written whole").cause(e).help("what was done is done."))
 }
 
 fn warn(text: &str) {

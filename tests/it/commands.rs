@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{Outcome, World, server};
+use crate::support::{Outcome, World, server, skip};
 
 const ONE: &str = "CREATE TABLE IF NOT EXISTS a (id int PRIMARY KEY, note text);\n";
 const TWO: &str = "-- migrate:up\nALTER TABLE a ADD COLUMN IF NOT EXISTS more text;\nUPDATE a SET more = 'x' WHERE more IS NULL;\n\
@@ -127,6 +127,7 @@ fn status_and_log_tell_each_state() {
     assert_eq!(log["log"].as_array().unwrap().len(), 2);
     assert_eq!(log["log"][1]["version"], "2");
     assert_eq!(log["log"][1]["by"], "postgres");
+    assert!(log["log"][1]["seconds"].is_f64(), "{log}");
     world.dbbuild(&["log"]).ok().says("version").says("more");
 }
 
@@ -189,6 +190,21 @@ fn env_shows_and_marks() {
     assert_eq!(shown["mark"]["environment"], "development");
     assert_eq!(shown["valid"], true);
     world.dbbuild(&["env", "mark", "nowhere"]).fails(2).says("development");
+}
+
+/// As on a full disk: whoever keeps the result must not take it for the whole. Who closes a pipe has what was wanted.
+#[test]
+fn a_result_that_cannot_be_written_is_an_error() {
+    let world = World::new();
+    world.write("dbbuild.toml", "[postgres]\nversion = 15\n");
+    let shell = |line: &str| world.run(world.command("sh").args(["-c", line, env!("CARGO_BIN_EXE_dbbuild")]));
+    shell("\"$0\" completions bash | head -n 1").ok().says_not("error");
+    if !std::path::Path::new("/dev/full").exists() {
+        return skip("/dev/full");
+    }
+    for command in ["new --list", "new --list --json", "completions bash"] {
+        shell(&format!("\"$0\" {command} > /dev/full")).fails(1).says("error: the result could not be written whole");
+    }
 }
 
 #[test]

@@ -83,8 +83,20 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     }
     let objects: Vec<serde_json::Value> = rows
         .iter()
-        .map(|row| columns.iter().zip(row).map(|(name, cell)| ((*name).to_owned(), serde_json::json!(cell))).collect())
+        .map(|row| {
+            columns.iter().zip(row).map(|(name, cell)| ((*name).to_owned(), value(name, cell.as_deref()))).collect()
+        })
         .collect();
     context.output.json(&serde_json::json!({ "database": target.describe(), key: objects }));
     Ok(Done::Well)
+}
+
+/// As JSON has it: what counts and measures is a number.
+fn value(name: &str, cell: Option<&str>) -> serde_json::Value {
+    match name {
+        "seconds" | "statement" | "line" | "rows" => {
+            cell.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(serde_json::Value::Null)
+        }
+        _ => cell.into(),
+    }
 }
