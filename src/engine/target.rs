@@ -232,18 +232,22 @@ impl Target {
     /// # Errors
     /// The server refuses, or is a pooler.
     pub async fn connect(&self) -> Result<Session> {
-        if self.unmade {
-            return Err(Error::failed(format!("there is no {} yet", self.describe()))
+        let unmade = || {
+            Error::failed(format!("there is no {} yet", self.describe()))
                 .sqlstate(MISSING_DATABASE)
-                .help("`dbbuild` makes it."));
+                .help("`dbbuild` makes it.")
+        };
+        if self.unmade {
+            return Err(unmade());
         }
         match &self.common {
-            Some(common) if self.embedded => return common.open(&self.settings, ConnectOptions::default()).await,
-            Some(common) => return common.connect(&self.settings).await,
-            None if self.embedded => return session::connect(&self.settings, &ConnectOptions::default()).await,
-            None => {}
+            Some(common) if self.embedded => common.open(&self.settings, ConnectOptions::default()).await,
+            Some(common) => common.connect(&self.settings).await,
+            None if self.embedded => session::connect(&self.settings, &ConnectOptions::default())
+                .await
+                .map_err(|error| if is_missing(&error) { unmade() } else { error }),
+            None => session::connect_directly(&self.settings, &ConnectOptions::default()).await,
         }
-        session::connect_directly(&self.settings, &ConnectOptions::default()).await
     }
 
     /// Connects for a command that writes: the server must take writes and be of the pinned version.

@@ -53,6 +53,12 @@ fn an_empty_folder_becomes_a_project_that_builds_verifies_and_commits() {
         "a second run says so to scripts too"
     );
 
+    // On a machine where nothing was built yet, that is what is missing.
+    world.dbbuild(&["doctor"]).ok().says("warning  database").says("there is no `").says("run `dbbuild`");
+    world.dbbuild(&["server", "start"]).ok();
+    for early in [&["log"][..], &["seed"], &["attic", "list"], &["psql", "--", "-c", "SELECT 1"]] {
+        world.dbbuild(early).fails(1).says("on the embedded server yet").says("help: `dbbuild` makes it.");
+    }
     let built = world.dbbuild(&[]);
     built.ok().says("1 migration;").says("open it with `dbbuild psql`");
     let mut after = files(&world);

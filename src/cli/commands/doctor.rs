@@ -8,7 +8,7 @@ use crate::engine::merge::register::{self, DriverState};
 use crate::engine::project::Project;
 use crate::engine::server::{docker, programs};
 use crate::engine::session::{self, ConnectOptions};
-use crate::engine::target::{Start, Target, check_version};
+use crate::engine::target::{Start, Target, check_version, is_missing};
 use crate::error::{Error, Result};
 use crate::model::config::ThrowawayKind;
 use crate::model::guard::Standing;
@@ -181,9 +181,9 @@ async fn database(context: &Context, project: &Project) -> Vec<Finding> {
 }
 
 async fn mark(project: &Project, target: &Target) -> Vec<Finding> {
-    let session = match session::connect(&target.settings, &ConnectOptions::default()).await {
+    let session = match target.connect().await {
         Ok(session) => session,
-        Err(e) if e.code() == Some("3D000") => {
+        Err(e) if is_missing(&e) => {
             return vec![Finding::warning("database", format!("there is no {}", target.describe()), "run `dbbuild`")];
         }
         Err(e) => return vec![Finding::problem("database", &e)],

@@ -9,7 +9,7 @@ use crate::engine::project::Project;
 use crate::engine::roles;
 use crate::engine::server::programs::{self, Installation};
 use crate::engine::session::{self, environ};
-use crate::engine::target::{Start, Target};
+use crate::engine::target::{Start, Target, is_missing};
 use crate::error::{Error, OrFailed, Result};
 use crate::model::conninfo::{ConnectionSettings, LIBPQ_VARIABLES, Secret};
 use crate::model::guard::Mark;
@@ -67,10 +67,14 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     command.args(&args.rest);
     let program = command.get_program().to_string_lossy().into_owned();
     // psql handles Ctrl-C by itself; dbbuild only waits.
-    let status = tokio::task::spawn_blocking(move || command.status())
-        .await
-        .or_failed(|| "cannot wait for psql")?
-        .or_failed(|| format!("cannot start {program}"))?;
+    let started = tokio::task::spawn_blocking(move || command.status()).await.or_failed(|| "cannot wait for psql")?;
+    let status = started.map_err(|e| {
+        Error::failed(format!("cannot start {program}")).cause(e).help(if words.is_empty() {
+            "install PostgreSQL's programs (Debian: `postgresql-client`), or set postgres.bin_dir to their folder."
+        } else {
+            "it is the first word of `run_as` of this environment."
+        })
+    })?;
     drop(start_file);
     match status.code().and_then(|code| u8::try_from(code).ok()) {
         Some(0) => Ok(Done::Well),
@@ -86,7 +90,8 @@ async fn look(target: &Target) -> Result<Option<Mark>> {
         history::mark(&session).await
     });
     match looked.await {
-        Ok(Err(e)) if target.branch.is_some() && e.code() == Some("3D000") => {
+        Ok(Err(e)) if is_missing(&e) && target.embedded => Err(e),
+        Ok(Err(e)) if is_missing(&e) && target.branch.is_some() => {
             Err(e.help("this branch has no database yet; `dbbuild` makes it."))
         }
         Ok(Ok(mark)) => Ok(mark),

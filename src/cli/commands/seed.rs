@@ -47,7 +47,11 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         return Err(Error::usage(format!("the environment {} has no test data", target.selected.name))
             .help("name a set: `dbbuild seed default`; or set `testdata` of the environment in dbbuild.toml."));
     }
-    let (session, _, copied) = branch::open(&project, &sources, &target).await?;
+    // A database that is not there has no tables to load into: it is not made. That of a branch is a copy.
+    let (session, copied) = match &target.branch {
+        Some(_) => branch::open(&project, &sources, &target).await.map(|(session, _, copied)| (session, copied))?,
+        None => (target.connect_to_write(&project.config).await?, None),
+    };
     copied.iter().for_each(|said| context.output.line(said));
     let outcome = upgrade::run(&work, &target, session).await?;
     ran::show(&context.output, &outcome.report);
