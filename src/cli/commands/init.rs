@@ -23,7 +23,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     database: Option<String>,
     /// Major version of PostgreSQL that production runs; the default is the newest on this machine
-    #[arg(long, value_name = "MAJOR")]
+    #[arg(long, value_name = "MAJOR", value_parser = clap::value_parser!(u32).range(15..100))]
     postgres: Option<u32>,
     /// Install the git hooks without asking
     #[arg(long)]

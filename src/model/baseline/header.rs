@@ -123,6 +123,11 @@ impl Baseline {
         if !text.starts_with("-- dbbuild baseline:") {
             return Err(Error::failed(format!("{path} is not a baseline written by dbbuild")).help(remedy));
         }
+        if text.split('\n').next().is_some_and(|line| line.ends_with('\r')) {
+            return Err(Error::failed(format!("{path} has CRLF line ends, and was written with LF"))
+                .help(remedy)
+                .help(format!("`{path} text eol=lf` in .gitattributes keeps git from changing them.")));
+        }
         let cut_off = || Error::failed(format!("{path} is cut off")).help(remedy);
         let parsed = dump::parse(text).map_err(|e| cut_off().cause(e))?;
         let field = |key: &str| field(&parsed.comments, key).next();

@@ -116,6 +116,7 @@ fn a_damaged_baseline_says_what_is_wrong() {
     let refused = |text: &str| Baseline::parse(text, "db/baseline.sql").unwrap_err().to_string();
     assert_eq!(refused("SELECT 1;"), "db/baseline.sql is not a baseline written by dbbuild");
     assert_eq!(refused(&text[..text.len() - 10]), "db/baseline.sql is cut off");
+    assert_eq!(refused(&text.replace('\n', "\r\n")), "db/baseline.sql has CRLF line ends, and was written with LF");
     assert!(refused(&text[..text.len() / 2]).starts_with("db/baseline.sql is cut off"));
     assert!(refused(&text.replace("format 1", "format 9")).contains("format `9`"));
     let conflict = text.replace("CREATE TABLE", "<<<<<<< HEAD\n=======\n>>>>>>> x\nCREATE TABLE");

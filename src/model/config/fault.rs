@@ -30,7 +30,12 @@ fn without_value(message: &str) -> String {
     let parts = message.strip_prefix("invalid type: ").and_then(|rest| rest.rsplit_once(", expected "));
     let Some((found, expected)) = parts else { return message.replace('\n', ", ") };
     let end = found.find([' ', '`', '"']).unwrap_or(found.len());
-    let expected = if expected.starts_with("struct ") { "a table" } else { expected };
+    let expected = match expected {
+        _ if expected.starts_with("struct ") => "a table",
+        "i64" => "a whole number",
+        "a sequence" => "a list in brackets: [\"…\", \"…\"]",
+        _ => expected,
+    };
     format!("invalid type: {}, expected {expected}", &found[..end])
 }
 

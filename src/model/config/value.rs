@@ -84,7 +84,10 @@ pub(super) fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
 pub(super) fn major_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
     let version = i64::deserialize(deserializer)?;
     match u32::try_from(version) {
-        Ok(major @ 10..=99) => Ok(Some(major)),
+        Ok(major @ 15..=99) => Ok(Some(major)),
+        Ok(major @ 10..15) => {
+            Err(D::Error::custom(format!("PostgreSQL {major} is too old: dbbuild is for 15 and newer")))
+        }
         _ => Err(D::Error::custom(format!("`{version}` is not a major version of PostgreSQL, such as 15"))),
     }
 }

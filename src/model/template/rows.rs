@@ -80,7 +80,8 @@ fn line_of(text: &str, position: Option<&csv::Position>) -> usize {
 fn broken(error: &csv::Error, line: usize, path: &str) -> Error {
     let what = match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("a line has {len} values where {expected_len} columns are named")
+            let values = if *len == 1 { "value" } else { "values" };
+            format!("a line has {len} {values} where {expected_len} columns are named")
         }
         _ => "the table of values cannot be read".to_owned(),
     };
@@ -296,7 +297,7 @@ mod tests {
     #[test]
     fn faults_of_the_table_have_a_line() {
         for (data, expected) in [
-            ("a,b\n1,2\n3\n", "a line has 1 values where 2 columns are named at rows.csv:3"),
+            ("a,b\n1,2\n3\n", "a line has 1 value where 2 columns are named at rows.csv:3"),
             ("a,b\n1,2\n\n3,4,5\n", "a line has 3 values where 2 columns are named at rows.csv:4"),
             ("a,a\n", "the column a is there twice at rows.csv:1"),
             ("a,\n", "a column has no name at rows.csv:1"),
