@@ -49,6 +49,9 @@ fn throwaways_left(world: &World) -> usize {
 fn each_step_tells_what_it_did_to_the_real_data() {
     let Some(server) = server(15) else { return };
     let (world, db) = production(server);
+    // It ran before, so the first migration says that it is due.
+    world.write("db/repeatable/codes.sql", "CREATE OR REPLACE VIEW codes AS SELECT id, code FROM item WHERE id > 0;");
+    world.dbbuild(&["apply", "--allow-dirty"]).ok();
     world.write("db/migrations/0020_rewrite.sql", "ALTER TABLE item ALTER COLUMN price TYPE bigint;");
     world.write("db/migrations/0030_add.sql", "ALTER TABLE item ADD COLUMN IF NOT EXISTS note text;");
     world.write(
@@ -60,7 +63,6 @@ fn each_step_tells_what_it_did_to_the_real_data() {
         "db/migrations/0050_index.sql",
         "-- migrate:up transaction:false\nCREATE INDEX CONCURRENTLY IF NOT EXISTS item_code ON item (code);",
     );
-    world.write("db/repeatable/codes.sql", "CREATE OR REPLACE VIEW codes AS SELECT id, code FROM item WHERE id > 0;");
     world.write("db/checks/few.sql", "SELECT id FROM item WHERE id > 6000;");
     let before = fingerprint(&db);
     for how in ["dump", "physical"] {

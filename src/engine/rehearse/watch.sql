@@ -51,5 +51,6 @@ CREATE TRIGGER dbbuild_rehearsal_begin BEFORE INSERT ON dbbuild.file
     FOR EACH ROW EXECUTE FUNCTION dbbuild_rehearsal.begin();
 CREATE CONSTRAINT TRIGGER dbbuild_rehearsal_done AFTER INSERT OR UPDATE ON dbbuild.migration
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION dbbuild_rehearsal.done();
+-- The first migration says of files that are to run that they are due (a checksum of zeros); they have not run then.
 CREATE CONSTRAINT TRIGGER dbbuild_rehearsal_done AFTER INSERT OR UPDATE ON dbbuild.file
-    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION dbbuild_rehearsal.done();
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.checksum !~ '^0+$') EXECUTE FUNCTION dbbuild_rehearsal.done();
