@@ -49,6 +49,9 @@ pub async fn mark(
     {
         return Ok(Marked::Before);
     }
+    if !found.may_write {
+        return Err(history::may_not_write(&session, &found).await);
+    }
     let confirm = request.confirm.map(str::to_owned).or_else(|| ask(found.facts.empty));
     guard::judge_mark(&found.facts, &to, confirm.as_deref(), request.unprotect)?;
     let binding = found.facts.binding.clone();

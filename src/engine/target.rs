@@ -344,9 +344,21 @@ impl Target {
     /// The server said no.
     pub async fn read(&self, session: &Session) -> Result<Found> {
         let (description, server_id) = (self.describe(), self.server_id.as_deref());
-        match &self.common {
+        let found = match &self.common {
             Some(common) => history::find_known(session, &description, server_id, &common.histories).await,
             None => history::find(session, &description, server_id).await,
+        };
+        self.explained(session, found).await
+    }
+
+    /// What was read of the version table; of a role that may not, the error says who may.
+    ///
+    /// # Errors
+    /// As it was read.
+    pub async fn explained<T>(&self, session: &Session, read: Result<T>) -> Result<T> {
+        match read {
+            Ok(read) => Ok(read),
+            Err(error) => Err(history::explain(session, &self.describe(), error).await),
         }
     }
 

@@ -225,6 +225,9 @@ async fn run_unmasked(
         let report = check_only(&cleared, &session, work.sink).await?;
         return Ok(Outcome { report, changed: false, applied: found.history.applied.len(), session });
     }
+    if !found.may_write {
+        return Err(history::may_not_write(&session, &found).await);
+    }
     if work.check_first {
         check_only(&cleared, &session, work.sink).await?;
     }

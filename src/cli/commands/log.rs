@@ -1,6 +1,7 @@
 //! `dbbuild log`: what was applied, when, by whom, from which commit.
 
 use crate::cli::{Context, Done};
+use crate::engine::session::Session;
 use crate::engine::target::Start;
 use crate::error::Result;
 use comfy_table::{Table, presets};
@@ -44,27 +45,11 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let project = context.project()?;
     let target = context.target(&project, Start::Never).await?;
     let session = target.connect().await?;
-    // A version table from before pipelines were recorded says nothing of them.
-    let installed = session
-        .query_rows(
-            "SELECT pg_catalog.bool_or(attname = 'run_by') FROM pg_catalog.pg_attribute \
-             WHERE attrelid = pg_catalog.to_regclass('dbbuild.migration') HAVING pg_catalog.count(*) > 0",
-        )
-        .await?;
-    let outdated = installed.iter().flatten().flatten().any(|is| is == "f");
-    let taken = session.query_rows("SELECT 1 WHERE pg_catalog.to_regclass('dbbuild.taken_back') IS NOT NULL").await?;
-    let taken = if taken.is_empty() { "" } else { TAKEN_BACK };
-    let (query, columns, key) = match args.slowest {
-        Some(_) => (SLOWEST.to_owned(), &SLOWEST_COLUMNS[..], "slowest"),
-        None => (format!("{QUERY}{APPLIED}{taken}) l ORDER BY at DESC, position DESC"), &COLUMNS[..], "log"),
+    let rows = target.explained(&session, read(&session, &args).await).await?;
+    let (columns, key) = match args.slowest {
+        Some(_) => (&SLOWEST_COLUMNS[..], "slowest"),
+        None => (&COLUMNS[..], "log"),
     };
-    let query = if outdated {
-        query.replacen("run_by, pipeline, position", "NULL AS run_by, NULL AS pipeline, position", 1)
-    } else {
-        query
-    };
-    let limit = args.slowest.or(args.max_count).map_or_else(String::new, |n| format!(" LIMIT {n}"));
-    let rows = if installed.is_empty() { Vec::new() } else { session.query_rows(&format!("{query}{limit}")).await? };
     if rows.is_empty() && args.slowest.is_some() {
         context.output.answer(&format!("no time of a statement is kept in {}", target.describe()));
     } else if rows.is_empty() {
@@ -99,4 +84,32 @@ fn value(name: &str, cell: Option<&str>) -> serde_json::Value {
         }
         _ => cell.into(),
     }
+}
+
+/// The rows that are shown; none where there is no version table.
+async fn read(session: &Session, args: &Args) -> Result<Vec<Vec<Option<String>>>> {
+    // A version table from before pipelines were recorded says nothing of them.
+    let installed = session
+        .query_rows(
+            "SELECT pg_catalog.bool_or(attname = 'run_by') FROM pg_catalog.pg_attribute \
+             WHERE attrelid = pg_catalog.to_regclass('dbbuild.migration') HAVING pg_catalog.count(*) > 0",
+        )
+        .await?;
+    if installed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let outdated = installed.iter().flatten().flatten().any(|is| is == "f");
+    let taken = session.query_rows("SELECT 1 WHERE pg_catalog.to_regclass('dbbuild.taken_back') IS NOT NULL").await?;
+    let taken = if taken.is_empty() { "" } else { TAKEN_BACK };
+    let query = match args.slowest {
+        Some(_) => SLOWEST.to_owned(),
+        None => format!("{QUERY}{APPLIED}{taken}) l ORDER BY at DESC, position DESC"),
+    };
+    let query = if outdated {
+        query.replacen("run_by, pipeline, position", "NULL AS run_by, NULL AS pipeline, position", 1)
+    } else {
+        query
+    };
+    let limit = args.slowest.or(args.max_count).map_or_else(String::new, |n| format!(" LIMIT {n}"));
+    session.query_rows(&format!("{query}{limit}")).await
 }

@@ -74,7 +74,7 @@ pub async fn apply(
     };
     let session = target.connect_to_write(&project.config).await?;
     let outcome = if target.selected.is_protected() && !options.allow_behind {
-        let claim = claim(&session).await?;
+        let claim = target.explained(&session, claim(&session).await).await?;
         let judge = |found: &Found| require_ahead(project, sources, found, claim.as_deref());
         upgrade::run_judged(&work, target, session, &judge).await?
     } else {

@@ -88,7 +88,8 @@ pub async fn drift(
     sink: Sink<'_>,
 ) -> Result<Drifted> {
     let session = target.connect().await?;
-    let live = read_history(&session, project.config.postgres.role.as_deref()).await?;
+    let live = read_history(&session, project.config.postgres.role.as_deref()).await;
+    let live = target.explained(&session, live).await?;
     let mut notes = Vec::new();
     let wanted = wanted(project, target, request, expected, &live, &mut notes)?;
     check_version(&session, &wanted.config, &target.describe())?;

@@ -23,6 +23,9 @@ pub async fn run(work: &Work<'_>, request: &Request, target: &Target, session: S
         let report = Report { notes: plan.notes, ..Report::default() };
         return Ok(Outcome { report, changed: false, applied: found.history.applied.len(), session });
     }
+    if !found.may_write {
+        return Err(history::may_not_write(&session, &found).await);
+    }
     guard::judge_downgrade(&found.facts, &target.selected, request.given.as_deref())?;
     review::plan(&plan)?;
     let lock = target

@@ -23,6 +23,7 @@ const LOOK: &str = "SELECT c.system_identifier::text, d.oid::text, d.datname, e.
     (SELECT pg_catalog.string_agg(ROW(f.kind, f.name, f.checksum)::text, E'\\n' ORDER BY f.kind, f.name) \
     FROM dbbuild.file f)), 'UTF8')), 'hex'), \
     pg_catalog.to_regclass('dbbuild_attic.format') IS NOT NULL, \
+    pg_catalog.has_table_privilege('dbbuild.migration', 'INSERT'), \
     (SELECT f.run_by FROM dbbuild.file f LIMIT 0) \
     FROM pg_catalog.pg_control_system() c, pg_catalog.pg_database d LEFT JOIN dbbuild.environment e ON true \
     WHERE d.datname = pg_catalog.current_database()";
@@ -65,7 +66,9 @@ pub async fn find_known(
         None => histories.read(session).await?,
     };
     facts.has_history = !history.applied.is_empty();
-    Ok(Found { facts, history: (*history).clone(), outdated: false, has_attic: text(9).as_deref() == Some("t") })
+    let truth = |i: usize| text(i).as_deref() == Some("t");
+    let (has_attic, may_write) = (truth(9), truth(10));
+    Ok(Found { facts, history: (*history).clone(), outdated: false, has_attic, may_write })
 }
 
 /// The columns of a mark: name, protected, system identifier, database's OID, id of the server.

@@ -3,6 +3,7 @@
 //! Reads it as a value, makes the statements that write it, and renders its rows for the baseline. It decides nothing:
 //! what is missing is [`crate::model::plan`]'s business.
 
+mod access;
 mod author;
 mod body;
 mod carried;
@@ -10,6 +11,8 @@ mod content;
 mod known;
 mod taken;
 
+use access::MAY_WRITE;
+pub use access::{explain, may_not_write};
 use author::AUTHOR;
 pub use author::Author;
 pub use body::bodies;
@@ -53,6 +56,8 @@ pub struct Found {
     pub outdated: bool,
     /// An attic is there, of whatever form.
     pub has_attic: bool,
+    /// The connected role may write the version table, or make it.
+    pub may_write: bool,
 }
 
 impl Found {
@@ -61,7 +66,7 @@ impl Found {
         let binding = Binding { system_identifier: String::new(), database_oid: 0, server_id: None };
         let database = database.to_owned();
         let facts = TargetFacts { description, database, binding, mark: None, empty: true, has_history: false };
-        Found { facts, history: History::default(), outdated: false, has_attic: false }
+        Found { facts, history: History::default(), outdated: false, has_attic: false, may_write: true }
     }
 }
 
@@ -73,7 +78,7 @@ fn facts_query() -> String {
          pg_catalog.to_regclass('dbbuild.environment') IS NOT NULL, {}, \
          EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attname = 'run_by' \
                  AND attrelid = pg_catalog.to_regclass('dbbuild.file')), \
-         pg_catalog.to_regclass('dbbuild_attic.format') IS NOT NULL \
+         pg_catalog.to_regclass('dbbuild_attic.format') IS NOT NULL, {MAY_WRITE} \
          FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()",
         content::made_here_and_brought()
     )
@@ -110,7 +115,7 @@ pub async fn find(session: &Session, description: &str, server_id: Option<&str>)
         empty,
         has_history: !history.applied.is_empty(),
     };
-    Ok(Found { facts, outdated: truth(3) && !truth(7), has_attic: truth(8), history })
+    Ok(Found { facts, outdated: truth(3) && !truth(7), has_attic: truth(8), may_write: truth(9), history })
 }
 
 /// The mark alone, without a word on whether it belongs to this very database.
