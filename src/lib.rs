@@ -41,6 +41,8 @@
 //! - No proof touches a user's database: a baseline comes from throwaway servers alone.
 //! - No check reads the work tree when the index or a commit was asked for, and nothing is ever checked out.
 //! - No regular expression decides about SQL: a lexer (`src/model/sql/`) does.
+//!   One exception: which sequences a down part may set is guessed from words, by the server, since functions may name them
+//!   (`src/engine/attic/sequences.rs`); one too many is only held for longer.
 //! - No value that is printed or stored holds a password: connection settings have a `Display` without one.
 //! - No word of a secure body is printed or stored: `src/engine/runner/discreet.rs` runs it, and cloaks what the server says.
 //! - A hook writes nothing that git sees. No file is replaced but whole and atomically.

@@ -7,7 +7,7 @@ use crate::model::attic::{Entry, Kind, Reason};
 use serde_json::Value;
 
 /// The server's answer, with its error in its parts.
-pub(in crate::engine) type Answer<T> = std::result::Result<T, Box<ServerError>>;
+pub(super) type Answer<T> = std::result::Result<T, Box<ServerError>>;
 
 /// The rows of a query as text.
 pub(super) async fn rows(session: &Session, sql: &str) -> Answer<Vec<Vec<Option<String>>>> {
@@ -23,7 +23,7 @@ pub(super) async fn rows(session: &Session, sql: &str) -> Answer<Vec<Vec<Option<
 }
 
 /// The first cell of the first row.
-pub(in crate::engine) async fn cell(session: &Session, sql: &str) -> Answer<Option<String>> {
+pub(super) async fn cell(session: &Session, sql: &str) -> Answer<Option<String>> {
     Ok(rows(session, sql).await?.into_iter().next().and_then(|row| row.into_iter().next().flatten()))
 }
 

@@ -83,7 +83,9 @@ impl Worker<'_> {
                 Err(failure) if failure.error.sqlstate.as_deref() == Some(NOT_NULL_VIOLATION) => {
                     self.send("ROLLBACK TO SAVEPOINT dbbuild_required").await?;
                     let count = format!("SELECT pg_catalog.count(*) FROM {table} WHERE {column} IS NULL");
-                    let rows = stored::cell(self.session(), &count).await.ok().flatten();
+                    let rows = self.session().query_rows(&count).await.unwrap_or_default();
+                    let rows = rows.into_iter().flatten().flatten().next();
+                    // Where they cannot be counted, the error itself is what tells.
                     let mut failure = one.failure();
                     failure.error.detail = rows
                         .map(|rows| format!("rows of {table} for which the attic has no value of {column}: {rows}"));
