@@ -35,8 +35,8 @@ impl Offenders {
     }
 }
 
-/// What finds a row again before the script: its key, or its place where there is none. In another file it has another
-/// place: then nothing finds it.
+/// What finds a row again before the script: its key, or its place where there is none, or the script dropped it. In
+/// another file it has another place: then nothing finds it.
 pub(super) fn locator(before: &Table, now: &Table, alias: &str) -> String {
     let key = key(before, &BTreeSet::new(), &BTreeSet::new());
     let columns: Option<Vec<String>> =
@@ -44,8 +44,15 @@ pub(super) fn locator(before: &Table, now: &Table, alias: &str) -> String {
     match columns {
         Some(columns) if !key.whole => format!("(ROW({}))::text", columns.join(", ")),
         _ if before.file != now.file => "NULL::text".to_owned(),
-        _ => format!("({alias}.ctid)::text"),
+        _ => format!("'at ' || ({alias}.ctid)::text"),
     }
+}
+
+/// A condition on rows before the script that [`locator`] has found.
+pub(super) fn located(table: &Table, alias: &str, found: &BTreeSet<String>) -> String {
+    let by_place = found.iter().any(|one| one.starts_with("at "));
+    let by = if by_place { format!("'at ' || ({alias}.ctid)::text") } else { locator(table, table, alias) };
+    format!("{by} IN ({})", found.iter().map(|one| literal(one)).collect::<Vec<_>>().join(", "))
 }
 
 impl Keeping<'_, '_> {

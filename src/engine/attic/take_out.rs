@@ -3,10 +3,9 @@
 use super::copy;
 use super::facts::{self, Table, quoted};
 use super::keep::{Keeping, Stop, joined};
-use super::offend::{Offenders, locator};
+use super::offend::{Offenders, located};
 use super::plan::{Key, key};
 use super::record::{New, counts, types};
-use crate::engine::history::literal;
 use crate::error::Error;
 use crate::model::attic::{Kind, Reason};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,10 +52,6 @@ fn groups<'t>(tables: impl Iterator<Item = &'t Table>) -> Groups<'t> {
     groups
 }
 
-fn list(found: &BTreeSet<String>) -> String {
-    found.iter().map(|one| literal(one)).collect::<Vec<_>>().join(", ")
-}
-
 impl Keeping<'_, '_> {
     /// Takes it all out; false where nothing was found.
     pub(super) async fn take_out(&mut self, offenders: &Offenders) -> Result<bool, Stop> {
@@ -71,7 +66,7 @@ impl Keeping<'_, '_> {
         for ((oid, number), found) in &offenders.values {
             let Some(table) = facts.get(oid) else { continue };
             let Some(column) = table.column(*number) else { continue };
-            let condition = format!("{} IN ({})", locator(table, table, "t"), list(found));
+            let condition = located(table, "t", found);
             columns.entry((table.root, &column.name)).or_default().push((table, condition));
         }
         let mut taken = false;
@@ -137,10 +132,9 @@ impl Keeping<'_, '_> {
         let find = |(oid, found): (&u32, &BTreeSet<String>)| {
             let table = facts.get(oid)?;
             Some(format!(
-                "INSERT INTO dbbuild_attic.scratch_out SELECT t.tableoid, t.ctid, true FROM {} t WHERE {} IN ({})",
+                "INSERT INTO dbbuild_attic.scratch_out SELECT t.tableoid, t.ctid, true FROM {} t WHERE {}",
                 table.rows(),
-                locator(table, table, "t"),
-                list(found)
+                located(table, "t", found)
             ))
         };
         let mut lifted: BTreeMap<u32, Table> = facts.clone();
