@@ -117,8 +117,18 @@ pub(super) fn digest(table: &Table, numbers: &[i16]) -> String {
 }
 
 /// Whether two values differ: one of the scratch table, one of what is there now.
-pub(super) fn differs(number: i16, now: &Column) -> String {
-    format!("{} IS DISTINCT FROM {}", exact(&format!("o.c{number}")), exact(&stored(now, "n")))
+fn differs(number: i16, table: &Table, now: &Column) -> String {
+    let (old, new) = (format!("o.c{number}"), stored(now, "n"));
+    let text = format!("{} IS DISTINCT FROM {}", exact(&old), exact(&new));
+    // A floating point number may read the same and be another one in the wider type.
+    let kind = table.column(number).map_or("", |column| column.kind.as_str());
+    let base = kind.split('(').next().unwrap_or_default();
+    match (base, now.kind.as_str()) {
+        ("double precision" | "numeric", "real") | ("numeric", "double precision") => {
+            format!("({text} OR {} IS DISTINCT FROM {})", exact(&old), exact(&format!("({new})::{base}")))
+        }
+        _ => text,
+    }
 }
 
 /// Rows of the scratch table and what is there now belong together.
@@ -244,7 +254,8 @@ pub(super) fn exchanged(
 /// Keeps the values of columns that changed, with what they are now.
 pub(super) fn values(watched: &Watched, table: &Table, now: &Table, changed: &[i16], id: i64) -> (Key, String) {
     let scratch = scratch_name(watched.oid);
-    let any: Vec<String> = changed.iter().filter_map(|number| Some(differs(*number, now.column(*number)?))).collect();
+    let any: Vec<String> =
+        changed.iter().filter_map(|number| Some(differs(*number, table, now.column(*number)?))).collect();
     let key = match watched.key.whole {
         false => watched.key.clone(),
         true => Key {
@@ -286,7 +297,7 @@ pub(super) fn count(watched: &Watched, table: &Table, now: &Table, fresh: u64) -
         "pg_catalog.count(*) FILTER (WHERE n.tableoid IS NULL)".to_owned(),
         format!("pg_catalog.count(*) FILTER (WHERE {})", since("n.xmin", fresh)),
     ];
-    let differing = compared.iter().filter_map(|number| Some(differs(*number, now.column(*number)?)));
+    let differing = compared.iter().filter_map(|number| Some(differs(*number, table, now.column(*number)?)));
     list.extend(
         differing.map(|differs| format!("pg_catalog.count(*) FILTER (WHERE n.tableoid IS NOT NULL AND {differs})")),
     );
