@@ -26,13 +26,20 @@ pub(super) fn digest(rows: &str, names: &[&str]) -> String {
     )
 }
 
-/// Tables that are new, or got rows.
+/// Tables that are new, or got rows, columns or values.
 fn filled(was: &Look, is: &Look) -> BTreeSet<u32> {
     let rows = |oid: &u32, now: &Relation| {
-        was.relations.get(oid).is_none_or(|before| now.counts[0] > before.counts[0] || now.file != before.file)
+        was.relations.get(oid).is_none_or(|before| {
+            let written = now.counts[0] > before.counts[0] || now.counts[1] > before.counts[1];
+            written || is_wider(before, now) || now.file != before.file
+        })
     };
     let tables = is.relations.iter().filter(|(_, relation)| relation.kind == 'r' && !relation.own);
     tables.filter(|(oid, relation)| rows(oid, relation)).map(|(oid, _)| *oid).collect()
+}
+
+fn is_wider(before: &Relation, after: &Relation) -> bool {
+    after.columns.keys().any(|number| !before.columns.contains_key(number))
 }
 
 impl Keeping<'_, '_> {
@@ -43,18 +50,20 @@ impl Keeping<'_, '_> {
         facts: &BTreeMap<u32, Table>,
         (was, is): (&Look, &Look),
     ) -> Result<(), Stop> {
-        let dropped = |kind: Kind| {
+        let of = |kind: Kind, reason: Reason| {
             let entries = self.entries.iter().enumerate().zip(&self.ids).skip(from);
-            let mine = entries.filter(move |((_, entry), _)| entry.kind == kind && entry.reason == Reason::Dropped);
+            let mine = entries.filter(move |((_, entry), _)| entry.kind == kind && entry.reason == reason);
             mine.map(|((n, _), (id, oid))| (n, *id, *oid)).collect::<Vec<_>>()
         };
-        let (tables, columns) = (dropped(Kind::Table), dropped(Kind::Column));
-        if tables.is_empty() && columns.is_empty() {
+        let (tables, columns) = (of(Kind::Table, Reason::Dropped), of(Kind::Column, Reason::Dropped));
+        // Rows that went under their keys, though they were not deleted: they stand there under others.
+        let moved = of(Kind::Row, Reason::Changed);
+        if tables.is_empty() && columns.is_empty() && moved.is_empty() {
             return Ok(());
         }
         let session = self.worker.session();
         let filled = if tables.is_empty() { BTreeSet::new() } else { filled(was, is) };
-        let read = filled.into_iter().chain(columns.iter().map(|(.., oid)| *oid));
+        let read = filled.iter().chain(columns.iter().chain(&moved).map(|(.., oid)| oid)).copied();
         let now = self.owned(facts::read(session, read).await?).await?;
         let pins: Vec<String> = PINS.iter().map(|(name, value)| format!("SET LOCAL {name} = '{value}'")).collect();
         let lift = now.values().filter_map(|table| table.force(false));
@@ -65,7 +74,12 @@ impl Keeping<'_, '_> {
             }
         }
         if !tables.is_empty() {
-            self.note_tables(&tables, &now, (was, is)).await?;
+            self.note_tables(&tables, now.values().filter(|one| filled.contains(&one.oid)), (was, is)).await?;
+        }
+        for (_, id, oid) in moved {
+            if let (Some(now), Some(_)) = (now.get(&oid), self.key_of(id).await?) {
+                self.note_rows(&[id], [now].into_iter(), (was, is)).await?;
+            }
         }
         let back = now.values().filter_map(|table| table.force(true));
         let unpin = PINS.iter().map(|(name, _)| format!("SET LOCAL {name} TO DEFAULT"));
@@ -149,26 +163,11 @@ impl Keeping<'_, '_> {
     async fn note_tables(
         &mut self,
         tables: &[(usize, i64, u32)],
-        now: &BTreeMap<u32, Table>,
-        (was, is): (&Look, &Look),
+        filled: impl Iterator<Item = &Table>,
+        looks: (&Look, &Look),
     ) -> Result<(), Stop> {
-        let mut noted = Vec::new();
-        for table in now.values().filter(|table| table.kind == "r") {
-            let names: Vec<&str> = table.plain().map(|column| column.name.as_str()).collect();
-            let rows = self.ask(&digest(&table.rows(), &names)).await?;
-            let digest = rows.into_iter().flatten().flatten().next().unwrap_or_default();
-            let inserted = |look: &Look| look.relations.get(&table.oid).map_or(0, |relation| relation.counts[0]);
-            let put = inserted(is).saturating_sub(inserted(was)).to_string();
-            let mixed = was.relations.contains_key(&table.oid) && digest.split(' ').next() != Some(&put);
-            noted.push(serde_json::json!([table.schema, table.name, digest, mixed]));
-        }
-        let ids: Vec<String> = tables.iter().map(|(_, id, _)| id.to_string()).collect();
-        self.send(&format!(
-            "UPDATE dbbuild_attic.entry SET details = details || {}::pg_catalog.jsonb WHERE id IN ({})",
-            literal(&serde_json::json!({ "beside": { "tables": noted } }).to_string()),
-            ids.join(", ")
-        ))
-        .await?;
+        let ids: Vec<i64> = tables.iter().map(|(_, id, _)| *id).collect();
+        self.note_rows(&ids, filled, looks).await?;
         for (n, id, _) in tables {
             let Some(entry) = self.entries.get(*n) else { continue };
             // A table of the same name has a place for the rows, as far as it has the columns.
@@ -190,6 +189,37 @@ impl Keeping<'_, '_> {
             );
             self.lose_if(*n, *id, &lost).await?;
         }
+        Ok(())
+    }
+
+    /// Notes what the script left in some tables.
+    async fn note_rows<'t>(
+        &self,
+        ids: &[i64],
+        tables: impl Iterator<Item = &'t Table>,
+        (was, is): (&Look, &Look),
+    ) -> Result<(), Stop> {
+        let mut noted = Vec::new();
+        for table in tables.filter(|table| matches!(table.kind.as_str(), "r" | "p")) {
+            let names: Vec<&str> = table.plain().map(|column| column.name.as_str()).collect();
+            let rows = self.ask(&digest(&table.rows(), &names)).await?;
+            let digest = rows.into_iter().flatten().flatten().next().unwrap_or_default();
+            let inserted = |look: &Look| look.relations.get(&table.oid).map_or(0, |relation| relation.counts[0]);
+            let put = inserted(is).saturating_sub(inserted(was));
+            let rows = digest.split(' ').next().and_then(|rows| rows.parse().ok());
+            // What stands in new columns is all of the script's making.
+            let (before, after) = (was.relations.get(&table.oid), is.relations.get(&table.oid));
+            let wider = before.zip(after).is_some_and(|(before, after)| is_wider(before, after));
+            let mixed = before.is_some() && rows != Some(put) && (put > 0 || !wider);
+            noted.push(serde_json::json!([table.schema, table.name, digest, mixed]));
+        }
+        let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
+        self.send(&format!(
+            "UPDATE dbbuild_attic.entry SET details = details || {}::pg_catalog.jsonb WHERE id IN ({})",
+            literal(&serde_json::json!({ "beside": { "tables": noted } }).to_string()),
+            ids.join(", ")
+        ))
+        .await?;
         Ok(())
     }
 

@@ -60,6 +60,8 @@ pub(in crate::engine) struct Keeping<'k, 'w> {
     pub(in crate::engine) entries: Vec<KeptEntry>,
     /// Number and table of each of them.
     pub(super) ids: Vec<(i64, u32)>,
+    /// The tables of them, as they stood before the script.
+    pub(super) told: BTreeMap<u32, Table>,
     /// The first look, whose positions of sequences no rollback brings back.
     pub(in crate::engine) first: Option<Look>,
 }
@@ -72,8 +74,8 @@ enum Again {
 
 impl<'k, 'w> Keeping<'k, 'w> {
     pub(in crate::engine) fn new(worker: &'k Worker<'w>, back: &'k TakeBack) -> Self {
-        let (entries, ids, holds) = (Vec::new(), Vec::new(), Vec::new());
-        Keeping { worker, back, installed: false, rounds: 0, holds, entries, ids, first: None }
+        let (holds, entries, ids, told) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
+        Keeping { worker, back, installed: false, rounds: 0, holds, entries, ids, told, first: None }
     }
 
     /// Runs the script. `head` is text of so many statements that begins the transaction, or prepares it.
@@ -112,6 +114,7 @@ impl<'k, 'w> Keeping<'k, 'w> {
         for _ in 0..WAYS {
             self.refuse_what_cannot_be_kept(&effects).await?;
             if effects.is_empty() {
+                self.note_names().await?;
                 return Ok(Again::Done);
             }
             let emptied = self.emptied(&effects, &before, &after).await?;
@@ -163,6 +166,7 @@ impl<'k, 'w> Keeping<'k, 'w> {
             if wrong.is_empty() && effects.covers(&done) {
                 self.note_beside(kept, &facts, (was, is)).await?;
                 self.merge_nulled(kept).await?;
+                self.note_names().await?;
                 return Ok(Again::Done);
             }
             for (oid, mode) in wrong {

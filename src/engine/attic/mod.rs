@@ -12,6 +12,7 @@ mod keep;
 mod kin;
 mod look;
 mod make_way;
+mod names;
 mod nulled;
 mod offend;
 mod plan;

@@ -64,6 +64,7 @@ impl Keeping<'_, '_> {
             }
             statements.push(self.insert(&entry));
             self.ids.push((entry.id, entry.table.oid));
+            self.told.entry(entry.table.oid).or_insert_with(|| entry.table.clone());
             self.entries.push(KeptEntry {
                 kind: entry.kind,
                 reason: entry.reason,

@@ -153,7 +153,8 @@ impl Keeping<'_, '_> {
             Mode::Converted => missing > 0 || changed.iter().any(|number| !one.converted.contains(number)),
             Mode::All | Mode::Whole => false,
         };
-        let reason = if missing > deleted && updated > 0 { Reason::Changed } else { Reason::Deleted };
+        let moved = updated > 0 || one.key.columns.iter().any(|number| one.converted.contains(number));
+        let reason = if missing > deleted && moved { Reason::Changed } else { Reason::Deleted };
         Ok(Compared { gone: (missing > 0).then_some(reason), changed, exchanged: false, wrong })
     }
 }

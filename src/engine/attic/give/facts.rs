@@ -1,5 +1,6 @@
 //! What giving back needs to know of the tables that get something, and of those that hold it.
 
+use crate::engine::attic::names::LEFT;
 use crate::engine::attic::stored::{Answer, cell, rows};
 use crate::engine::history::literal;
 use crate::engine::session::Session;
@@ -20,6 +21,8 @@ pub(super) struct Column {
     pub generated: bool,
     /// GENERATED ALWAYS AS IDENTITY: PostgreSQL refuses to update it.
     pub always: bool,
+    /// An identity column of either kind.
+    pub identity: bool,
     /// Its collation is a user's, which the attic leaves behind.
     pub collated: bool,
     /// Storage, compression and collation are those of its type, so that its type can be set again without loss.
@@ -59,9 +62,9 @@ impl Table {
 const TABLE: &str = "SELECT c.oid::text, c.relkind::text, \
     (c.relispartition OR EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)))::text, \
     a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), (a.attgenerated <> '')::text, \
-    (a.attidentity = 'a')::text, (a.attidentity = '' AND a.attstorage = t.typstorage \
+    (a.attidentity = 'a')::text, (a.attstorage = t.typstorage \
     AND (pg_catalog.to_jsonb(a) ->> 'attcompression' = '') IS NOT FALSE \
-    AND a.attcollation = t.typcollation)::text, (a.attcollation >= 16384)::text \
+    AND a.attcollation = t.typcollation)::text, (a.attcollation >= 16384)::text, (a.attidentity <> '')::text \
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
     LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid";
@@ -92,6 +95,7 @@ pub(super) async fn table(session: &Session, schema: &str, name: &str) -> Answer
                 always: text(6) == "true",
                 plain: text(7) == "true",
                 collated: text(8) == "true",
+                identity: text(9) == "true",
             });
         }
     }
@@ -112,6 +116,19 @@ impl Held {
     /// Qualified and quoted.
     pub fn sql(&self) -> String {
         format!("dbbuild_attic.{}", quote(self.entry.holds.as_deref().unwrap_or_default()))
+    }
+
+    /// Where its table stood before the up part.
+    pub fn left(&self) -> (String, String) {
+        let text = |name: &str| self.entry.details.get(LEFT)?.get(name)?.as_str().map(str::to_owned);
+        let name = |name: &str, own: &String| text(name).unwrap_or_else(|| own.clone());
+        (name("schema", &self.entry.schema), name("table", &self.entry.table))
+    }
+
+    /// What one of its columns was called there.
+    pub fn then<'n>(&'n self, name: &'n str) -> &'n str {
+        let column = || self.entry.details.get(LEFT)?.get("columns")?.get(name)?.as_str();
+        column().unwrap_or(name)
     }
 
     /// Whether it was in conflict before, and nobody has decided: then what stands now is what somebody has had since.
@@ -217,6 +234,7 @@ mod tests {
             full_type: full_type.to_owned(),
             generated: false,
             always: false,
+            identity: false,
             collated: false,
             plain: true,
         }

@@ -28,7 +28,7 @@ pub(super) async fn give(session: &Session, held: &Held, table: &Table) -> Answe
         && (table.kind == 'p' || !table.related)
         && entry.columns.iter().enumerate().all(|(n, name)| same(name, format!("v{}", n + 1)))
         && entry.key_columns.iter().enumerate().all(|(n, name)| same(name, format!("k{}", n + 1)))
-        && entry.columns.iter().all(|name| table.column(name).is_some_and(|column| column.plain))
+        && entry.columns.iter().all(|name| table.column(name).is_some_and(|column| column.plain && !column.identity))
         && entry.key_columns.iter().all(|name| table.column(name).is_some_and(|column| !column.collated));
     if !simple || count(session, table).await? > entry.rows.saturating_mul(2) {
         return Ok(false);

@@ -15,6 +15,9 @@ pub struct Look;
 /// Why a value is in conflict that is not what the down part made.
 pub(super) const CHANGED: &str = "it was changed meanwhile";
 
+/// Of a value whose row was not found before the up part, until that has run.
+pub(super) const UNMET: &str = "its row was not found";
+
 impl Look {
     /// Looks, in the transaction that is open. None where the attic has nothing of these versions.
     ///
@@ -46,7 +49,7 @@ impl Look {
         giving.stood = standing(session).await?;
         for held in &giving.held {
             session.simple_raw(&format!("DELETE FROM dbbuild_attic.look WHERE entry = {}", held.entry.id)).await?;
-            let Some(table) = giving.before.get(&super::place(&held.entry)) else { continue };
+            let Some(table) = giving.before.get(&held.left()) else { continue };
             // What an undecided value stands against is what stands after newer ones were given back.
             let looks = || changed(held, table).or_else(|| written(held, table)).filter(|_| !giving.yields(held));
             if let Some(sql) = stood(held, table).or_else(looks) {
@@ -75,7 +78,7 @@ fn stood(held: &Held, table: &Table) -> Option<String> {
     if !is_of_rows(held.entry.kind) {
         return None;
     }
-    let on = by_key(held, table)?;
+    let on = by_former_key(held, table)?;
     Some(format!(
         "INSERT INTO dbbuild_attic.look SELECT {}, k.ctid, true, NULL FROM {} k JOIN {} t ON {on}",
         held.entry.id,
@@ -87,21 +90,24 @@ fn stood(held: &Held, table: &Table) -> Option<String> {
 /// Kept values whose place holds another one than the down part put there.
 pub(super) fn changed(held: &Held, table: &Table) -> Option<String> {
     let entry = &held.entry;
-    if is_of_rows(entry.kind) || !held.has_made() || !entry.columns.iter().all(|name| table.column(name).is_some()) {
+    if is_of_rows(entry.kind)
+        || !held.has_made()
+        || !entry.columns.iter().all(|name| table.column(held.then(name)).is_some())
+    {
         return None;
     }
-    let on = by_key(held, table)?;
+    let on = by_former_key(held, table)?;
     let made = numbered('m', entry.columns.len());
     Some(format!(
-        "INSERT INTO dbbuild_attic.look SELECT {}, k.ctid, true, CASE WHEN {now} IS DISTINCT FROM {} THEN {} END \
-         FROM {} k JOIN {} t ON {on} WHERE {now} IS DISTINCT FROM {}",
+        "INSERT INTO dbbuild_attic.look SELECT {}, k.ctid, t.tableoid IS NOT NULL, CASE WHEN t.tableoid IS NULL THEN {} ELSE {} END \
+         FROM {} k LEFT JOIN {} t ON {on} WHERE t.tableoid IS NULL OR {} IS DISTINCT FROM {}",
         entry.id,
-        texts("k", made.iter().map(String::as_str)),
+        literal(UNMET),
         literal(CHANGED),
         held.sql(),
         table.only(),
+        texts("t", entry.columns.iter().map(|name| held.then(name))),
         texts("k", made.iter().map(String::as_str)),
-        now = texts("t", entry.columns.iter().map(String::as_str)),
     ))
 }
 
@@ -112,7 +118,7 @@ fn written(held: &Held, table: &Table) -> Option<String> {
     if !held.types.contains_key("beside") || !names.iter().all(|name| table.column(name).is_some()) {
         return None;
     }
-    let on = by_key(held, table)?;
+    let on = by_former_key(held, table)?;
     Some(format!(
         "INSERT INTO dbbuild_attic.look SELECT {}, k.ctid, true, {} FROM {} k JOIN {} t ON {on} \
          WHERE k.beside IS DISTINCT FROM {}",
@@ -165,6 +171,15 @@ async fn as_left(session: &Session, carriers: &[(Option<Table>, String)]) -> Ans
 
 /// How the rows of a table (`t`) are found by an entry (`k`), where there is a key.
 pub(super) fn by_key(held: &Held, table: &Table) -> Option<String> {
+    found_by(held, table, |name| name)
+}
+
+/// The same under the names from before the up part.
+fn by_former_key(held: &Held, table: &Table) -> Option<String> {
+    found_by(held, table, |name| held.then(name))
+}
+
+fn found_by<'h>(held: &'h Held, table: &Table, called: impl Fn(&'h str) -> &'h str) -> Option<String> {
     let entry = &held.entry;
     if entry.whole_rows || entry.key_columns.is_empty() {
         return None;
@@ -175,7 +190,7 @@ pub(super) fn by_key(held: &Held, table: &Table) -> Option<String> {
             true => format!("v{}", entry.columns.iter().position(|column| column == name)? + 1),
             false => format!("k{}", n + 1),
         };
-        all.push(equal(held, &kept, table.column(name)?));
+        all.push(equal(held, &kept, table.column(called(name))?));
     }
     Some(all.join(" AND "))
 }

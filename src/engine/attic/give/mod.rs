@@ -8,6 +8,7 @@
 mod facts;
 mod fast;
 mod look;
+mod places;
 mod quiet;
 mod range;
 mod rows;
@@ -52,7 +53,7 @@ type Tables = BTreeMap<(String, String), Table>;
 #[derive(Debug)]
 pub struct Giving {
     held: Vec<Held>,
-    /// Tables as they were before the up part.
+    /// Tables as they were before the up part, under the names of then.
     before: Tables,
     /// All tables that there were before the up part, whatever their names; of those that held rows, how many were deleted.
     stood: BTreeMap<String, Option<String>>,
@@ -104,7 +105,7 @@ impl Giving {
         for entry in entries {
             held.push(facts::held(session, entry).await?);
         }
-        let before = tables(session, &held).await?;
+        let before = tables(session, held.iter().map(Held::left)).await?;
         Ok(Giving {
             held,
             before,
@@ -128,7 +129,7 @@ impl Giving {
         pin(session).await?;
         self.see_moved(session).await?;
         session.simple_raw(LOOK).await?;
-        let now = tables(session, &self.held).await?;
+        let now = tables(session, self.held.iter().map(|held| place(&held.entry))).await?;
         let mut whole: BTreeMap<i64, String> = BTreeMap::new();
         let mut ready: Vec<(&Held, &Table)> = Vec::new();
         for held in self.held.iter().filter(|held| held.entry.kind != Kind::Sequence) {
@@ -160,13 +161,21 @@ impl Giving {
                     held.entry.columns.iter().filter(|name| !held.entry.key_columns.contains(name)).cloned().collect();
                 aside.free_identities(session, table, &names).await?;
             }
+            let (keys, values): (Vec<_>, Vec<_>) =
+                of(false).into_iter().partition(|(held, table)| finds(held, table, &ready));
+            for (held, table) in &keys {
+                aside.free_identities(session, table, &held.entry.columns).await?;
+                whole.extend(self.give_values(session, held, table).await?.map(|why| (held.entry.id, why)));
+            }
             self.give_rows(session, &of(true), defer.as_deref()).await?;
             session.simple_raw("SET CONSTRAINTS ALL IMMEDIATE").await?;
-            for (held, table) in of(false) {
-                aside.free_identities(session, table, &held.entry.columns).await?;
-                if let Some(why) = self.give_values(session, held, table).await? {
-                    whole.insert(held.entry.id, why);
+            for (held, table) in &values {
+                if self.is_vague(held) && is_stuck(session, &keys, table, &whole).await? {
+                    whole.insert(held.entry.id, "its rows cannot be told before their keys are decided on".to_owned());
+                    continue;
                 }
+                aside.free_identities(session, table, &held.entry.columns).await?;
+                whole.extend(self.give_values(session, held, table).await?.map(|why| (held.entry.id, why)));
             }
         }
         let given = self.settle(session, &now, whole).await?;
@@ -229,9 +238,15 @@ impl Giving {
     /// Whether all rows of a table are of the up part's making alone, in this very transaction: nobody else's are among
     /// them.
     fn is_made(&self, held: &Held, table: &Table) -> bool {
-        let before = self.before.get(&place(&held.entry));
+        let before = self.before.get(&held.left());
         let fresh = !self.stood.contains_key(&table.oid.to_string()) && !self.moved.contains(&held.entry.id);
         self.shares && self.untouched.get(&held.entry.id).copied().unwrap_or(before.is_none()) && fresh
+    }
+
+    /// Whether the key of an entry is one that the down part had dropped: rows bear another until it was given back.
+    fn is_vague(&self, held: &Held) -> bool {
+        let gone = |table: &Table| held.entry.key_columns.iter().any(|name| table.column(held.then(name)).is_none());
+        self.before.get(&held.left()).is_some_and(gone)
     }
 
     /// Whether rows of a table may be somebody's that the up part has only carried into it: from another table or name.
@@ -240,20 +255,41 @@ impl Giving {
             Some(untouched) => !untouched || self.moved.contains(&held.entry.id),
             None => {
                 self.stood.contains_key(&table.oid.to_string())
-                    && !self.before.values().any(|before| before.oid == table.oid)
+                    && self.before.get(&held.left()).is_none_or(|before| before.oid != table.oid)
             }
         }
     }
+}
+
+/// Whether a dropped column is one that others find their rows by: then it comes first.
+fn finds(held: &Held, table: &Table, all: &[(&Held, &Table)]) -> bool {
+    let mine = |name: &String| held.entry.columns.contains(name);
+    held.entry.kind == Kind::Column
+        && all.iter().any(|(other, of)| of.oid == table.oid && other.entry.key_columns.iter().any(mine))
+}
+
+/// Whether a dropped key of a table did not come back to all of its rows.
+async fn is_stuck(
+    session: &Session,
+    keys: &[(&Held, &Table)],
+    table: &Table,
+    whole: &BTreeMap<i64, String>,
+) -> Answer<bool> {
+    let ids: Vec<i64> = keys.iter().filter(|(_, of)| of.oid == table.oid).map(|(held, _)| held.entry.id).collect();
+    let list = ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+    let left = format!(
+        "SELECT 1 FROM dbbuild_attic.look WHERE entry = ANY ('{{{list}}}'::bigint[]) AND why IS NOT NULL LIMIT 1"
+    );
+    Ok(ids.iter().any(|id| whole.contains_key(id)) || stored::cell(session, &left).await?.is_some())
 }
 
 fn place(entry: &Entry) -> (String, String) {
     (entry.schema.clone(), entry.table.clone())
 }
 
-async fn tables(session: &Session, held: &[Held]) -> Answer<Tables> {
+async fn tables(session: &Session, places: impl Iterator<Item = (String, String)>) -> Answer<Tables> {
     let mut tables = Tables::new();
-    for held in held {
-        let place = place(&held.entry);
+    for place in places {
         if !tables.contains_key(&place)
             && let Some(table) = facts::table(session, &place.0, &place.1).await?
         {

@@ -3,6 +3,7 @@
 use super::facts::{Held, Put, Table, put, texts};
 use super::look::by_key;
 use super::{Giving, range};
+use crate::engine::attic::copy::since;
 use crate::engine::attic::stored::{Answer, cell, rows as query};
 use crate::engine::history::literal;
 use crate::engine::session::Session;
@@ -108,13 +109,21 @@ impl Giving {
         }
         let Some(on) = on else { return Ok(()) };
         let free = unsettled(held);
-        let others = !self.shares || yields || self.is_carried(held, table);
-        if !others && unedited && held.entry.columns.len() > held.entry.key_columns.len() {
+        let others = !self.shares || yields || self.is_carried(held, table) || self.is_vague(held);
+        // A row that nobody met before, under another form of its key, was not written by the up part.
+        let others = match (others, self.untouched.contains_key(&id)) {
+            (true, _) => "true".to_owned(),
+            (false, true) => "false".to_owned(),
+            (false, false) => format!("NOT {}", since("t.xmin", own(session).await?)),
+        };
+        if others != "true" && unedited && held.entry.columns.len() > held.entry.key_columns.len() {
             let (set, same) = assignments(held, table);
             let same: String = same.iter().map(|same| format!(" AND {same}")).collect();
             let differs = differs(held);
             let update = |range: &str| {
-                format!("UPDATE {only} t SET {set} FROM {kept} k WHERE {on} AND {range} AND {free} AND {differs}{same}")
+                format!(
+                    "UPDATE {only} t SET {set} FROM {kept} k WHERE {on} AND {range} AND {free} AND {differs} AND NOT {others}{same}"
+                )
             };
             range::over(session, held, &update, None).await?;
         }
@@ -132,6 +141,12 @@ impl Giving {
         );
         session.simple_raw(&sql).await.map(|_| ())
     }
+}
+
+/// The number of this transaction, as rows bear it.
+async fn own(session: &Session) -> Answer<u64> {
+    let own = "SELECT (pg_catalog.pg_current_xact_id()::text::numeric % 4294967296)::bigint";
+    Ok(cell(session, own).await?.and_then(|own| own.parse().ok()).unwrap_or(0))
 }
 
 /// Runs a statement that need not succeed.

@@ -1,9 +1,9 @@
 //! Single values and dropped columns, given back to the rows that they were of.
 
 use super::facts::{Held, Table, numbered, texts};
-use super::look::{self, CHANGED, by_key};
+use super::look::{self, CHANGED, UNMET, by_key};
 use super::rows::{assignments, differs, unsettled};
-use super::{Giving, fast, range};
+use super::{Giving, fast, places, range};
 use crate::engine::attic::stored::{Answer, rows as query};
 use crate::engine::history::literal;
 use crate::engine::session::Session;
@@ -34,7 +34,10 @@ impl Giving {
         let update = |range: &str| {
             format!("UPDATE {only} t SET {set} FROM {kept} k WHERE {on} AND {range} AND {free} AND {differs}{guards}")
         };
-        range::over(session, held, &update, None).await?;
+        let pairs = format!("{only} t JOIN {kept} k ON {on} WHERE {free} AND {differs}{guards}");
+        if !places::exchange(session, held, table, &update("true"), ("", &pairs)).await? {
+            range::over(session, held, &update, None).await?;
+        }
         if !same.is_empty() {
             let sql = format!(
                 "INSERT INTO dbbuild_attic.look SELECT {}, k.ctid, false, {} FROM {kept} k JOIN {only} t ON {on} \
@@ -50,19 +53,28 @@ impl Giving {
     async fn note_conflicts(&self, session: &Session, held: &Held, table: &Table, on: &str) -> Answer<()> {
         let (id, only, kept, free) = (held.entry.id, table.only(), held.sql(), unsettled(held));
         let differs = differs(held);
-        let mut sql = format!(
+        let made = texts("k", numbered('m', held.entry.columns.len()).iter().map(String::as_str));
+        let current = texts("t", held.entry.columns.iter().map(String::as_str));
+        let mut sql = String::new();
+        if held.has_made() {
+            // A row that goes by another key since the up part: what stands there now tells.
+            sql.push_str(&format!(
+                "UPDATE dbbuild_attic.look l SET stood = true, why = {} FROM {kept} k JOIN {only} t ON {on} \
+                 WHERE l.entry = {id} AND l.kept = k.ctid AND l.why = {unmet} AND {current} IS DISTINCT FROM {made}; \
+                 DELETE FROM dbbuild_attic.look WHERE entry = {id} AND why = {unmet}; ",
+                literal(CHANGED),
+                unmet = literal(UNMET),
+            ));
+        }
+        sql.push_str(&format!(
             "UPDATE dbbuild_attic.look l SET why = NULL FROM {kept} k JOIN {only} t ON {on} \
              WHERE l.entry = {id} AND l.kept = k.ctid AND NOT {differs}; "
-        );
-        let before = self.before.get(&super::place(&held.entry));
+        ));
+        let before = self.before.get(&held.left());
         let looked = !self.yields(held) && before.is_some_and(|before| look::changed(held, before).is_some());
         let meanwhile = match (held.has_made(), self.yields(held)) {
             (true, _) if looked => None,
-            (true, _) => Some(format!(
-                "{} IS DISTINCT FROM {}",
-                texts("t", held.entry.columns.iter().map(String::as_str)),
-                texts("k", numbered('m', held.entry.columns.len()).iter().map(String::as_str)),
-            )),
+            (true, _) => Some(format!("{current} IS DISTINCT FROM {made}")),
             // What a person asks for may fill what is empty.
             (false, true) if self.later => Some(other_value(held)),
             (false, true) => Some("true".to_owned()),
@@ -108,25 +120,35 @@ impl Giving {
         };
         let (set, same) = assignments(held, table);
         let same: String = same.iter().map(|same| format!(" AND {same}")).collect();
-        let sql = format!(
+        let with = format!(
             "WITH now AS MATERIALIZED (SELECT t.ctid AS at, t.tableoid AS rel, {row_now}::text AS row, {now}::text AS made, \
              pg_catalog.row_number() OVER (PARTITION BY {row_now}::text, {now}::text ORDER BY t.ctid) AS n FROM {only} t WHERE {open}), \
              held AS MATERIALIZED (SELECT k.*, k.ctid AS kept, {row_then}::text AS row_then, {then}::text AS made_then, \
              pg_catalog.row_number() OVER (PARTITION BY {row_then}::text, {then}::text ORDER BY k.ordinal) AS n_then \
-             FROM {held_table} k WHERE {free}), \
-             done AS (UPDATE {only} t SET {set} FROM held k JOIN now ON now.row = k.row_then AND now.made = k.made_then \
-             AND now.n = k.n_then WHERE t.ctid = now.at AND t.tableoid = now.rel{same} RETURNING k.kept) \
-             INSERT INTO dbbuild_attic.look SELECT {id}, held.kept, false, {why} FROM held \
-             WHERE NOT EXISTS (SELECT FROM done WHERE done.kept = held.kept)",
+             FROM {held_table} k WHERE {free}) ",
             row_now = texts("t", entry.key_columns.iter().map(String::as_str)),
             row_then = texts("k", keys.iter().map(String::as_str)),
             only = table.only(),
             open = open,
             held_table = held.sql(),
             free = unsettled(held),
+        );
+        let found = "now.row = k.row_then AND now.made = k.made_then AND now.n = k.n_then";
+        let stands = "t.ctid = now.at AND t.tableoid = now.rel";
+        let sql = format!(
+            "{with}, done AS (UPDATE {only} t SET {set} FROM held k JOIN now ON {found} WHERE {stands}{same} RETURNING k.kept) \
+             INSERT INTO dbbuild_attic.look SELECT {id}, held.kept, false, {why} FROM held \
+             WHERE NOT EXISTS (SELECT FROM done WHERE done.kept = held.kept)",
+            only = table.only(),
             id = entry.id,
             why = literal("its row is gone or was changed meanwhile"),
         );
+        if !held.has_made() {
+            let pairs = format!("held k JOIN now ON {found} JOIN {} t ON {stands} WHERE true{same}", table.only());
+            if places::exchange(session, held, table, &sql, (&with, &pairs)).await? {
+                return Ok(None);
+            }
+        }
         session.simple_raw("SAVEPOINT dbbuild_give").await?;
         let why = match session.simple_raw(&sql).await {
             Ok(_) => None,
