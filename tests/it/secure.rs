@@ -348,3 +348,18 @@ fn a_role_that_may_not_silence_the_log_is_told_so() {
     assert_eq!(db.psql("SELECT count(*) FROM key WHERE value <> 'scrubbed'").trim(), "1");
     db.psql(&format!("ALTER DATABASE {} OWNER TO postgres; DROP OWNED BY {role} CASCADE; DROP ROLE {role}", db.name));
 }
+
+#[test]
+fn what_was_kept_of_a_secure_migration_comes_back_with_its_body() {
+    if server(15).is_none() {
+        return;
+    }
+    let world = project(FOLDERS);
+    world.write("secure/staging/2_key.sql", body());
+    world.dbbuild(&["--env", "staging"]).ok();
+    row(&world, "staging", "UPDATE key SET value = value || 'er'");
+    world.dbbuild(&["downgrade", "--env", "staging", "--to", "1", "--yes"]).ok().says("took back 2_key");
+    assert_eq!(row(&world, "staging", "SELECT count(*) FROM key"), "0\n");
+    world.dbbuild(&["apply", "--env", "staging", "--allow-dirty"]).ok().says("gave back 1 row").says_not(SECRET);
+    assert_eq!(row(&world, "staging", "SELECT value FROM key"), format!("{SECRET}er\n"));
+}

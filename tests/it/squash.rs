@@ -344,3 +344,37 @@ fn half_of_a_real_history_is_squashed() {
     };
     assert_eq!(schema(&new), schema(&old));
 }
+
+#[test]
+fn what_was_kept_of_its_migrations_comes_back_with_a_squash() {
+    let Some(server) = server(15) else { return };
+    let (local, production) = (server.fresh_database(), server.fresh_database());
+    let world = World::new();
+    world.write(
+        "dbbuild.toml",
+        format!(
+            "[postgres]\nversion = 15\nthrowaway = \"local\"\ndatabase = \"app\"\n[env.development]\nurl = \"{}\"\n\
+             [env.production]\nurl = \"{}\"\nprotected = true\n",
+            local.url, production.url
+        ),
+    );
+    add(&world, "0001_a", "CREATE TABLE IF NOT EXISTS a (id int PRIMARY KEY);\n-- migrate:down\nDROP TABLE a;\n");
+    let note = "ALTER TABLE a ADD COLUMN IF NOT EXISTS note text;\n-- migrate:down\nALTER TABLE a DROP COLUMN note;\n";
+    add(&world, "0002_note", note);
+    add(&world, "0003_b", "CREATE TABLE IF NOT EXISTS b (id int PRIMARY KEY);\n-- migrate:down\nDROP TABLE b;\n");
+    world.add_origin();
+    world.git(&["push", "-q", "origin", "main"]).ok();
+    world.dbbuild(&["build"]).ok();
+    local.psql("INSERT INTO a VALUES (1, 'one'), (2, NULL); INSERT INTO b VALUES (7)");
+    world.dbbuild(&["downgrade", "--to", "0", "--yes"]).ok().says("took back 0001_a");
+    assert_eq!(local.psql("SELECT string_agg(version, ' ' ORDER BY id) FROM dbbuild_attic.entry"), "0003 0002 0001");
+
+    world.dbbuild(&["squash", "--before", "0003"]).ok();
+    world.commit("Squash").ok();
+    world.dbbuild(&["build"]).ok().says("gave back").says_not("in conflict");
+    assert_eq!(
+        local.psql("SELECT string_agg(a::text, ' ' ORDER BY id), (SELECT max(id) FROM b) FROM a"),
+        "(1,one) (2,)|7"
+    );
+    assert_eq!(local.psql("SELECT count(*) FROM dbbuild_attic.entry"), "0");
+}
