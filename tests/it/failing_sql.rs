@@ -108,7 +108,7 @@ const REFUSED: &[(&str, &[&str])] = &[
     ),
     (
         "GRANT SELECT ON ok TO nonesuch;",
-        &["role \"nonesuch\" does not exist (42704)", "Create the role in an earlier migration"],
+        &["role \"nonesuch\" does not exist (42704)", "Declare the role in the roles file"],
     ),
     (
         "DO $$ BEGIN EXECUTE 'DROP SCHEMA dbbuild CASCADE'; END $$;",

@@ -97,7 +97,8 @@ pub(super) fn help_for(error: &ServerError) -> &'static str {
              then run `dbbuild` again."
         }
         "42704" if error.message.starts_with("role") => {
-            "it was rolled back. Create the role in an earlier migration, then run `dbbuild` again."
+            "it was rolled back. Declare the role in the roles file (on a deployed server `dbbuild roles apply` makes it), or \
+             create it in an earlier migration, then run `dbbuild` again."
         }
         "55P03" | "40P01" => "it was rolled back. Run `dbbuild` again when the lock is free, or raise `lock.timeout`.",
         _ => "it was rolled back. Fix the file and run `dbbuild` again.",
