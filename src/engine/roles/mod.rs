@@ -139,6 +139,7 @@ async fn verifiers(
     check_rotated(roles, environment, rotate)?;
     let environ = environ::read(&project.root, Some(environment))?;
     let stored = password::stored(session).await?;
+    let iterations = password::iterations(session).await?;
     let mut faults = Vec::new();
     for role in roles.of(environment) {
         let Some((reference, at)) = &role.password else { continue };
@@ -175,7 +176,7 @@ async fn verifiers(
             }
         };
         if set {
-            found.insert(role.name.clone(), password::verifier(&secret));
+            found.insert(role.name.clone(), password::verifier(&secret, iterations)?);
         }
     }
     Error::all(faults).map_or(Ok(found), Err)

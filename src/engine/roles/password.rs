@@ -2,6 +2,7 @@
 //!
 //! No message holds one, nor what a program printed.
 
+use crate::engine::server::random_bits;
 use crate::engine::session::{Environ, Session};
 use crate::error::{Error, OrFailed, Result};
 use crate::model::conninfo::Secret;
@@ -9,8 +10,8 @@ use crate::model::roles::Reference;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use postgres_protocol::password::scram_sha_256;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
@@ -75,8 +76,22 @@ fn one_line(bytes: Vec<u8>, reference: &Reference) -> Result<String> {
 
 /// What a server keeps instead of the password, with a salt of its own. A server that is given this never sees the
 /// password.
-pub(super) fn verifier(password: &Secret) -> Secret {
-    Secret::new(scram_sha_256(password.expose().as_bytes()))
+pub(super) fn verifier(password: &Secret, iterations: u32) -> Result<Secret> {
+    let salt = random_bits()?;
+    let keys = || {
+        let salted = salted(prepared(password).as_bytes(), &salt, iterations)?;
+        Some((stored_key(&salted)?, keyed(&salted, &[b"Server Key"])?))
+    };
+    let (stored, server) = keys().ok_or_else(|| Error::failed("a password cannot be made a verifier"))?;
+    let [salt, stored, server] = [&salt[..], &stored, &server].map(|bytes| STANDARD.encode(bytes));
+    Ok(Secret::new(format!("SCRAM-SHA-256${iterations}:{salt}${stored}:{server}")))
+}
+
+/// How often the server wants a password hashed: its own setting from PostgreSQL 16 on, 4096 before.
+pub(super) async fn iterations(session: &Session) -> Result<u32> {
+    let rows = session.query_rows("SELECT pg_catalog.current_setting('scram_iterations', true)").await?;
+    let text = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
+    Ok(text.and_then(|text| text.parse().ok()).unwrap_or(4096))
 }
 
 /// The verifiers that the server keeps, where this role may read them.
@@ -105,13 +120,18 @@ pub(super) fn fits(stored: &str, password: &Secret) -> bool {
         Some((iterations.parse::<u32>().ok()?, STANDARD.decode(salt).ok()?, STANDARD.decode(stored_key).ok()?))
     };
     let Some((iterations, salt, stored_key)) = parts() else { return false };
-    let clear = password.expose();
-    // As PostgreSQL does: a password that SASLprep refuses counts as it is.
-    let prepared = stringprep::saslprep(clear).map_or_else(|_| clear.to_owned(), |prepared| prepared.into_owned());
-    let key = salted(prepared.as_bytes(), &salt, iterations)
-        .and_then(|salted| keyed(&salted, &[b"Client Key"]))
-        .map(|client_key| Sha256::digest(&client_key).to_vec());
+    let key = salted(prepared(password).as_bytes(), &salt, iterations).and_then(|salted| self::stored_key(&salted));
     key.is_some_and(|key| key == stored_key)
+}
+
+/// As PostgreSQL does: a password that SASLprep refuses counts as it is.
+fn prepared(password: &Secret) -> Cow<'_, str> {
+    let clear = password.expose();
+    stringprep::saslprep(clear).unwrap_or(Cow::Borrowed(clear))
+}
+
+fn stored_key(salted: &[u8]) -> Option<Vec<u8>> {
+    keyed(salted, &[b"Client Key"]).map(|client_key| Sha256::digest(&client_key).to_vec())
 }
 
 /// `Hi` of RFC 5802.
@@ -137,15 +157,16 @@ mod tests {
 
     #[test]
     fn a_verifier_fits_its_own_password_alone() {
+        let verifier = |clear: &str| verifier(&Secret::new(clear), 4096).unwrap();
         for clear in ["secret", "pässwörd ☃", "a\u{00a0}b", "\u{2168}", "x\u{0007}y"] {
-            let kept = verifier(&Secret::new(clear));
+            let kept = verifier(clear);
             assert!(kept.expose().starts_with("SCRAM-SHA-256$4096:") && !kept.expose().contains(clear));
             assert!(fits(kept.expose(), &Secret::new(clear)), "{clear:?}");
             assert!(!fits(kept.expose(), &Secret::new("other")), "{clear:?}");
-            assert_ne!(kept.expose(), verifier(&Secret::new(clear)).expose());
+            assert_ne!(kept.expose(), verifier(clear).expose());
         }
         // SASLprep: the Roman numeral nine is the letters.
-        assert!(fits(verifier(&Secret::new("\u{2168}")).expose(), &Secret::new("IX")));
+        assert!(fits(verifier("\u{2168}").expose(), &Secret::new("IX")));
         for other in ["md5a3556571e93b0d20722ba62be61e8c2d", "", "SCRAM-SHA-256$x", "secret"] {
             assert!(!fits(other, &Secret::new("secret")), "{other}");
         }

@@ -167,12 +167,17 @@ fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// A password that nobody has seen: 128 random bits.
-pub fn random_token() -> Result<String> {
+/// 128 bits from the machine's source of randomness.
+pub fn random_bits() -> Result<[u8; 16]> {
     let mut bytes = [0u8; 16];
     let mut source = std::fs::File::open("/dev/urandom").or_failed(|| "cannot open /dev/urandom")?;
     std::io::Read::read_exact(&mut source, &mut bytes).or_failed(|| "cannot read /dev/urandom")?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(bytes)
+}
+
+/// A password that nobody has seen.
+pub fn random_token() -> Result<String> {
+    Ok(random_bits()?.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]

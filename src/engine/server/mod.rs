@@ -26,7 +26,7 @@ pub mod sweep;
 pub mod template;
 pub mod throwaway;
 
-pub use address::{HostOrSocketDir, ServerAddress, random_token};
+pub use address::{HostOrSocketDir, ServerAddress, random_bits, random_token};
 pub use embedded::{Embedded, EmbeddedOptions, EmbeddedStatus};
 pub use throwaway::{Choice, Inside, Origin, Stopped, Throwaway, ThrowawayKind, ThrowawayOptions, choose};
 
