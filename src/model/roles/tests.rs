@@ -119,7 +119,19 @@ fn moments_compare_without_a_time_zone() {
     assert_eq!(at("2030-01-01"), at("2030-01-01 00:00:00"));
     assert_eq!(at("2030-01-01 05:30:00.5+05:30").to_string(), "2030-01-01 00:00:00.5+00");
     assert_eq!((at("Infinity"), Until::Forever.to_string()), (Until::Forever, "infinity".to_owned()));
-    for bad in ["", "2030", "2030-13-01", "1 Jan 2030", "-infinity"] {
+    assert_eq!(at("9999-12-31 23:59:59"), Until::At(253_402_300_799_000_000));
+    assert_eq!(at("9999-12-31T23:59:59.5Z").to_string(), "9999-12-31 23:59:59.5+00");
+    assert_eq!((at("2030-01-01T00:00Z"), at("-infinity").to_string()), (at("2030-01-01"), "-infinity".to_owned()));
+    for bad in [
+        "",
+        "2030",
+        "2030-13-01",
+        "1 Jan 2030",
+        "2030-01-01 00:00[Europe/Berlin]",
+        "18:00",
+        "2030-01-01 24:00",
+        "9999-12-31 23:59:59-05",
+    ] {
         assert_eq!(Until::parse(bad), None, "{bad}");
     }
 }

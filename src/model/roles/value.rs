@@ -1,9 +1,12 @@
 //! Values of the file with a syntax of their own: the end of a password, settings and their lists, patterns of names.
 
-use jiff::civil::{Date, DateTime};
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, Unit};
+use jiff::civil::{DateTime, Time};
+use jiff::fmt::temporal::Pieces;
+use jiff::{SignedDuration, SignedDurationRound, Unit};
 use std::fmt;
+
+/// From where moments are counted.
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 /// Settings that are lists of names, each of which PostgreSQL quotes for itself (`GUC_LIST_QUOTE`).
 const LISTS: [&str; 6] = [
@@ -26,18 +29,24 @@ pub enum Until {
 }
 
 impl Until {
-    /// Reads a moment; one without an offset is UTC, a day alone its midnight.
+    /// PostgreSQL's `-infinity`: it ended before all time.
+    const NEVER: Until = Until::At(i64::MIN);
+
+    /// Reads a moment; one without an offset is UTC, a day alone its midnight. Time stamps of `jiff` end before the last
+    /// day of the year 9999, which stands for no end at all in many a cluster; its dates do not.
     pub fn parse(text: &str) -> Option<Until> {
         let text = text.trim();
-        if text.eq_ignore_ascii_case("infinity") {
-            return Some(Until::Forever);
+        match text.to_ascii_lowercase().as_str() {
+            "infinity" => return Some(Until::Forever),
+            "-infinity" => return Some(Until::NEVER),
+            _ => {}
         }
-        let moment = text.parse::<Timestamp>().ok().or_else(|| {
-            let day = || Some(text.parse::<Date>().ok()?.to_datetime(jiff::civil::Time::midnight()));
-            let local = if text.contains([':']) { text.parse::<DateTime>().ok() } else { day() };
-            Some(local?.to_zoned(TimeZone::UTC).ok()?.timestamp())
-        })?;
-        Some(Until::At(moment.round(Unit::Microsecond).ok()?.as_microsecond()))
+        let pieces = Pieces::parse(text).ok().filter(|pieces| pieces.time_zone_annotation().is_none())?;
+        let local = pieces.date().to_datetime(pieces.time().unwrap_or_else(Time::midnight));
+        let offset = pieces.to_numeric_offset().map_or(0, |offset| i64::from(offset.seconds()));
+        let since = local.duration_since(EPOCH).round(SignedDurationRound::new().smallest(Unit::Microsecond)).ok()?;
+        let moment = i64::try_from(since.as_micros()).ok()? - offset * 1_000_000;
+        EPOCH.checked_add(SignedDuration::from_micros(moment)).ok().map(|_| Until::At(moment))
     }
 }
 
@@ -45,12 +54,11 @@ impl fmt::Display for Until {
     /// As PostgreSQL reads it in every time zone.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Until::At(microseconds) = self else { return f.write_str("infinity") };
-        match Timestamp::from_microsecond(*microseconds) {
-            Ok(moment) => {
-                let local = moment.to_zoned(TimeZone::UTC).datetime();
-                let date = local.date();
-                write!(f, "{date} {}+00", local.time())
-            }
+        if *self == Until::NEVER {
+            return f.write_str("-infinity");
+        }
+        match EPOCH.checked_add(SignedDuration::from_micros(*microseconds)) {
+            Ok(moment) => write!(f, "{} {}+00", moment.date(), moment.time()),
             // Beyond the year 9999, which no file can name.
             Err(_) => write!(f, "{microseconds} microseconds"),
         }
