@@ -1,7 +1,8 @@
 //! `dbbuild roles`: a cluster made what a file says, with real servers of each version.
 
 use crate::fidelity::world_of;
-use crate::support::{Held, Running, Server, World, matrix};
+use crate::support::{Held, Running, Server, World, matrix, until};
+use nix::sys::signal::Signal;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -233,6 +234,30 @@ fn options_of_memberships_are_kept_from_16_on() {
             assert_eq!(shop.psql(options), stored);
             world.dbbuild(&["roles", "plan"]).ok();
         }
+        // What hangs on a membership that goes, or on a role that is dropped, stays: granted anew.
+        shop.psql(
+            "CREATE ROLE boss CREATEROLE; CREATE ROLE gone CREATEROLE; CREATE ROLE k; CREATE ROLE n; CREATE ROLE m; CREATE ROLE free_1;
+             GRANT k TO boss, gone WITH ADMIN TRUE",
+        );
+        shop.psql("SET ROLE boss; GRANT k TO m WITH ADMIN TRUE; SET ROLE m; GRANT k TO n; GRANT k TO free_1 WITH INHERIT FALSE");
+        shop.psql("SET ROLE gone; GRANT k TO c, free_1; GRANT k TO b WITH ADMIN TRUE");
+        world.write(
+            "db/roles.toml",
+            format!(
+                "prune = true\nignore = [\"g\", \"free_*\"]\n{text}[role.maker]\ncreaterole = true\n\
+                 member_of = [{{ role = \"child\", admin = true }}]\n[role.child]\n[role.boss]\ncreaterole = true\n[role.k]\n[role.m]\n\
+                 [role.n]\nmember_of = [\"k\"]\n"
+            )
+            .replace("[role.b]", "[role.b]\nmember_of = [{ role = \"k\", admin = true }]")
+            .replace("[role.c]", "[role.c]\nmember_of = [\"k\"]"),
+        );
+        let plan = world.dbbuild(&["roles", "plan"]);
+        plan.fails(3).says("REVOKE \"k\" FROM \"boss\" GRANTED BY \"postgres\" CASCADE").says("DROP ROLE \"gone\"");
+        world.dbbuild(&["roles", "apply"]).ok();
+        let members = "SELECT string_agg(concat_ws(' ', member::regrole, admin_option, inherit_option, set_option), ', ' \
+                       ORDER BY member::regrole::text) FROM pg_auth_members WHERE roleid = 'k'::regrole";
+        assert_eq!(shop.psql(members), "b t t t, c f t t, free_1 f t t, n f t t");
+        world.dbbuild(&["roles", "plan"]).ok();
         // The loop's direction is turned in one go.
         world.write("db/roles.toml", "ignore = [\"g\"]\n[role.a]\n[role.b]\nmember_of = [\"a\"]\n[role.c]\n");
         world.dbbuild(&["roles", "apply"]).ok();
@@ -250,11 +275,11 @@ fn undeclared_roles_are_dropped_only_with_prune_and_lose_nothing() {
     each(&[], |server, world| {
         let mut world = world;
         let shop = server.existing("shop");
-        server.run("psql", &["-Xqc", "CREATE DATABASE crm", "-d", "postgres"]).ok();
-        let crm = server.existing("crm");
+        server.run("psql", &["-Xqc", "CREATE DATABASE crm", "-c", "CREATE DATABASE depot", "-d", "postgres"]).ok();
+        let (crm, depot) = (server.existing("crm"), server.existing("depot"));
         shop.psql(
             "CREATE ROLE ops LOGIN CREATEROLE CREATEDB; ALTER DATABASE shop OWNER TO ops; ALTER DATABASE crm OWNER TO ops;
-             CREATE ROLE app; CREATE ROLE rds_admin; CREATE ROLE mine_x",
+             ALTER DATABASE depot OWNER TO ops; CREATE ROLE app; CREATE ROLE rds_admin; CREATE ROLE mine_x",
         );
         shop.psql("SET ROLE ops; CREATE ROLE leaver LOGIN; CREATE ROLE other");
         let made = "CREATE TABLE leavers (id int); INSERT INTO leavers VALUES (1); ALTER TABLE leavers OWNER TO leaver; \
@@ -262,6 +287,7 @@ fn undeclared_roles_are_dropped_only_with_prune_and_lose_nothing() {
                     ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO leaver";
         shop.psql(made);
         crm.psql(made);
+        depot.psql("CREATE TABLE leavers (id int); ALTER TABLE leavers OWNER TO leaver");
         shop.psql("GRANT CONNECT ON DATABASE crm TO other");
         // The owner of both databases, who made the roles and is no superuser.
         world.set("SHOP_URL", server.url("shop").replace("postgres@", "ops@"));
@@ -284,20 +310,66 @@ fn undeclared_roles_are_dropped_only_with_prune_and_lose_nothing() {
         assert_eq!(shop.psql("SELECT count(*) FROM pg_roles WHERE rolname IN ('leaver', 'other')"), "2");
         hba_is(&server, "local all all trust\n");
 
+        // So does what others have from a dropped role alone, on what somebody else owns.
+        crm.psql(
+            "SET ROLE ops; GRANT SELECT ON t TO other WITH GRANT OPTION; SET ROLE other; GRANT SELECT ON t TO app",
+        );
+        let refused = world.dbbuild(&["roles", "plan"]);
+        refused
+            .fails(1)
+            .says("refused to drop who granted others something in crm")
+            .says("other: SELECT on table t to app");
+        crm.psql("SET ROLE ops; GRANT SELECT ON t TO app");
+
         let plan = world.dbbuild(&["roles", "plan"]);
         plan.fails(3)
             .says("REASSIGN OWNED BY \"leaver\" TO \"ops\";  -- in the database crm")
             .says("DROP ROLE \"other\"");
         plan.says_not("rds_admin").says_not("mine_x");
+
+        // What one database refuses is found before anything is given away in another.
+        depot.psql(
+            "CREATE SEQUENCE times; CREATE FUNCTION refuse() RETURNS event_trigger SECURITY DEFINER LANGUAGE plpgsql AS $$ BEGIN
+             IF nextval('times') <> 2 THEN RAISE 'not here'; END IF; END $$;
+             CREATE EVENT TRIGGER refuse ON ddl_command_start WHEN TAG IN ('DROP OWNED') EXECUTE FUNCTION refuse()",
+        );
+        let owner = "SELECT tableowner FROM pg_tables WHERE tablename = 'leavers'";
+        let owners = || [&crm, &depot, &shop].map(|database| database.psql(owner)).join(" ");
+        world.dbbuild(&["roles", "apply"]).fails(1).says("it was tried in the database depot; nothing was changed");
+        assert_eq!(owners(), "leaver leaver leaver");
+        // Broken off between two databases, by an error or by a signal, it says what was done, and goes on the next time.
+        let broken = world.dbbuild(&["roles", "apply"]);
+        broken
+            .fails(1)
+            .says("caused by: not here")
+            .says("it ran in the database depot; what dropped roles owned in crm was given to the heir");
+        broken.says("already, nothing else was changed; run the command again");
+        assert_eq!(owners(), "ops leaver leaver");
+        crm.psql("ALTER TABLE leavers OWNER TO leaver");
+        depot.psql(
+            "CREATE OR REPLACE FUNCTION refuse() RETURNS event_trigger SECURITY DEFINER LANGUAGE plpgsql AS $$ BEGIN
+             IF nextval('times') > 4 THEN PERFORM pg_advisory_lock(7); END IF; END $$",
+        );
+        let mut held = Held::open(&depot);
+        held.run("SELECT pg_advisory_lock(7)");
+        let mut killed = world.start(&["roles", "apply"]);
+        until(&depot, "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 7 AND NOT granted)");
+        killed.signal(Signal::SIGKILL);
+        killed.wait();
+        drop(held);
+        until(&depot, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE usename = 'ops')");
+        assert_eq!(owners(), "ops leaver leaver");
+        depot.psql("DROP EVENT TRIGGER refuse");
         world.dbbuild(&["roles", "apply"]).ok();
         assert_eq!(
             shop.psql("SELECT string_agg(rolname, ' ' ORDER BY rolname) FROM pg_roles WHERE oid >= 16384"),
             "app mine_x ops rds_admin"
         );
+        assert_eq!(owners(), "ops ops ops");
         for database in [&shop, &crm] {
-            assert_eq!(database.psql("SELECT tableowner FROM pg_tables WHERE tablename = 'leavers'"), "ops");
             assert_eq!(database.psql("SELECT count(*) FROM leavers"), "1");
         }
+        assert_eq!(crm.psql("SELECT has_table_privilege('app', 't', 'SELECT')"), "t");
         world.dbbuild(&["roles", "plan"]).ok();
     });
 }

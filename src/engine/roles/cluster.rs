@@ -2,7 +2,7 @@
 
 use crate::engine::session::Session;
 use crate::error::{Error, OrFailed, Result};
-use crate::model::roles::{Attribute, Attributes, Cluster, Found, Granted, Me, Setting, Until};
+use crate::model::roles::{Attribute, Attributes, Cluster, Found, Granted, May, Me, Setting, Until};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ const SQL: &str = "SELECT pg_catalog.json_build_object(\
             WHEN pg_catalog.isfinite(r.rolvaliduntil) THEN (EXTRACT(epoch FROM r.rolvaliduntil) * 1000000)::bigint END, \
         'comment', pg_catalog.shobj_description(r.oid, 'pg_authid'), \
         'admin', pg_catalog.pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION'), \
-        'member', pg_catalog.pg_has_role(r.oid, 'MEMBER'), \
+        'member', pg_catalog.pg_has_role(r.oid, 'USAGE'), \
         'settings', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object('database', d.datname, 'lines', s.setconfig)) \
             FROM pg_catalog.pg_db_role_setting s LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase \
             WHERE s.setrole = r.oid), \
@@ -33,8 +33,15 @@ const SQL: &str = "SELECT pg_catalog.json_build_object(\
         'inherit', {inherit}, 'set', {set}, 'implicit', {implicit}) ORDER BY g.rolname, m.rolname, b.rolname) \
         FROM pg_catalog.pg_auth_members a JOIN pg_catalog.pg_roles g ON g.oid = a.roleid \
         JOIN pg_catalog.pg_roles m ON m.oid = a.member LEFT JOIN pg_catalog.pg_roles b ON b.oid = a.grantor), \
-    'restricted', (SELECT pg_catalog.json_agg(pg_catalog.lower(s.name)) FROM pg_catalog.pg_settings s \
-        WHERE s.context = 'superuser' AND NOT {may_set}))";
+    'settings', (SELECT pg_catalog.json_object_agg(pg_catalog.lower(s.name), CASE s.context WHEN 'user' THEN true \
+        WHEN 'superuser' THEN pg_catalog.has_parameter_privilege(s.name, 'SET') END) FROM \
+        (SELECT name, context FROM pg_catalog.pg_settings \
+        UNION SELECT n, 'superuser' FROM pg_catalog.unnest({hidden}) n \
+        UNION SELECT parname, 'superuser' FROM pg_catalog.pg_parameter_acl a \
+        WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_settings s WHERE pg_catalog.lower(s.name) = a.parname)) s))";
+
+/// Superusers' settings that not everybody sees.
+const HIDDEN: &str = "ARRAY['dynamic_library_path', 'extension_control_path', 'session_preload_libraries']";
 
 #[derive(Deserialize)]
 struct Answer {
@@ -44,7 +51,7 @@ struct Answer {
     databases: BTreeMap<String, String>,
     roles: Vec<Row>,
     memberships: Option<Vec<Membership>>,
-    restricted: Option<BTreeSet<String>>,
+    settings: BTreeMap<String, Option<bool>>,
 }
 
 #[derive(Deserialize)]
@@ -94,9 +101,8 @@ pub async fn read(session: &Session) -> Result<Cluster> {
     } else {
         ("true", "true", "false")
     };
-    let may_set = if major >= 15 { "pg_catalog.has_parameter_privilege(s.name, 'SET')" } else { "false" };
     let sql = SQL.replace("{inherit}", inherit).replace("{set}", set);
-    let sql = sql.replace("{implicit}", implicit).replace("{may_set}", may_set);
+    let sql = sql.replace("{implicit}", implicit).replace("{hidden}", HIDDEN);
     let rows = session.query_rows(&sql).await?;
     let text = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
     let text = text.ok_or_else(|| Error::failed("the server told nothing of its roles"))?;
@@ -109,14 +115,13 @@ fn cluster(answer: Answer, major: u32) -> Cluster {
         answer.roles.iter().filter(|row| wanted(row)).map(|row| row.name.clone()).collect()
     };
     let mine = answer.roles.iter().find(|row| row.name == answer.me).map(attributes).unwrap_or_default();
-    let superuser = mine.contains(&Attribute::Superuser);
     let me = Me {
         name: answer.me,
         session: answer.session,
         attributes: mine,
         admin_of: names(|row| row.admin),
         member_of: names(|row| row.member),
-        restricted: answer.restricted.filter(|_| !superuser).unwrap_or_default(),
+        settings: answer.settings.into_iter().map(|(name, may)| (name, may_set(may))).collect(),
     };
     let memberships = answer.memberships.unwrap_or_default().into_iter().map(|row| Granted {
         group: row.group,
@@ -135,6 +140,10 @@ fn cluster(answer: Answer, major: u32) -> Cluster {
         memberships: memberships.collect(),
         roles: answer.roles.into_iter().map(|row| (row.name.clone(), found(row))).collect(),
     }
+}
+
+fn may_set(answer: Option<bool>) -> May {
+    answer.map_or(May::Never, |may| if may { May::Set } else { May::Restricted })
 }
 
 fn attributes(row: &Row) -> Attributes {

@@ -10,15 +10,17 @@ mod proof;
 mod run;
 mod trial;
 mod turn;
+mod visit;
 mod words;
 
 pub use cluster::read as read_cluster;
 pub use declared::{MadeFirst, made_first, missing_locally, spoken_of};
 pub use password::resolve;
 pub use proof::try_whole;
-pub use run::{reachable, run};
+pub use run::run;
 pub use trial::{Trial, try_out};
 pub use turn::in_turn;
+pub use visit::visit;
 
 use crate::engine::project::Project;
 use crate::engine::session::{self, Session, environ};

@@ -1,5 +1,6 @@
 //! Runs the statements: what other databases need first, then everything else in one transaction.
 
+use super::visit::{databases, unreachable};
 use super::{Planned, elsewhere};
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
@@ -13,8 +14,6 @@ use std::time::Duration;
 /// The server refuses a statement; the message says what was changed before.
 pub async fn run(planned: &Planned, session: &Session, lock_timeout: Duration) -> Result<()> {
     let changes = &planned.difference.changes;
-    let mut databases: Vec<&String> = changes.iter().filter_map(|change| change.database.as_ref()).collect();
-    databases.dedup();
     let mut done: Vec<&str> = Vec::new();
     let left = |done: &[&str]| match done {
         [] => "nothing was changed.".to_owned(),
@@ -25,17 +24,26 @@ pub async fn run(planned: &Planned, session: &Session, lock_timeout: Duration) -
     };
     // All of them, before the first is changed: one that cannot be reached stops everything.
     let mut sessions = Vec::new();
-    for database in databases {
+    for database in databases(changes) {
         let other = elsewhere(session, database).await.map_err(|e| unreachable(e, database, changes))?;
         sessions.push((database, other));
     }
+    let begin = format!("BEGIN; SET LOCAL lock_timeout = {}", lock_timeout.as_millis());
+    let of = |database: &String| -> Vec<&Change> {
+        changes.iter().filter(|change| change.database.as_ref() == Some(database)).collect()
+    };
     if !sessions.is_empty() {
-        rehearse(planned, session).await.map_err(|e| e.help(left(&done)))?;
+        // Nothing is given away in one database where another one, or this one, refuses the same.
+        for (database, other) in &sessions {
+            let tried = transaction(other, (&begin, "ROLLBACK"), &of(database), planned).await;
+            tried.map_err(|e| e.help(format!("it was tried in the database {database}; {}", left(&done))))?;
+        }
+        let disowned = |change: &&Change| change.database.is_none() && change.kind == Kind::Disown;
+        let mine: Vec<&Change> = changes.iter().filter(disowned).collect();
+        transaction(session, ("BEGIN", "ROLLBACK"), &mine, planned).await.map_err(|e| e.help(left(&done)))?;
     }
     for (database, other) in &sessions {
-        let mine: Vec<&Change> = changes.iter().filter(|change| change.database.as_ref() == Some(*database)).collect();
-        let begin = format!("BEGIN; SET LOCAL lock_timeout = {}", lock_timeout.as_millis());
-        transaction(other, &begin, &mine, planned)
+        transaction(other, (&begin, "COMMIT"), &of(database), planned)
             .await
             .map_err(|e| e.help(format!("it ran in the database {database}; {}", left(&done))))?;
         done.push(database);
@@ -46,40 +54,24 @@ pub async fn run(planned: &Planned, session: &Session, lock_timeout: Duration) -
     }
     // What the maker of a role gets by itself is no part of the file.
     let own = if session.server_version() >= 16 { "; SET LOCAL createrole_self_grant = ''" } else { "" };
-    transaction(session, &format!("BEGIN{own}"), &mine, planned).await.map_err(|e| e.help(left(&done)))
+    transaction(session, (&format!("BEGIN{own}"), "COMMIT"), &mine, planned).await.map_err(|e| e.help(left(&done)))
 }
 
-fn unreachable(error: Error, database: &str, changes: &[Change]) -> Error {
-    let mut roles: Vec<&str> = changes
-        .iter()
-        .filter(|change| change.database.as_deref() == Some(database))
-        .map(|one| one.role.as_str())
-        .collect();
-    roles.dedup();
-    let what = format!(
-        "refused to drop {}: the database {database}, where it owns or was granted something, cannot be visited",
-        roles.join(", ")
-    );
-    let cause = error.causes().first().cloned().unwrap_or_else(|| error.message().to_owned());
-    Error::failed(what).cause(cause).help("nothing was changed.")
-}
-
-/// What is done in this database for roles that are to be dropped, tried and taken back: nothing is given away elsewhere
-/// where it would be in vain.
-async fn rehearse(planned: &Planned, session: &Session) -> Result<()> {
-    let disowned = |change: &&Change| change.database.is_none() && change.kind == Kind::Disown;
-    let mine: Vec<&Change> = planned.difference.changes.iter().filter(disowned).collect();
-    session.simple("BEGIN").await?;
-    let done = statements(session, &mine, planned).await;
-    session.simple("ROLLBACK").await?;
-    done
-}
-
-async fn transaction(session: &Session, begin: &str, changes: &[&Change], planned: &Planned) -> Result<()> {
+async fn transaction(
+    session: &Session,
+    (begin, end): (&str, &str),
+    changes: &[&Change],
+    planned: &Planned,
+) -> Result<()> {
     session.simple(begin).await?;
-    let done = statements(session, changes, planned).await;
-    session.simple(if done.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
-    done
+    match statements(session, changes, planned).await {
+        Ok(()) => session.simple(end).await.map(drop),
+        Err(e) => {
+            // Where the connection is gone, the transaction is too: why it failed is what counts.
+            drop(session.simple("ROLLBACK").await);
+            Err(e)
+        }
+    }
 }
 
 async fn statements(session: &Session, changes: &[&Change], planned: &Planned) -> Result<()> {
@@ -110,7 +102,7 @@ async fn still_held(session: &Session, changes: &[&Change]) -> Result<()> {
         "SELECT DISTINCT r.rolname, pg_catalog.pg_describe_object(s.classid, s.objid, s.objsubid) FROM pg_catalog.pg_shdepend s \
          JOIN pg_catalog.pg_roles r ON r.oid = s.refobjid \
          WHERE s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND r.rolname IN ({}) \
-           AND s.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) ORDER BY 1, 2",
+           AND s.dbid IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())) ORDER BY 1, 2",
         names.join(", ")
     );
     let rows = session.query_rows(&sql).await?;
@@ -124,22 +116,4 @@ async fn still_held(session: &Session, changes: &[&Change]) -> Result<()> {
     ))
     .detail(rows.into_iter().map(line).collect::<Vec<_>>().join("\n"))
     .help("connect as the owner of these objects, or as a superuser."))
-}
-
-/// Tries whether every other database that a plan must visit lets this role in.
-///
-/// # Errors
-/// One does not: the drop is refused, naming it.
-pub async fn reachable(planned: &Planned, session: &Session) -> Result<()> {
-    let changes = &planned.difference.changes;
-    let mut databases: Vec<&String> = changes.iter().filter_map(|change| change.database.as_ref()).collect();
-    databases.dedup();
-    let mut faults = Vec::new();
-    for database in databases {
-        match elsewhere(session, database).await {
-            Ok(other) => other.close().await,
-            Err(e) => faults.push(unreachable(e, database, changes)),
-        }
-    }
-    Error::all(faults).map_or(Ok(()), Err)
 }

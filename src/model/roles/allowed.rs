@@ -3,7 +3,7 @@
 //! Up to 15, CREATEROLE is enough for every role that is not powerful. From 16 on it takes ADMIN OPTION on the very
 //! role, and only attributes that one has oneself can be given.
 
-use super::{Attribute, Cluster, Found};
+use super::{Attribute, Cluster, Found, May};
 use crate::error::{Error, Location};
 use std::collections::BTreeSet;
 
@@ -87,10 +87,18 @@ impl<'c> Judge<'c> {
 
     fn restricted(&mut self, name: &str, settings: &[&str], at: &Location) {
         for setting in settings {
-            if self.cluster.me.restricted.contains(*setting) {
-                let why = "only a superuser, or who was granted SET on it, may".to_owned();
-                self.refuse(format!("set {setting} for `{name}`"), why, Some(at));
-            }
+            let may = self.cluster.me.settings.get(*setting).copied();
+            // One of an extension that is not loaded, or of the application's own.
+            let custom = setting.contains('.') && !self.is_superuser();
+            let why = match may {
+                Some(May::Never) => "it is a setting of the server, or of the start of a connection, not of a role",
+                Some(May::Restricted) => "only a superuser, or who was granted SET on it, may",
+                None if custom => {
+                    "one that the server does not know sets only a superuser, or who was granted SET on it"
+                }
+                Some(May::Set) | None => continue,
+            };
+            self.refuse(format!("set {setting} for `{name}`"), why.to_owned(), Some(at));
         }
     }
 

@@ -1,6 +1,7 @@
 //! What sets a cluster apart from the file: statements, in the order in which they run.
 
 use super::allowed::Judge;
+use super::fallen::Fallen;
 use super::sql::{identifier, literal, options, set, set_password, setting_name, valid_until};
 use super::{Attribute, Attributes, Cluster, Role, Roles, Setting};
 use crate::error::{Error, Result};
@@ -90,14 +91,18 @@ pub struct Wish<'w> {
 /// A group is nowhere, this server or this role cannot do what the file says: all of it at once.
 pub fn difference(wish: &Wish<'_>, cluster: &Cluster) -> Result<Difference> {
     let declared: Vec<&Role> = wish.roles.of(wish.environment).collect();
-    let mut work = Work { wish, cluster, judge: Judge::new(cluster), found: Difference::default() };
+    let fallen = Fallen::default();
+    let mut work = Work { wish, cluster, judge: Judge::new(cluster), found: Difference::default(), fallen };
+    let drops = work.undeclared();
+    work.fallen = Fallen::find(wish, cluster, &drops);
     declared.iter().for_each(|role| work.attributes(role));
     declared.iter().for_each(|role| work.revoke(role));
     declared.iter().for_each(|role| work.grant(role));
+    work.grant_again(&drops);
     declared.iter().for_each(|role| work.settings(role));
     declared.iter().for_each(|role| work.comment(role));
     declared.iter().for_each(|role| work.password(role));
-    work.undeclared();
+    work.prune(&drops);
     Error::all(work.judge.faults).map_or(Ok(work.found), Err)
 }
 
@@ -106,6 +111,7 @@ pub(super) struct Work<'w> {
     pub(super) cluster: &'w Cluster,
     pub(super) judge: Judge<'w>,
     pub(super) found: Difference,
+    pub(super) fallen: Fallen<'w>,
 }
 
 impl<'w> Work<'w> {

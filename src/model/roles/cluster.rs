@@ -31,10 +31,21 @@ pub struct Me {
     pub attributes: Attributes,
     /// The roles that it may grant on.
     pub admin_of: BTreeSet<String>,
-    /// The roles that it is a member of, itself among them.
+    /// The roles whose privileges it has, itself among them.
     pub member_of: BTreeSet<String>,
-    /// Settings that it may not make for anybody.
-    pub restricted: BTreeSet<String>,
+    /// What it may do with the settings that it sees, or that it was granted SET on.
+    pub settings: BTreeMap<String, May>,
+}
+
+/// Who may make a setting for a role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum May {
+    /// This role.
+    Set,
+    /// A superuser, or who was granted it.
+    Restricted,
+    /// Nobody: it is one of the server or of the start of a connection.
+    Never,
 }
 
 impl Me {

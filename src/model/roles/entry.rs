@@ -75,6 +75,15 @@ impl Reader<'_> {
                 let items = items.iter().map(|item| self.scalar(item)).collect::<Option<Vec<_>>>()?;
                 return Some(Setting::of_items(name, items));
             }
+            // `my.x = 1` without quotes.
+            DeValue::Table(parts) => {
+                let part =
+                    parts.iter().next().map_or_else(String::new, |(key, _)| key.get_ref().escape_debug().to_string());
+                let message =
+                    format!("`{name}` is no setting: a name with a dot stands in quotes, as in \"{name}.{part}\"");
+                self.fault(&value.span(), message);
+                return None;
+            }
             _ => Setting::of_text(name, &self.scalar(value)?),
         };
         if found.is_none() {

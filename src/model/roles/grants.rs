@@ -1,6 +1,7 @@
 //! Memberships: those that are to go first, so that no statement closes a loop that the next one would open.
 
 use super::change::{Kind, Work};
+use super::fallen::is_unwanted;
 use super::sql::identifier;
 use super::{Attribute, Granted, Membership, Role};
 use crate::error::Error;
@@ -10,7 +11,7 @@ impl<'w> Work<'w> {
     fn rows(&self, role: &str) -> BTreeMap<&'w str, Vec<&'w Granted>> {
         let mut rows: BTreeMap<&str, Vec<&Granted>> = BTreeMap::new();
         let cluster = self.cluster;
-        for row in cluster.memberships.iter().filter(|row| row.member == role) {
+        for row in cluster.memberships.iter().filter(|row| row.member == role && !self.fallen.with_revoked(row)) {
             rows.entry(&row.group).or_default().push(row);
         }
         rows
@@ -25,16 +26,11 @@ impl<'w> Work<'w> {
 
     pub(super) fn revoke(&mut self, role: &Role) {
         let mut statements = Vec::new();
-        for (group, rows) in self.rows(&role.name) {
-            let wanted = role.member_of.iter().any(|one| one.role == group);
-            if wanted || self.wish.roles.leaves_members_of(group) {
-                continue;
-            }
-            for row in rows.into_iter().filter(|row| !row.implicit) {
-                let by = self.granted_by(row);
-                let sql = format!("REVOKE {} FROM {}{by}", identifier(group), identifier(&role.name));
-                statements.push((group.to_owned(), row.grantor.clone(), sql));
-            }
+        for row in self.rows(&role.name).into_values().flatten().filter(|row| is_unwanted(self.wish, row)) {
+            let by = self.granted_by(row);
+            let more = if self.fallen.hangs_on(row) { " CASCADE" } else { "" };
+            let sql = format!("REVOKE {} FROM {}{by}{more}", identifier(&row.group), identifier(&role.name));
+            statements.push((row.group.clone(), row.grantor.clone(), sql));
         }
         for (group, grantor, sql) in statements {
             self.judge.grant(&group, &role.name, &role.at);
@@ -59,7 +55,7 @@ impl<'w> Work<'w> {
             };
             if !statements.is_empty() {
                 let rows = self.rows(&role.name).remove(group.as_str()).unwrap_or_default();
-                for row in rows.iter().filter(|row| !row.implicit) {
+                for row in rows.iter().filter(|row| !row.implicit && !self.fallen.has(row)) {
                     self.judge.of_grantor(group, row.grantor.as_deref(), &role.name, &membership.at);
                 }
             }
@@ -107,12 +103,13 @@ impl<'w> Work<'w> {
             let options = format!("ADMIN {}, INHERIT {}, SET {}", word(admin), word(inherit), word(wanted.set));
             (Kind::Grant, format!("GRANT {group} TO {member} WITH {options}{by}"))
         };
-        let granted: Vec<&&Granted> = rows.iter().filter(|row| !row.implicit).collect();
+        let granted: Vec<&&Granted> = rows.iter().filter(|row| !row.implicit && !self.fallen.has(row)).collect();
         if granted.is_empty() {
             let there = implicit && wanted.admin && !inherit && !wanted.set;
             // What a superuser grants, the first one grants: it is that very row that is changed.
             let admin = if self.cluster.me.has(Attribute::Superuser) { wanted.admin } else { admin };
-            return if there { Vec::new() } else { vec![grant(admin, String::new())] };
+            let by = if rows.iter().any(|row| self.fallen.has(row)) { self.anew() } else { "" };
+            return if there { Vec::new() } else { vec![grant(admin, by.to_owned())] };
         }
         let any = |option: fn(&Granted) -> bool| granted.iter().any(|row| option(row));
         let found = (any(|row| row.admin), any(|row| row.inherit), any(|row| row.set));

@@ -7,6 +7,7 @@ mod allowed;
 mod change;
 mod cluster;
 mod entry;
+mod fallen;
 mod grants;
 mod loops;
 mod prune;
@@ -18,7 +19,7 @@ mod value;
 mod write;
 
 pub use change::{Change, Difference, Kind, Wish, difference};
-pub use cluster::{Cluster, Found, Granted, Me};
+pub use cluster::{Cluster, Found, Granted, May, Me};
 pub use read::parse;
 pub use sql::{identifier, literal, set_password};
 pub use value::{Setting, Until, matches};

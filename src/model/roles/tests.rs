@@ -91,6 +91,7 @@ fn names_times_and_environments_are_checked() {
         ("[role.a]\nenvironments = [\"prodution\"]\n".to_owned(), "did you mean `production`?"),
         ("[role.a]\nenvironments = []\n".to_owned(), "a role for no environment is no role"),
         ("[role.a]\nsettings = { \"a b\" = 1 }\n".to_owned(), "`a b` is not the name of a setting"),
+        ("[role.a]\nsettings = { app.tenant = 1 }\n".to_owned(), "stands in quotes, as in \"app.tenant\""),
         ("[role.a]\nsettings = { search_path = \"a b\" }\n".to_owned(), "is a list of names"),
         ("[role.a]\nmember_of = [\"b\", \"b\"]\n".to_owned(), "`b` stands here twice"),
         ("[role.a]\nmember_of = [{ admin = true }]\n".to_owned(), "the key `role` is missing"),
@@ -291,8 +292,24 @@ fn a_role_without_power_is_told_before_anything_runs() {
     assert_eq!(refusals(text, &cluster).len(), 2);
     cluster.me.admin_of.insert("old".to_owned());
     assert_eq!(refusals(text, &cluster), [""; 0]);
+    let settings = |name: &str| format!("[role.a]\nsettings = {{ {name} = 1 }}\n");
+    let known = [("port", May::Never), ("jit", May::Set), ("log_statement", May::Restricted)];
+    cluster.me.settings = known.map(|(name, may)| (name.to_owned(), may)).into();
+    for (name, why) in [
+        ("port", "`ops` may not set port for `a`: it is a setting of the server"),
+        ("log_statement", "only a superuser, or who was granted SET on it, may"),
+        ("\"my.x\"", "one that the server does not know sets only a superuser"),
+    ] {
+        assert!(refusals(&settings(name), &cluster)[0].contains(why), "{name}");
+    }
+    for name in ["jit", "role"] {
+        assert_eq!(refusals(&settings(name), &cluster), [""; 0], "{name}");
+    }
     cluster.me.attributes.clear();
     assert!(refusals(text, &cluster)[0].contains("neither SUPERUSER nor CREATEROLE"));
+    cluster.me.attributes = Attributes::from([Attribute::Superuser]);
+    assert_eq!(refusals(&settings("\"my.x\""), &cluster), [""; 0]);
+    assert_eq!(refusals(&settings("port"), &cluster).len(), 1);
 }
 
 #[test]
@@ -338,6 +355,66 @@ fn undeclared_roles_go_only_where_the_file_says_so() {
         ]
     );
     assert_eq!(report.undeclared.join(" "), "named");
+}
+
+#[test]
+fn whoever_runs_migrations_stays_and_a_database_goes_to_its_own_heir() {
+    let mut cluster = superuser(16);
+    for name in ["old", "owner", "runner"] {
+        cluster.roles.insert(name.to_owned(), found(&[Attribute::Inherit]));
+    }
+    cluster.roles.insert("postgres".to_owned(), Found { system: true, ..found(&[Attribute::Superuser]) });
+    cluster.roles.get_mut("old").unwrap().holds_in = [None, Some("crm".to_owned())].into();
+    let databases = [("crm", "owner"), ("mine", "old"), ("shop", "postgres")];
+    cluster.databases = databases.map(|(name, owner)| (name.to_owned(), owner.to_owned())).into();
+    let shown = |text: &str, owner: Option<&str>| {
+        let (roles, none) = (parsed(text), BTreeSet::new());
+        let wish = Wish { roles: &roles, environment: "production", passwords: &none, named: &none, owner };
+        let found = difference(&wish, &cluster).unwrap();
+        (found.changes.into_iter().map(|change| change.sql).collect::<Vec<_>>().join("; "), found.undeclared.join(" "))
+    };
+    let (changes, undeclared) = shown("prune = true\nheir = \"owner\"\n[role.other]\n", Some("runner"));
+    assert_eq!(undeclared, "owner runner");
+    assert!(changes.contains("DROP ROLE \"old\"") && !changes.contains("ALTER DATABASE"), "{changes}");
+    let (changes, _) = shown("prune = true\n[role.owner]\n[role.runner]\n", None);
+    let first =
+        "ALTER DATABASE \"mine\" OWNER TO \"postgres\"; REASSIGN OWNED BY \"old\" TO \"owner\"; DROP OWNED BY \"old\"";
+    assert!(changes.starts_with(first) && changes.matches("ALTER DATABASE").count() == 1, "{changes}");
+}
+
+#[test]
+fn what_hangs_on_what_goes_is_granted_anew() {
+    let mut cluster = superuser(16);
+    for name in ["a", "b", "free", "g", "m", "old"] {
+        cluster.roles.insert(name.to_owned(), found(&[Attribute::Inherit]));
+    }
+    cluster.memberships = vec![
+        row("g", "old", "postgres", [true, true, true]),
+        row("g", "a", "old", [false, true, true]),
+        row("g", "b", "postgres", [false, true, true]),
+        row("g", "b", "old", [false, true, true]),
+        row("g", "free", "old", [false, false, true]),
+        row("g", "free", "m", [true, true, true]),
+        row("g", "m", "postgres", [true, true, true]),
+    ];
+    let text = "prune = true\nignore = [\"free\"]\n[role.a]\nmember_of = [\"g\"]\n[role.b]\nmember_of = [\"g\"]\n[role.g]\n[role.m]\n";
+    assert_eq!(
+        statements(text, &cluster),
+        [
+            "REVOKE \"g\" FROM \"m\" GRANTED BY \"postgres\" CASCADE",
+            "GRANT \"g\" TO \"a\" WITH ADMIN FALSE, INHERIT TRUE, SET TRUE",
+            "GRANT \"g\" TO \"free\" WITH ADMIN TRUE, INHERIT TRUE, SET TRUE",
+            "DROP ROLE \"old\"",
+        ]
+    );
+    // While somebody else's ADMIN OPTION stays, nothing falls.
+    cluster.memberships.push(Granted { implicit: true, ..row("g", "m", "postgres", [true, false, false]) });
+    let found = statements(text, &cluster);
+    assert_eq!(found[0], "REVOKE \"g\" FROM \"m\" GRANTED BY \"postgres\"");
+    // Up to 15 nothing hangs on a grantor.
+    cluster.major = 15;
+    cluster.memberships.pop();
+    assert_eq!(statements(text, &cluster), ["REVOKE \"g\" FROM \"m\"", "DROP ROLE \"old\""]);
 }
 
 #[test]

@@ -1,10 +1,9 @@
 //! `dbbuild roles adopt`: the roles of a running server, written into the file.
 
-use super::place;
+use super::{baseline_is_stale, place};
 use crate::cli::{Context, Done};
-use crate::engine::project::Project;
 use crate::engine::target::Start;
-use crate::engine::{files, prove, roles, upgrade};
+use crate::engine::{files, roles};
 use crate::error::{OrFailed, Result};
 use crate::model::roles::{Role, Roles, write};
 use serde_json::json;
@@ -63,12 +62,6 @@ pub(super) async fn run(context: &Context) -> Result<Done> {
         "notes": written.notes,
     }));
     Ok(Done::Well)
-}
-
-fn baseline_is_stale(project: &Project) -> bool {
-    let Ok(sources) = project.sources() else { return false };
-    let inputs = prove::inputs(&project.config, &sources);
-    sources.baseline.as_ref().is_some_and(|bytes| !upgrade::baseline_claims(bytes, &inputs))
 }
 
 /// Without memberships in a service's roles that the file does not speak of: they are the service's.

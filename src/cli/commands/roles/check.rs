@@ -1,5 +1,6 @@
 //! `dbbuild roles check`: the file alone, the baseline beside it, and both on a server that is thrown away.
 
+use super::baseline_is_stale;
 use crate::cli::output::count;
 use crate::cli::{Context, Done};
 use crate::engine::roles;
@@ -44,6 +45,11 @@ pub(super) async fn run(context: &Context, no_server: bool) -> Result<Done> {
         false => Some(roles::try_whole(&project.config, &file).await?),
     };
     let out = &context.output;
+    if baseline_is_stale(&project) {
+        let baseline = &project.config.paths.baseline;
+        let which = "roles that newer files name are found by `dbbuild verify --worktree`";
+        out.note(&format!("{baseline} is not of these files: {which}"));
+    }
     out.line(&format!("{path} declares {}", count(file.roles.len(), "role")));
     if let Some(fetched) = fetched {
         out.line(&format!("{} can be fetched", count(fetched, "password")));

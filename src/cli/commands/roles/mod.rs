@@ -10,6 +10,7 @@ use crate::engine::project::Project;
 use crate::engine::roles::{self, Passwords, Planned};
 use crate::engine::session::Session;
 use crate::engine::target::{Start, Target, check_version};
+use crate::engine::{prove, upgrade};
 use crate::error::{Error, Result};
 use crate::model::guard::{self, Action};
 use crate::model::roles::Roles;
@@ -89,10 +90,17 @@ async fn place(context: &Context, start: Start) -> Result<Place> {
     Ok(Place { project, target, session })
 }
 
+/// Whether the files say something else by now than those that the baseline was made from.
+fn baseline_is_stale(project: &Project) -> bool {
+    let Ok(sources) = project.sources() else { return false };
+    let inputs = prove::inputs(&project.config, &sources);
+    sources.baseline.as_ref().is_some_and(|bytes| !upgrade::baseline_claims(bytes, &inputs))
+}
+
 async fn planned(place: &Place, file: &Roles, rotate: &Rotate) -> Result<Planned> {
     let passwords = Passwords::Set { rotate: rotate.rotate.as_deref() };
     let planned = roles::plan(&place.project, file, &place.target.selected.name, &place.session, passwords).await?;
-    roles::reachable(&planned, &place.session).await?;
+    roles::visit(&planned, &place.session).await?;
     Ok(planned)
 }
 
