@@ -43,7 +43,7 @@ const AFTER_HELP: &str = "Exit status: 0 done, or already so; 1 failed or refuse
 const LAST_MOMENT: Duration = Duration::from_secs(10);
 
 /// Options of every command.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Common options")]
 pub struct Globals {
     /// The environment to work on; the default is `default_env` of dbbuild.toml

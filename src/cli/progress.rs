@@ -22,6 +22,8 @@ pub struct Progress {
 struct State {
     shown: bool,
     bytes: u64,
+    /// A proof runs each in several servers.
+    migrated: BTreeSet<String>,
     said: BTreeSet<String>,
 }
 
@@ -48,16 +50,18 @@ impl Progress {
             Event::Measured(_) => {}
             Event::Begin(path) | Event::BeginFile(_, path) => self.bar.set_message(path),
             Event::Migrated(path, how) => {
-                self.bar.inc(1);
-                self.output.detail(&match how {
-                    Some(how) => format!("{path}: {how}"),
-                    None => path,
-                });
+                let told = how.map_or_else(|| path.clone(), |how| format!("{path}: {how}"));
+                state.migrated.insert(path);
+                self.bar.set_position(state.migrated.len() as u64);
+                self.output.detail(&told);
             }
             Event::Ran(_, path) | Event::Checked(path) | Event::TakenBack(path) => self.bar.set_message(path),
             Event::Copied(bytes) => {
                 state.bytes += bytes;
-                self.bar.set_message(format!("{} MB copied", state.bytes / 1_000_000));
+                // Less says nothing, and would hide which file runs.
+                if state.bytes >= 1_000_000 {
+                    self.bar.set_message(format!("{} MB copied", state.bytes / 1_000_000));
+                }
             }
             Event::Waiting(text) => {
                 self.bar.set_message(text.clone());
@@ -98,5 +102,26 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Globals;
+
+    #[test]
+    fn what_runs_in_several_servers_counts_once() {
+        let output = Output::new(&Globals::default());
+        let progress = Progress::new(&output, "migrations", 2);
+        for path in ["1_a.sql", "2_b.sql", "1_a.sql"] {
+            progress.event(Event::Begin(path.to_owned()));
+            progress.event(Event::Copied(10));
+            progress.event(Event::Migrated(path.to_owned(), None));
+        }
+        assert_eq!((progress.bar.position(), progress.bar.length()), (2, Some(2)));
+        assert_eq!(progress.bar.message(), "1_a.sql");
+        progress.event(Event::Copied(2_000_000));
+        assert_eq!(progress.bar.message(), "2 MB copied");
     }
 }
