@@ -55,16 +55,18 @@ impl Location {
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A file name may hold a newline or an escape sequence: a message stays one line and harmless.
-        for c in self.path.chars() {
-            if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
-        }
+        write_harmless(f, &self.path)?;
         match (self.line, self.column) {
             (0, _) => Ok(()),
             (line, 0) => write!(f, ":{line}"),
             (line, column) => write!(f, ":{line}:{column}"),
         }
     }
+}
+
+/// Writes a name as it is, but for newlines and escape sequences that it may hold: a message stays one line and harmless.
+pub fn write_harmless(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+    name.chars().try_for_each(|c| if c.is_control() { write!(f, "{}", c.escape_default()) } else { write!(f, "{c}") })
 }
 
 /// See the module's page. Built by chaining: `Error::failed("…").at(location).cause(e).help("…")`.

@@ -112,6 +112,6 @@ impl Context {
 
     /// A bar on a terminal, notes anywhere.
     pub fn progress(&self, title: &str, total: usize) -> Arc<Progress> {
-        Arc::new(Progress::new(&self.output, title, total))
+        Progress::new(&self.output, title, total)
     }
 }

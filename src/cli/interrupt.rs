@@ -1,7 +1,7 @@
 //! Ctrl-C, and a polite request to end: the command is broken off, and what runs is rolled back. One that works through
-//! many databases first stops beginning new ones; a second Ctrl-C breaks it off.
+//! many databases first stops beginning new ones; a second Ctrl-C breaks off what runs there, and it still says how far it
+//! came; a third breaks the command off.
 
-use super::output::Output;
 use crate::engine::fleet::Brake;
 use crate::error::{Error, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,20 +16,19 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    /// From now on the first signal only pulls the brake.
+    /// From now on the first two signals only pull the brake.
     pub fn brake_first(&self) {
         self.brakes.store(true, Ordering::Relaxed);
     }
 
     /// Comes back when the command is to be broken off.
-    pub async fn asked(&self, signals: &mut Signals, output: &Output) {
+    pub async fn asked(&self, signals: &mut Signals) {
         loop {
             signals.interrupted().await;
-            if !self.brakes.load(Ordering::Relaxed) || self.brake.is_pulled() {
+            if !self.brakes.load(Ordering::Relaxed) || self.brake.pulled() >= 2 {
                 return;
             }
             self.brake.pull();
-            output.note("stopping: what runs comes to its end, nothing else begins; Ctrl-C again breaks it off");
         }
     }
 }

@@ -139,7 +139,7 @@ fn start(cli: Cli, output: &Output) -> Result<Done> {
         tokio::select! {
             biased;
             done = command.run(&context) => done,
-            () = context.interrupt.asked(&mut signals, &context.output) => Err(Error::failed("interrupted").help(
+            () = context.interrupt.asked(&mut signals) => Err(Error::failed("interrupted").help(
                 "what was running is rolled back, throwaway servers are gone; run the same command again, it goes on where it stood.",
             )),
         }

@@ -3,7 +3,7 @@
 use super::Globals;
 use crate::error::{Error, Status};
 use anstyle::{AnsiColor, Style};
-use indicatif::ProgressDrawTarget;
+use indicatif::{MultiProgress, ProgressDrawTarget};
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -18,6 +18,8 @@ pub struct Output {
     events: Arc<AtomicBool>,
     /// Whether the one JSON value of this run is out.
     answered: Arc<AtomicBool>,
+    /// The bars on the terminal, hidden until [`Output::draw`]. They step aside for whatever is printed.
+    bars: MultiProgress,
 }
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -59,6 +61,7 @@ impl Output {
             verbose: globals.verbose,
             events: Arc::default(),
             answered: Arc::default(),
+            bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
         }
     }
 
@@ -83,12 +86,19 @@ impl Output {
         if let serde_json::Value::Object(told) = told {
             line.extend(told);
         }
-        print(&serde_json::Value::Object(line).to_string());
+        self.print(&serde_json::Value::Object(line).to_string());
     }
 
-    /// Where progress is drawn.
-    pub fn canvas(&self) -> ProgressDrawTarget {
-        if self.draws() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
+    /// The bars; what is put among them is seen from [`Output::draw`] on.
+    pub fn bars(&self) -> &MultiProgress {
+        &self.bars
+    }
+
+    /// From now on bars are seen, where they may be.
+    pub fn draw(&self) {
+        if self.draws() && self.bars.is_hidden() {
+            self.bars.set_draw_target(ProgressDrawTarget::stderr());
+        }
     }
 
     /// Whether progress may be drawn.
@@ -99,37 +109,37 @@ impl Output {
     /// A line of the result.
     pub fn line(&self, text: &str) {
         if !self.quiet && !self.is_json() {
-            print(text);
+            self.print(text);
         }
     }
 
     /// A line of the result that stays with `--quiet`: what was asked for.
     pub fn answer(&self, text: &str) {
         if !self.is_json() {
-            print(text);
+            self.print(text);
         }
     }
 
     /// A line for `--verbose`.
     pub fn detail(&self, text: &str) {
         if self.verbose && !self.is_json() {
-            warn(text);
+            self.warn(text);
         }
     }
 
     /// A note on stderr.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            warn(&format!("{HELP}note:{HELP:#} {text}"));
+            self.warn(&format!("{HELP}note:{HELP:#} {text}"));
         }
     }
 
     /// A warning on stderr, with what helps.
     pub fn warning(&self, text: &str, help: Option<&str>) {
         if !self.quiet {
-            warn(&format!("{CAUSE}warning:{CAUSE:#} {text}"));
+            self.warn(&format!("{CAUSE}warning:{CAUSE:#} {text}"));
             if let Some(help) = help {
-                warn(&format!("{HELP}help:{HELP:#} {help}"));
+                self.warn(&format!("{HELP}help:{HELP:#} {help}"));
             }
         }
     }
@@ -140,7 +150,7 @@ impl Output {
             return;
         }
         if !self.events.load(Ordering::Relaxed) {
-            print(&value.to_string());
+            self.print(&value.to_string());
         } else if value.get("error").is_some() {
             self.event("error", value.clone());
         } else {
@@ -165,8 +175,16 @@ impl Output {
     pub fn error(&self, error: &Error) {
         self.json(&serde_json::json!({ "error": describe(error) }));
         for error in std::iter::once(error).chain(error.others()) {
-            warn(&render(error));
+            self.warn(&render(error));
         }
+    }
+
+    fn print(&self, text: &str) {
+        note_loss(self.bars.suspend(|| writeln!(anstream::stdout(), "{text}")));
+    }
+
+    fn warn(&self, text: &str) {
+        self.bars.suspend(|| drop(writeln!(anstream::stderr(), "{text}")));
     }
 }
 
@@ -247,10 +265,6 @@ pub fn raw(bytes: &[u8]) {
     note_loss(std::io::stdout().write_all(bytes).and_then(|()| std::io::stdout().flush()));
 }
 
-fn print(text: &str) {
-    note_loss(writeln!(anstream::stdout(), "{text}"));
-}
-
 /// The first reason for which not all of the result is where it was to go.
 static LOSS: OnceLock<std::io::Error> = OnceLock::new();
 
@@ -265,8 +279,4 @@ fn note_loss(written: std::io::Result<()>) {
 /// An error where a result could not be written whole, as on a full disk: whoever keeps it must not take it for the whole.
 pub fn loss() -> Option<Error> {
     LOSS.get().map(|e| Error::failed("the result could not be written whole").cause(e).help("what was done is done."))
-}
-
-fn warn(text: &str) {
-    let _ = writeln!(anstream::stderr(), "{text}");
 }

@@ -4,8 +4,8 @@ use super::output::Output;
 use crate::engine::runner::Event;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Shorter work shows nothing.
 const DELAY: Duration = Duration::from_millis(250);
@@ -14,13 +14,13 @@ const DELAY: Duration = Duration::from_millis(250);
 pub struct Progress {
     bar: ProgressBar,
     output: Output,
-    start: Instant,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     shown: bool,
+    ended: bool,
     bytes: u64,
     /// A proof runs each in several servers.
     migrated: BTreeSet<String>,
@@ -28,23 +28,43 @@ struct State {
 }
 
 impl Progress {
-    /// A bar for `total` migrations.
-    pub fn new(output: &Output, title: &str, total: usize) -> Progress {
+    /// A bar for `total` migrations. It appears by itself, also while a statement goes on of which nothing is heard.
+    pub fn new(output: &Output, title: &str, total: usize) -> Arc<Progress> {
         let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::hidden());
         if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len} {wide_msg}") {
             bar.set_style(style);
         }
         bar.set_prefix(title.to_owned());
-        Progress { bar, output: output.clone(), start: Instant::now(), state: Mutex::default() }
+        let progress = Arc::new(Progress { bar, output: output.clone(), state: Mutex::default() });
+        if output.draws()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let progress = Arc::downgrade(&progress);
+            runtime.spawn(async move {
+                tokio::time::sleep(DELAY).await;
+                progress.upgrade().iter().for_each(|progress| progress.show());
+            });
+        }
+        progress
+    }
+
+    fn show(&self) {
+        let mut state = self.state();
+        if !state.ended {
+            self.output.bars().add(self.bar.clone());
+            self.output.draw();
+            self.bar.tick();
+            state.shown = true;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes an event of the runner.
     pub fn event(&self, event: Event) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if !state.shown && self.output.draws() && self.start.elapsed() > DELAY {
-            self.bar.set_draw_target(self.output.canvas());
-            state.shown = true;
-        }
+        let mut state = self.state();
         match event {
             Event::Total(total) => self.expect(total),
             Event::Measured(_) => {}
@@ -82,7 +102,7 @@ impl Progress {
             }
             Event::Note(text) => {
                 if state.said.insert(text.clone()) {
-                    self.bar.suspend(|| self.output.note(&text));
+                    self.output.note(&text);
                 }
             }
         }
@@ -95,7 +115,9 @@ impl Progress {
 
     /// Takes the bar away.
     pub fn end(&self) {
+        self.state().ended = true;
         self.bar.finish_and_clear();
+        self.output.bars().remove(&self.bar);
     }
 }
 

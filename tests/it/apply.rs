@@ -109,7 +109,7 @@ fn it_does_not_wait_for_what_time_does_not_mend() {
 }
 
 /// Listens on a port and leads each connection to the server, until the test ends.
-fn forward(port: u16, server: &Server) -> thread::JoinHandle<()> {
+pub fn forward(port: u16, server: &Server) -> thread::JoinHandle<()> {
     let (listener, to) = (std::net::TcpListener::bind(("127.0.0.1", port)).unwrap(), server.port);
     thread::spawn(move || {
         for client in listener.incoming().flatten() {

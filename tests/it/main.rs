@@ -13,6 +13,7 @@ mod attic_later;
 mod attic_matrix;
 mod attic_others;
 mod bad_input;
+mod bars;
 mod batch;
 mod commands;
 mod connection;

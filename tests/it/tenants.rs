@@ -3,17 +3,17 @@
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::support::{Gate, Held, Outcome, Server, World, server, until};
+use crate::support::{Gate, Held, Outcome, Server, World, free_port, server, until};
 
 /// Databases of a test's own, dropped with the value.
-struct Tenants {
+pub struct Tenants {
     server: &'static Server,
     names: Vec<String>,
 }
 
 impl Tenants {
     /// So many databases `PREFIX_01`, … on the shared server.
-    fn make(server: &'static Server, prefix: &str, number: usize) -> Tenants {
+    pub fn make(server: &'static Server, prefix: &str, number: usize) -> Tenants {
         Tenants::named(server, (1..=number).map(|n| format!("{prefix}_{n:02}")).collect())
     }
 
@@ -24,12 +24,12 @@ impl Tenants {
         Tenants { server, names }
     }
 
-    fn sql(&self, n: usize, text: &str) -> String {
+    pub fn sql(&self, n: usize, text: &str) -> String {
         sql(self.server, &self.names[n], text)
     }
 
     /// The applied versions of each; nothing where no migration ever ran.
-    fn applied(&self) -> Vec<String> {
+    pub fn applied(&self) -> Vec<String> {
         let text = "SELECT string_agg(version, ',' ORDER BY position) FROM dbbuild.migration WHERE state = 'applied'";
         let of =
             |name: &String| match sql(self.server, name, "SELECT to_regclass('dbbuild.migration') IS NULL").as_str() {
@@ -60,7 +60,7 @@ fn sql(server: &Server, database: &str, text: &str) -> String {
 }
 
 /// A world whose environment `production` has these targets, with one migration.
-fn world(server: &Server, targets: &str) -> World {
+pub fn world(server: &Server, targets: &str) -> World {
     let mut world = World::without_git();
     world.set("PRODUCTION_URL", server.url("postgres"));
     world.write(
@@ -74,11 +74,11 @@ fn world(server: &Server, targets: &str) -> World {
     world
 }
 
-fn pattern(prefix: &str) -> String {
+pub fn pattern(prefix: &str) -> String {
     format!("targets = {{ pattern = \"{prefix}_*\" }}")
 }
 
-fn run(world: &World, command: &[&str]) -> Outcome {
+pub fn run(world: &World, command: &[&str]) -> Outcome {
     world.dbbuild(&[command, &["--env", "production"]].concat())
 }
 
@@ -211,6 +211,21 @@ fn a_list_takes_odd_names_and_addresses_and_counts_each_database_once() {
     let outcome = run(&world, &["apply"]);
     outcome.ok().says("4 databases of production: 4 applied").says("is named more than once and counts once");
     assert_eq!(tenants.applied(), vec!["1"; 4]);
+    // The command that a message prints is typed as it stands.
+    let gone = "it_ten list's \"$HOME\" `gone`";
+    world.write(
+        "dbbuild.toml",
+        world.read("dbbuild.toml").replacen("targets = [", &format!("targets = [\"\"\"{gone}\"\"\", "), 1),
+    );
+    let missing = run(&world, &["apply", "--keep-going"]);
+    missing.fails(1).says(&format!("`{gone}`: there is no `{gone}` on ")).says("4 up to date, 1 failed");
+    let (_, command) = missing.stderr.split_once("help: `dbbuild bootstrap ").unwrap();
+    let (options, _) = command.split_once("` makes it from the baseline").unwrap();
+    let _gone = Tenants::named(server, vec![gone.to_owned()]);
+    let pasted = world.run(
+        world.command("sh").args(["-c", &format!("dbbuild psql {options} -- -XAtqc 'SELECT current_database()'")]),
+    );
+    assert_eq!(pasted.ok().stdout.trim(), gone);
     let psql = ["psql", "--env", "production", "--target", odd[1], "--", "-XAtqc", "SELECT current_database()"];
     world.dbbuild(&psql).ok().says(odd[1]);
 }
@@ -252,6 +267,7 @@ fn a_query_says_which_databases_there_are() {
         ("db = repeat('x', 64)", "cannot name a database"),
         ("db = E'a\nb'", "`a\\nb` cannot name a database"),
         ("customer = ''", "`label` is empty"),
+        ("customer = E'a\tb'", "`a\\tb` cannot be a label"),
     ] {
         let change = format!("BEGIN; UPDATE tenant SET {cell} WHERE customer = 'it_ten_query_02'; COMMIT");
         tenants.sql(0, &format!("CREATE TABLE before AS TABLE tenant; {change}"));
@@ -310,6 +326,60 @@ fn each_database_is_judged_by_itself() {
     run(&world, &["apply", "--keep-going"]).fails(1).says("3 applied, 2 up to date, 1 failed");
 }
 
+#[test]
+fn the_server_that_says_which_databases_there_are_is_waited_for() {
+    let Some(server) = server(15) else { return };
+    let tenants = Tenants::make(server, "it_ten_wait", 2);
+    let mut world = world(server, &pattern("it_ten_wait"));
+    let port = free_port();
+    world.set("PRODUCTION_URL", format!("postgresql://postgres@127.0.0.1:{port}/postgres?sslmode=disable"));
+    let apply = ["apply", "--env", "production", "--wait=1min"];
+    let mut asked = world.start(&apply);
+    asked.until_says("waits for `postgres` on 127.0.0.1");
+    let _forwarder = crate::apply::forward(port, server);
+    asked.wait().ok().says("2 databases of production: 2 applied");
+    assert_eq!(tenants.applied(), ["1", "1"]);
+}
+
+#[test]
+fn a_role_without_rights_is_told_whose_the_version_table_is() {
+    let Some(server) = server(15) else { return };
+    let tenants = Tenants::make(server, "it_ten_right", 3);
+    let mut world = world(server, &pattern("it_ten_right"));
+    run(&world, &["apply", "--target", "it_ten_right_01", "--target", "it_ten_right_02"]).ok();
+    sql(server, "postgres", "CREATE ROLE \"it_ten Looker\" LOGIN");
+    world.set("PRODUCTION_URL", server.url("postgres").replace("//postgres@", "//it_ten%20Looker@"));
+    for command in ["status", "plan", "drift", "apply"] {
+        let denied = run(&world, &[command, "--target", "*_01", "--target", "*_02", "--jobs", "1"]);
+        denied.fails(1).says("`\"it_ten Looker\"` may not read the version table of `it_ten_right_01` on ");
+        denied.says("permission denied for schema dbbuild (42501)").says("it belongs to `postgres`");
+        if command != "apply" {
+            denied.says("and the same in 1 more");
+        }
+    }
+    run(&world, &["log", "--target", "*_01"]).fails(1).says("it belongs to `postgres`");
+    // What the message says is enough for looking, and not for more.
+    let denied = run(&world, &["status", "--target", "*_01"]);
+    let (_, grant) = denied.stderr.split_once("needs `").unwrap();
+    let (grant, _) = grant.split_once('`').unwrap();
+    tenants.sql(0, grant);
+    for command in ["status", "plan", "log"] {
+        run(&world, &[command, "--target", "*_01"]).ok();
+    }
+    run(&world, &["apply", "--target", "*_01"]).ok().says("1 up to date");
+    world.write("db/migrations/2_second.sql", "CREATE TABLE second ();\n");
+    let refused = run(&world, &["apply", "--target", "*_01"]);
+    refused.fails(1).says("`\"it_ten Looker\"` may not write the version table of `it_ten_right_01` on ");
+    refused.says("it belongs to `postgres`: connect as that role").says("Nothing was run").says_not("Fix the file");
+    let fresh = run(&world, &["apply", "--target", "*_03"]);
+    fresh.fails(1).says("may not make the schema dbbuild in `it_ten_right_03` on ");
+    fresh.says("GRANT CREATE ON DATABASE it_ten_right_03 TO \"it_ten Looker\"");
+    for n in 0..3 {
+        tenants.sql(n, "DROP OWNED BY \"it_ten Looker\"");
+    }
+    sql(server, "postgres", "DROP ROLE \"it_ten Looker\"");
+}
+
 /// A session with dbbuild's lock.
 fn held(server: &'static Server, database: &str) -> Held {
     let mut held = Held::open_in(server, database);
@@ -342,7 +412,13 @@ fn the_working_session_holds_the_lock_where_no_script_can_let_go_of_it() {
         second.fails(1).says("`it_ten_lock_02`: another dbbuild works on this database").says("1 up to date, 1 failed");
         first.until_says("\"event\":\"lock_wait\"").until_says("(holder)");
         blocker.run("COMMIT");
-        first.wait().ok();
+        let first = first.wait();
+        let done = crate::apply::events(&first.ok().stdout).pop().unwrap();
+        let (summary, slowest) = (&done["result"]["summary"], &done["result"]["summary"]["slowest"]);
+        assert_eq!(slowest[0]["target"], "it_ten_lock_02");
+        assert_eq!(slowest[1]["waited"], 0.0);
+        assert!(slowest[0]["waited"].as_f64().unwrap() > 0.0 && slowest[0]["waited"] == summary["waited"], "{done}");
+        assert!(summary["seconds"].as_f64().unwrap() >= slowest[0]["seconds"].as_f64().unwrap(), "{done}");
     }
     assert_eq!(tenants.applied(), ["1,2,3", "1,2,3"]);
 }
@@ -361,6 +437,11 @@ fn what_works_on_one_database_wants_its_name() {
     run(&world, &["env", "show", "--target", "it_ten_one_*"]).fails(2).says("works on one database");
     run(&world, &["env", "show", "--target", "it_ten_one_02"]).ok().says("`it_ten_one_02` on");
     run(&world, &["rehearse", "--target", "it_ten_one_02"]).ok();
+    world
+        .write("db/migrations/1_note.sql", "-- migrate:up\nCREATE TABLE note ();\n-- migrate:down\nDROP TABLE note;\n");
+    run(&world, &["apply", "--target", "it_ten_one_01"]).ok();
+    let back = run(&world, &["plan", "--to", "0", "--target", "it_ten_one_01"]);
+    back.ok().says("`dbbuild downgrade --env production --target it_ten_one_01 --to 0 --plan ");
     let unknown = run(&world, &["apply", "--target", "it_ten_one_3"]);
     unknown.fails(2).says("has no database `it_ten_one_3`").says("did you mean `it_ten_one_");
     world.dbbuild(&["status", "--target", "x"]).fails(2).says("`--target` chooses among many databases");
@@ -408,8 +489,26 @@ fn ctrl_c_lets_what_runs_end_and_begins_nothing_else() {
     outcome.fails(1).says("2 applied, 6 not begun").says("interrupted");
     assert_eq!(tenants.applied().iter().filter(|applied| *applied == "1,2").count(), 2);
     assert_eq!(tenants.applied().iter().filter(|applied| applied.is_empty()).count(), 6);
-    // Killed, each is at a migration boundary all the same.
+    // A second one breaks off what runs, and the server takes it back.
     gate.shut();
+    let mut apply =
+        world.start(&["apply", "--env", "production", "--jobs", "2", "--events", "--target", "it_ten_ctrl_0*"]);
+    until(&everywhere, slow);
+    apply.signal(Signal::SIGINT);
+    apply.until_says("Ctrl-C again breaks it off");
+    apply.signal(Signal::SIGINT);
+    let outcome = apply.wait();
+    outcome.fails(1).says("interrupted before all of 8 databases of production were done");
+    outcome.says("broken off: `it_ten_ctrl_0").says("not begun: `it_ten_ctrl_0").says("run the same command again");
+    let events = crate::apply::events(&outcome.stdout);
+    let ends =
+        |status: &str| events.iter().filter(|event| event["event"] == "end" && event["status"] == status).count();
+    assert_eq!((ends("up_to_date"), ends("broken_off"), ends("failed")), (2, 2, 0), "{}", outcome.show());
+    let summary = &events.last().unwrap()["result"]["summary"];
+    assert_eq!((&summary["broken_off"], &summary["not_begun"]), (&Value::from(2), &Value::from(4)));
+    until(&everywhere, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname LIKE 'it_ten_ctrl%')");
+    assert_eq!(tenants.applied().iter().filter(|applied| *applied == "1,2").count(), 2);
+    // Killed, each is at a migration boundary all the same.
     let mut apply = world.start(&["apply", "--env", "production", "--jobs", "3"]);
     until(&everywhere, &slow.replace("= 2", "= 3"));
     apply.signal(Signal::SIGKILL);
@@ -499,8 +598,11 @@ fn a_hundred_databases_with_few_connections() {
     // More at once than the server has room for: those that find none begin again when others have ended.
     let gate = Gate::new(&server);
     world.write("db/migrations/2_second.sql", format!("CREATE TABLE second ();\n{};\n", gate.sql()));
-    let mut crowded = world.start(&["apply", "--env", "production", "--jobs", "64"]);
+    let mut crowded = world.start(&["apply", "--env", "production", "--jobs", "64", "--events"]);
     crowded.until_says("no connection left");
     gate.open();
-    crowded.wait().ok().says("100 databases of production: 100 applied");
+    let events = crate::apply::events(&crowded.wait().ok().stdout);
+    let told = |name: &str| events.iter().filter(|event| event["event"] == name).count();
+    assert_eq!((told("begin"), told("end")), (100, 100), "one that was put back has not failed");
+    assert_eq!(events.last().unwrap()["result"]["summary"]["applied"], 100);
 }

@@ -5,10 +5,11 @@ use crate::cli::many::{self, ManyArgs};
 use crate::cli::output::count;
 use crate::cli::{Context, Done, Events, ran};
 use crate::engine::deployment::{self, Applied, ApplyOptions};
+use crate::engine::fleet::Fleet;
 use crate::engine::provenance::{self, Given};
 use crate::engine::runner::{Event, Measure};
 use crate::engine::settle::Settlement;
-use crate::engine::target::{Start, Target};
+use crate::engine::target::{Start, Target, is_missing};
 use crate::error::Result;
 use crate::model::attic::given::OnConflict;
 use crate::model::config::parse_duration;
@@ -52,6 +53,9 @@ pub struct Args {
     #[arg(long)]
     keep_going: bool,
 }
+
+/// Who waits for fewer seconds than this notices nothing.
+pub const FELT: f64 = 1.0;
 
 fn version(text: &str) -> std::result::Result<Version, String> {
     Version::parse(text).map_err(|e| e.to_string())
@@ -102,6 +106,11 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         true => deployment::require_committed(&project),
         false => Ok(()),
     };
+    if let (Some(limit), None) = (args.wait, &context.globals.url)
+        && let Some(asked) = Fleet::asked(&project, context.named_environment(), Start::IfNeeded).await?
+    {
+        wait_to_ask(context, &asked, limit).await?;
+    }
     if let Some(fleet) = context.fleet(&project, context.named_environment(), Start::IfNeeded).await? {
         // All are of one environment.
         fleet.members.first().map_or(Ok(()), |member| committed(&member.target))?;
@@ -125,6 +134,20 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     Ok(Done::Well)
 }
 
+/// Waits for the server that is asked which databases there are.
+async fn wait_to_ask(context: &Context, asked: &Target, limit: Duration) -> Result<()> {
+    let (progress, events) = (context.progress("databases", 0), Events::new(&context.output, asked, None));
+    let sink = |event: Event| {
+        events.event(&event);
+        progress.event(event);
+    };
+    match deployment::wait(asked, limit, &sink).await {
+        // Its databases are looked for in another one then.
+        Err(e) if is_missing(&e) => Ok(()),
+        waited => waited,
+    }
+}
+
 /// Says what was done to one database.
 pub fn show(context: &Context, applied: &Applied) {
     let (out, outcome) = (&context.output, &applied.outcome);
@@ -138,8 +161,6 @@ pub fn show(context: &Context, applied: &Applied) {
 /// kept from others.
 fn show_costs(context: &Context, applied: &Applied) {
     const SHOWN: usize = 10;
-    /// Who waits for less than this notices nothing.
-    const FELT: f64 = 1.0;
     let (out, all) = (&context.output, context.globals.verbose);
     let seconds = |one: &Measure| one.seconds.unwrap_or_default();
     let felt = |one: &&Measure| all || seconds(one) >= FELT || !one.waited.is_zero();

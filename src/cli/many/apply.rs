@@ -1,21 +1,23 @@
 //! `dbbuild apply` over many databases.
 
-use super::{Answer, ManyArgs, end, grouped, tally, work};
-use crate::cli::commands::apply;
+use super::{Answer, ManyArgs, Outcome, end, grouped, tally, work};
+use crate::cli::commands::apply::{self, FELT};
 use crate::cli::output::count;
-use crate::cli::{Context, Done, Events};
+use crate::cli::{Context, Done};
 use crate::engine::deployment::{self, ApplyOptions};
 use crate::engine::fleet::{Fate, Fleet, Member, Pace};
 use crate::engine::project::Project;
-use crate::engine::runner::{Event, Report};
+use crate::engine::runner::Report;
 use crate::error::{Error, Result};
 use crate::model::sources::Sources;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// What is kept of one database: no session, since there are many.
 struct Kept {
     changed: bool,
+    seconds: f64,
     report: Report,
     applied: usize,
     json: Value,
@@ -38,24 +40,16 @@ pub async fn apply(
     }
     let (ManyArgs { jobs }, keep_going) = many;
     let pace = Pace { jobs, keep_going, canaries: true };
-    let json = context.output.is_json();
+    let is_json = context.output.is_json();
     let task = |member: &Member, tell: super::Teller| {
         let target = member.target.clone();
-        let events = Events::new(&context.output, &target, Some(&member.name));
         async move {
-            events.begin();
-            let sink = |event: Event| {
-                events.event(&event);
-                tell(event);
-            };
-            let applied = deployment::apply(project, sources, &target, options, &sink).await;
-            let applied = applied.inspect_err(|error| events.failed(error))?;
-            events.end(if applied.outcome.changed { "applied" } else { "up_to_date" });
-            let value = if json { apply::json(&applied) } else { Value::Null };
-            let outcome = applied.outcome;
+            let applied = deployment::apply(project, sources, &target, options, &tell).await?;
+            let value = if is_json { apply::json(&applied) } else { Value::Null };
+            let (outcome, seconds) = (applied.outcome, applied.seconds);
             outcome.session.close().await;
             let (changed, report, applied) = (outcome.changed, outcome.report, outcome.applied);
-            Ok(Kept { changed, report, applied, json: value })
+            Ok(Kept { changed, seconds, report, applied, json: value })
         }
     };
     let verbose = context.globals.verbose;
@@ -64,7 +58,7 @@ pub async fn apply(
         line: (done.changed || verbose).then(|| say(done)),
         json: done.json.clone(),
     };
-    let (outcome, fates) = work(context, fleet, "apply", pace, task, answer).await;
+    let (mut outcome, fates) = work(context, fleet, "apply", pace, task, answer).await;
     if context.output.draws() && !verbose {
         let done = |done: &Kept| done.changed.then(|| say(done));
         for group in grouped(fleet, &fates, done) {
@@ -79,8 +73,37 @@ pub async fn apply(
         // What is worth a note of the files is the same in all.
         done.report.notes.iter().filter(|note| said.insert((*note).clone())).for_each(|note| context.output.note(note));
     }
-    context.output.line(&tally(fleet, &outcome, &["applied", "up to date", "failed", "not begun"]));
-    end(outcome, false)
+    show_costs(context, fleet, &fates, &mut outcome);
+    context.output.line(&tally(fleet, &outcome, &["applied", "up to date", "failed", "broken off", "not begun"]));
+    end(context, outcome, false)
+}
+
+/// How long all took, with the few databases that took longest or waited for locks of others.
+fn show_costs(context: &Context, fleet: &Fleet, fates: &[Fate<Kept>], outcome: &mut Outcome) {
+    const SHOWN: usize = 5;
+    let waited = |kept: &Kept| kept.report.measures.iter().map(|one| one.waited).sum::<Duration>();
+    let mut costs: Vec<(&str, &Kept)> =
+        fleet.members.iter().zip(fates).filter_map(|(m, fate)| Some((m.name.as_str(), fate.done()?))).collect();
+    costs.sort_by(|(_, a), (_, b)| b.seconds.total_cmp(&a.seconds));
+    let took = outcome.took.as_secs_f64();
+    outcome.summary["seconds"] = json!(took);
+    outcome.summary["waited"] = json!(costs.iter().map(|(_, kept)| waited(kept)).sum::<Duration>().as_secs_f64());
+    let one = |(name, kept): &(&str, &Kept)| json!({ "target": name, "seconds": kept.seconds, "waited": waited(kept).as_secs_f64() });
+    outcome.summary["slowest"] = costs.iter().take(SHOWN).map(one).collect();
+    let felt = |(_, kept): &&(&str, &Kept)| kept.seconds >= FELT || !waited(kept).is_zero();
+    let felt: Vec<_> = costs.iter().filter(felt).take(SHOWN).collect();
+    match felt.is_empty() {
+        true if took < FELT => {}
+        true => context.output.line(&format!("took {took:.1} s")),
+        false => context.output.line(&format!("took {took:.1} s, the slowest databases first:")),
+    }
+    for (name, kept) in felt {
+        let longest = kept.report.measures.iter().max_by_key(|one| one.waited).filter(|one| !one.waited.is_zero());
+        let waited = longest.map_or_else(String::new, |one| {
+            format!(" (waited {:.1} s for locks, the longest in {})", waited(kept).as_secs_f64(), one.path)
+        });
+        context.output.line(&format!("{:>9.3} s  {name}{waited}", kept.seconds));
+    }
 }
 
 /// "applied 1 migration, ran 2 files; it has 43".

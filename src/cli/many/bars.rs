@@ -4,20 +4,21 @@ use crate::cli::many::Teller;
 use crate::cli::output::Output;
 use crate::engine::fleet::Member;
 use crate::engine::runner::Event;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Shorter work shows nothing.
 const DELAY: Duration = Duration::from_millis(250);
+/// The time that all take is shown anew so often.
+const TICK: Duration = Duration::from_secs(1);
 
 /// See the module's page.
 pub struct Bars {
     output: Output,
-    multi: MultiProgress,
     total: ProgressBar,
-    start: Instant,
     running: Arc<Mutex<BTreeMap<usize, ProgressBar>>>,
     said: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -25,38 +26,38 @@ pub struct Bars {
 impl Bars {
     /// For so many databases.
     pub fn new(output: &Output, title: &str, total: usize) -> Bars {
-        let multi = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
-        let bar = multi.add(ProgressBar::new(total as u64));
+        let bar = output.bars().add(ProgressBar::new(total as u64));
         if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len} databases, {elapsed}") {
             bar.set_style(style);
         }
         bar.set_prefix(title.to_owned());
-        let (start, running, said) = (Instant::now(), Arc::default(), Arc::default());
-        Bars { output: output.clone(), multi, total: bar, start, running, said }
+        Bars { output: output.clone(), total: bar, running: Arc::default(), said: Arc::default() }
+    }
+
+    /// Shows them when it is time, and keeps them going; does not come back.
+    pub async fn show(&self) -> Infallible {
+        tokio::time::sleep(DELAY).await;
+        self.output.draw();
+        lock(&self.running).values().for_each(ProgressBar::tick);
+        loop {
+            self.total.tick();
+            tokio::time::sleep(TICK).await;
+        }
     }
 
     /// A database begins.
-    pub fn begin(&self, n: usize, members: &[Member]) {
-        if !self.output.draws() {
-            return;
-        }
-        if self.start.elapsed() > DELAY {
-            self.show();
-        }
-        let Some(member) = members.get(n) else { return };
-        let bar = self.multi.insert_before(&self.total, ProgressBar::no_length());
+    pub fn begin(&self, n: usize, member: &Member) {
+        let bar = self.output.bars().insert_before(&self.total, ProgressBar::no_length());
         if let Ok(style) = ProgressStyle::with_template("  {prefix}: {wide_msg}") {
             bar.set_style(style);
         }
         bar.set_prefix(member.name.clone());
+        bar.tick();
         lock(&self.running).insert(n, bar);
     }
 
     /// It ended.
     pub fn end(&self, n: usize) {
-        if self.output.draws() && self.start.elapsed() > DELAY {
-            self.show();
-        }
         self.put_back(n);
         self.total.inc(1);
     }
@@ -65,34 +66,24 @@ impl Bars {
     pub fn put_back(&self, n: usize) {
         if let Some(bar) = lock(&self.running).remove(&n) {
             bar.finish_and_clear();
-            self.multi.remove(&bar);
+            self.output.bars().remove(&bar);
         }
-    }
-
-    fn show(&self) {
-        if self.multi.is_hidden() {
-            self.multi.set_draw_target(self.output.canvas());
-        }
-    }
-
-    /// Takes the bars away while something is printed.
-    pub fn aside(&self, print: impl FnOnce()) {
-        self.multi.suspend(print);
     }
 
     /// Takes them away for good.
     pub fn close(&self) {
         self.total.finish_and_clear();
+        self.output.bars().remove(&self.total);
     }
 
     /// What hears of the events in one database.
     pub fn teller(&self, n: usize, name: &str) -> Teller {
-        let (output, multi, name) = (self.output.clone(), self.multi.clone(), name.to_owned());
+        let (output, name) = (self.output.clone(), name.to_owned());
         let (running, said) = (self.running.clone(), self.said.clone());
         Box::new(move |event| {
             let note = |text: &str| {
                 if lock(&said).insert(format!("{name} {text}")) {
-                    multi.suspend(|| output.note(&format!("{name}: {text}")));
+                    output.note(&format!("{name}: {text}"));
                 }
             };
             let message = match event {
@@ -103,18 +94,18 @@ impl Bars {
                 | Event::TakenBack(path) => path,
                 Event::Migrated(path, how) => {
                     let how = how.map_or_else(String::new, |how| format!(" ({how})"));
-                    multi.suspend(|| output.detail(&format!("{name}: {path}{how}")));
+                    output.detail(&format!("{name}: {path}{how}"));
                     return;
                 }
                 Event::Waiting(text) => {
-                    if multi.is_hidden() && text.starts_with("waits for") {
+                    if output.bars().is_hidden() && text.starts_with("waits for") {
                         note(&text);
                     }
                     text
                 }
                 Event::Blocked { blocker, .. } => {
                     let text = format!("waits for {blocker}");
-                    if multi.is_hidden() {
+                    if output.bars().is_hidden() {
                         note(&text);
                     }
                     text

@@ -59,9 +59,13 @@ pub async fn drift(
     };
     let (outcome, fates) = work(context, fleet, "drift", pace, task, answer).await;
     show(context, fleet, &fates);
-    context.output.answer(&tally(fleet, &outcome, &["drifted", "as its baseline", "failed", "not begun"]));
+    context.output.answer(&tally(
+        fleet,
+        &outcome,
+        &["drifted", "as its baseline", "failed", "broken off", "not begun"],
+    ));
     let differs = outcome.count("drifted") > 0;
-    end(outcome, differs)
+    end(context, outcome, differs)
 }
 
 fn show(context: &Context, fleet: &Fleet, fates: &[Fate<Kept>]) {

@@ -34,6 +34,6 @@ pub async fn mark(
         json: serde_json::json!({ "marked": request.name }),
     };
     let (outcome, _) = work(context, fleet, "mark", pace, task, answer).await;
-    context.output.line(&tally(fleet, &outcome, &["marked", "marked before", "failed", "not begun"]));
-    end(outcome, false)
+    context.output.line(&tally(fleet, &outcome, &["marked", "marked before", "failed", "broken off", "not begun"]));
+    end(context, outcome, false)
 }

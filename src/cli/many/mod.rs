@@ -17,16 +17,22 @@ pub use plan::plan;
 pub use status::status;
 
 use super::output::count;
-use super::{Context, Done};
+use super::{Context, Done, Events};
 use crate::engine::fleet::{self, Fate, Fleet, Happened, Member, Pace};
 use crate::engine::runner::Event;
-use crate::engine::target::{MISSING_DATABASE, Target, is_missing};
+use crate::engine::target::{MISSING_DATABASE, is_missing};
 use crate::error::{Error, Result};
 use bars::Bars;
 use group::grouped;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What a second Ctrl-C makes of databases.
+const BROKEN_OFF: &str = "broken off";
 
 /// Options of commands that work on all databases of an environment.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -50,6 +56,12 @@ pub struct Answer {
 pub struct Outcome {
     /// Databases by what became of them.
     pub counts: BTreeMap<&'static str, usize>,
+    /// How long they took together.
+    pub took: Duration,
+    /// The JSON form of each.
+    targets: Vec<Value>,
+    /// The JSON form of all, as far as it is not the command's own.
+    pub summary: Value,
     /// What failed, for the end of the command.
     pub error: Option<Error>,
 }
@@ -73,43 +85,71 @@ pub async fn work<'m, T, F>(
 where
     F: Future<Output = Result<T>>,
 {
-    let out = &context.output;
+    let (out, brake, start) = (&context.output, &context.interrupt.brake, Instant::now());
     let bars = Bars::new(out, &format!("{verb} {}", fleet.environment), fleet.members.len());
-    let met = RefCell::new(BTreeSet::new());
-    context.interrupt.brake_first();
-    let fates = fleet::run(
-        fleet,
-        pace,
-        &context.interrupt.brake,
-        |n, member| {
-            let work = task(member, bars.teller(n, &member.name));
-            async move { work.await.map_err(|e| if is_missing(&e) { missing(&member.target) } else { e }) }
-        },
-        |n, happened| match happened {
-            Happened::Begun => bars.begin(n, &fleet.members),
+    let events = |member: &Member| Arc::new(Events::new(out, &member.target, Some(&member.name)));
+    let events: Vec<_> = fleet.members.iter().map(events).collect();
+    let (begun, met) = (RefCell::new(BTreeSet::new()), RefCell::new(BTreeSet::new()));
+    let tell = |n: usize, happened: Happened<'_, T>| {
+        let (Some(member), Some(events)) = (fleet.members.get(n), events.get(n)) else { return };
+        match happened {
+            Happened::Begun => {
+                bars.begin(n, member);
+                // One that was put back goes on, for whoever reads events.
+                if begun.borrow_mut().insert(n) {
+                    events.begin();
+                }
+            }
             Happened::PutBack => bars.put_back(n),
             Happened::Ended(fate) => {
                 bars.end(n);
-                let Some(member) = fleet.members.get(n) else { return };
-                // On a terminal, where bars tell how far it is, a thousand that went well are told at the end.
                 let line = match fate {
-                    Fate::Done(_) if out.draws() && !context.globals.verbose => None,
-                    Fate::Done(done) => answer(member, done).line,
-                    Fate::Failed(error) if met.borrow_mut().insert(failures::key(member, error)) || !out.draws() => {
-                        Some(format!("failed: {}", error.message()))
+                    Fate::Done(done) => {
+                        let answer = answer(member, done);
+                        events.end(&word(answer.status));
+                        // On a terminal, where bars tell how far it is, a thousand that went well are told at the end.
+                        answer.line.filter(|_| !out.draws() || context.globals.verbose)
                     }
-                    Fate::Failed(_) => None,
+                    Fate::Failed(error) => {
+                        events.failed(error);
+                        let told = met.borrow_mut().insert(failures::key(member, error)) || !out.draws();
+                        told.then(|| format!("failed: {}", error.message()))
+                    }
+                    Fate::BrokenOff => {
+                        events.end(&word(BROKEN_OFF));
+                        None
+                    }
                     Fate::NotBegun => None,
                 };
                 if let Some(line) = line {
-                    bars.aside(|| out.line(&format!("{}: {line}", member.name.escape_debug())));
+                    out.line(&format!("{}: {line}", member.name));
                 }
             }
-        },
-    )
-    .await;
+        }
+    };
+    context.interrupt.brake_first();
+    let work = |n: usize, member: &'m Member| {
+        let (bar, events) = (bars.teller(n, &member.name), events.get(n).cloned());
+        let tell = move |event: Event| {
+            events.iter().for_each(|events| events.event(&event));
+            bar(event);
+        };
+        let work = task(member, Box::new(tell));
+        async move { work.await.map_err(|e| if is_missing(&e) { missing(member) } else { e }) }
+    };
+    let stopping = async {
+        brake.until(1).await;
+        out.note("stopping: what runs comes to its end, nothing else begins; Ctrl-C again breaks it off");
+        std::future::pending::<Infallible>().await
+    };
+    let fates = tokio::select! {
+        biased;
+        fates = fleet::run(fleet, pace, brake, work, tell) => fates,
+        never = bars.show() => match never {},
+        never = stopping => match never {},
+    };
     bars.close();
-    let outcome = conclude(context, fleet, verb, &fates, &answer);
+    let outcome = conclude(context, fleet, verb, &fates, &answer, start.elapsed());
     (outcome, fates)
 }
 
@@ -122,9 +162,10 @@ fn conclude<T>(
     verb: &str,
     fates: &[Fate<T>],
     answer: &impl Fn(&Member, &T) -> Answer,
+    took: Duration,
 ) -> Outcome {
     let mut counts = BTreeMap::new();
-    let mut list = Vec::new();
+    let mut targets = Vec::new();
     for (member, fate) in fleet.members.iter().zip(fates) {
         let (status, mut value) = match fate {
             Fate::Done(done) => {
@@ -132,6 +173,7 @@ fn conclude<T>(
                 (answer.status, answer.json)
             }
             Fate::Failed(error) => ("failed", json!({ "error": super::output::describe(error) })),
+            Fate::BrokenOff => (BROKEN_OFF, json!({})),
             Fate::NotBegun => ("not begun", json!({})),
         };
         *counts.entry(status).or_insert(0) += 1;
@@ -139,16 +181,15 @@ fn conclude<T>(
             value["target"] = json!(member.name);
             value["database"] = json!(member.target.describe());
             value["status"] = json!(word(status));
-            list.push(value);
+            targets.push(value);
         }
     }
     let mut summary = json!({ "environment": fleet.environment, "databases": fleet.members.len() });
     for (status, number) in &counts {
         summary[word(status)] = json!(number);
     }
-    context.output.json(&json!({ "targets": list, "summary": summary }));
-    let error = failures::error(fleet, verb, fates, context.interrupt.brake.is_pulled());
-    Outcome { counts, error }
+    let error = failures::error(fleet, verb, fates, context.interrupt.brake.pulled() > 0);
+    Outcome { counts, took, targets, summary, error }
 }
 
 /// As JSON has it.
@@ -168,18 +209,18 @@ pub fn tally(fleet: &Fleet, outcome: &Outcome, order: &[&'static str]) -> String
 }
 
 /// There is no such database, and a command over many makes none.
-fn missing(target: &Target) -> Error {
-    let (database, env) = (target.settings.database().escape_debug().to_string(), &target.selected.name);
-    Error::failed(format!("there is no {}", target.describe()))
+fn missing(member: &Member) -> Error {
+    Error::failed(format!("there is no {}", member.target.describe()))
         .sqlstate(MISSING_DATABASE)
-        .help(format!("`dbbuild bootstrap --env {env} --target {database}` makes it from the baseline."))
+        .help(format!("`dbbuild bootstrap {}` makes it from the baseline.", member.options()))
 }
 
-/// How the command ends.
+/// How the command ends, with its JSON form.
 ///
 /// # Errors
 /// Something failed.
-pub fn end(outcome: Outcome, differs: bool) -> Result<Done> {
+pub fn end(context: &Context, outcome: Outcome, differs: bool) -> Result<Done> {
+    context.output.json(&json!({ "targets": outcome.targets, "summary": outcome.summary }));
     match outcome.error {
         Some(error) => Err(error),
         None if differs => Ok(Done::Differs),

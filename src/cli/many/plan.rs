@@ -25,12 +25,12 @@ pub async fn plan(
     let pace = Pace { jobs: many.jobs, keep_going: true, canaries: false };
     let request = PlanRequest { apply: true, ..request };
     let task = |member: &Member, _| {
-        let (target, request) = (member.target.clone(), request.clone());
+        let (member, request) = (member.clone(), request.clone());
         async move {
-            let planned = deployment::plan(project, sources, &target, request).await?;
+            let planned = deployment::plan(project, sources, &member.target, request).await?;
             match planned.refusal {
                 Some(refusal) => Err(refusal),
-                None if !planned.exists => Err(missing(&target)),
+                None if !planned.exists => Err(missing(&member)),
                 None => Ok(planned),
             }
         }
@@ -47,8 +47,8 @@ pub async fn plan(
         context.output.answer(&format!("{number}: {what} ({})", group.names()));
         group.key.iter().for_each(|line| context.output.answer(line));
     }
-    context.output.answer(&tally(fleet, &outcome, &["pending", "up to date", "failed", "not begun"]));
-    end(outcome, false)
+    context.output.answer(&tally(fleet, &outcome, &["pending", "up to date", "failed", "broken off", "not begun"]));
+    end(context, outcome, false)
 }
 
 /// The steps and locks, without sizes, which are each database's own.

@@ -37,16 +37,16 @@ pub async fn status(
     let (outcome, fates) = work(context, fleet, "status", pace, task, answer).await;
     if context.globals.verbose {
         for (member, status) in fleet.members.iter().zip(&fates).filter_map(|(m, fate)| Some((m, fate.done()?))) {
-            context.output.answer(&format!("{}: {}", member.name.escape_debug(), say(status)));
+            context.output.answer(&format!("{}: {}", member.name, say(status)));
         }
     } else {
         for group in grouped(fleet, &fates, say) {
             context.output.answer(&group.line());
         }
     }
-    context.output.answer(&tally(fleet, &outcome, &["pending", "up to date", "failed", "not begun"]));
+    context.output.answer(&tally(fleet, &outcome, &["pending", "up to date", "failed", "broken off", "not begun"]));
     let differs = exit_code && outcome.count("pending") > 0;
-    end(outcome, differs)
+    end(context, outcome, differs)
 }
 
 /// "marked production, 42 applied, 1 pending".

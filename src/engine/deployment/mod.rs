@@ -19,3 +19,4 @@ pub use kept::{KeptRequest, Restored, restore};
 pub use plan::{PlanRequest, Planned, plan};
 pub use standing::{require_committed, uncommitted};
 pub use status::{MigrationState, State, Status, status};
+pub use wait::wait;

@@ -18,7 +18,7 @@ const TOLD_AGAIN: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// It did not answer in time, with the last error; or something else is wrong, at once.
-pub(super) async fn wait(target: &Target, limit: Duration, sink: Sink<'_>) -> Result<()> {
+pub async fn wait(target: &Target, limit: Duration, sink: Sink<'_>) -> Result<()> {
     let start = Instant::now();
     let mut pause = PAUSE;
     let mut told: Option<(String, Instant)> = None;

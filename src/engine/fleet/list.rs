@@ -52,7 +52,7 @@ pub(super) async fn members(
             continue;
         }
         if let Some(other) = labels.insert(member.name.clone(), description.clone()) {
-            let what = format!("two databases are called `{}`", member.name.escape_debug());
+            let what = format!("two databases are called `{}`", member.name);
             return Err(Error::usage(what).cause(format!("{other}, and {description}")));
         }
         members.push(member);
@@ -81,6 +81,11 @@ async fn member(project: &Project, address: &Target, environ: &Environ, row: Row
             .help("a name has 1 to 63 bytes, none of them a control character."));
     }
     let name = match (row.label, row.url) {
+        // It is printed, and typed after `--target`.
+        (Some(label), _) if label.chars().any(char::is_control) => {
+            return Err(Error::failed(format!("`{}` cannot be a label", label.escape_debug()))
+                .help("a label has no control characters."));
+        }
         (Some(label), _) => label,
         (None, Some(_)) => target.settings.to_string().replace('`', ""),
         (None, None) => database.to_owned(),

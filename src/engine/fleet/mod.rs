@@ -59,6 +59,21 @@ impl Fleet {
         Ok(Some(Fleet { environment, members, address, common }))
     }
 
+    /// The database that is asked which databases an environment has; none where the configuration says so itself.
+    ///
+    /// # Errors
+    /// As [`Target::find_address`].
+    pub async fn asked(project: &Project, env: Option<&str>, start: Start) -> Result<Option<Target>> {
+        let targets = &project.config.environment(env.unwrap_or(&project.config.default_env))?.targets;
+        let database = match targets {
+            None | Some(Targets::List(_)) => return Ok(None),
+            Some(Targets::Pattern(_)) => None,
+            Some(Targets::Query { database, .. }) => database.as_deref(),
+        };
+        let address = Target::find_address(project, env, None, start).await?;
+        Ok(Some(database.map_or_else(|| address.clone(), |name| address.beside(name))))
+    }
+
     /// Leaves the databases that one of these names or patterns means.
     ///
     /// # Errors
@@ -147,6 +162,11 @@ fn alone(mut target: Target) -> Target {
 }
 
 impl Member {
+    /// The options that choose it, as a shell takes them: `--env production --target 'my shop'`.
+    pub fn options(&self) -> String {
+        format!("--env {} {}", self.target.selected.name, target_option(&self.name))
+    }
+
     /// Whether a name or pattern of the command line means it.
     fn is_meant_by(&self, wanted: &str) -> bool {
         let database = self.target.settings.database();
@@ -154,12 +174,18 @@ impl Member {
     }
 }
 
+/// `--target 'my shop'`, as a shell takes it.
+pub fn target_option(name: &str) -> String {
+    let between = if name.starts_with('-') { '=' } else { ' ' };
+    format!("--target{between}{}", shell_words::quote(name))
+}
+
 /// "`a`, `b`, `c` and 997 more".
 pub fn names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     const SHOWN: usize = 8;
     let total = names.len();
     let shown = if total <= SHOWN + 1 { total } else { SHOWN };
-    let list: Vec<String> = names.take(shown).map(|name| format!("`{}`", name.escape_debug())).collect();
+    let list: Vec<String> = names.take(shown).map(|name| format!("`{name}`")).collect();
     match total - shown {
         0 if total == 0 => "none".to_owned(),
         0 => list.join(", "),
@@ -169,7 +195,20 @@ pub fn names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::names;
+    use super::{names, target_option};
+
+    #[test]
+    fn an_option_is_typed_as_it_stands() {
+        for (name, option) in [
+            ("tenant_a", "--target tenant_a"),
+            ("My Shop", "--target 'My Shop'"),
+            ("it's $HOME", r"--target 'it'\''s $HOME'"),
+            ("日本*", "--target '日本*'"),
+            ("-x y", "--target='-x y'"),
+        ] {
+            assert_eq!(target_option(name), option);
+        }
+    }
 
     #[test]
     fn long_lists_are_cut() {

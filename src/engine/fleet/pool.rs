@@ -1,4 +1,5 @@
-//! Many databases, so many at once: canaries one by one before the others, and an end where one fails or somebody asks.
+//! Many databases, so many at once: canaries one by one before the others, and an end where one fails or somebody asks;
+//! asked a second time, what runs is broken off.
 //! Fewer at once where the server has no connections for so many.
 
 use super::common::is_crowded;
@@ -7,8 +8,8 @@ use crate::error::Error;
 use crate::error::Result;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::{BTreeSet, VecDeque};
+use tokio::sync::watch;
 
 /// How many at once, and what a failure means.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +29,8 @@ pub enum Fate<T> {
     Done(T),
     /// It failed; it is at a migration boundary.
     Failed(Error),
+    /// It was broken off, and so is at a migration boundary.
+    BrokenOff,
     /// It was not begun.
     NotBegun,
 }
@@ -37,7 +40,7 @@ impl<T> Fate<T> {
     pub fn done(&self) -> Option<&T> {
         match self {
             Fate::Done(done) => Some(done),
-            Fate::Failed(_) | Fate::NotBegun => None,
+            Fate::Failed(_) | Fate::BrokenOff | Fate::NotBegun => None,
         }
     }
 }
@@ -53,19 +56,31 @@ pub enum Happened<'a, T> {
     Ended(&'a Fate<T>),
 }
 
-/// Keeps further databases from beginning; those that run come to their end.
-#[derive(Debug, Default)]
-pub struct Brake(AtomicBool);
+/// Keeps further databases from beginning; those that run come to their end. Pulled again, it breaks these off, too.
+#[derive(Debug)]
+pub struct Brake(watch::Sender<u8>);
+
+impl Default for Brake {
+    fn default() -> Brake {
+        Brake(watch::Sender::new(0))
+    }
+}
 
 impl Brake {
     /// Pulls it.
     pub fn pull(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.send_modify(|pulled| *pulled = pulled.saturating_add(1));
     }
 
-    /// Whether it was pulled.
-    pub fn is_pulled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    /// How often it was pulled.
+    pub fn pulled(&self) -> u8 {
+        *self.0.borrow()
+    }
+
+    /// Comes back once it was pulled so often.
+    pub async fn until(&self, times: u8) {
+        // It cannot be closed while somebody waits here.
+        let _ = self.0.subscribe().wait_for(|pulled| *pulled >= times).await;
     }
 }
 
@@ -115,16 +130,30 @@ where
         let mut waiting: VecDeque<usize> = range.collect();
         let mut room = Room::new(jobs);
         let mut running = FuturesUnordered::new();
+        let mut numbers = BTreeSet::new();
         loop {
-            while running.len() < room.now && !brake.is_pulled() && (keep_going || !failed) {
+            while running.len() < room.now && brake.pulled() == 0 && (keep_going || !failed) {
                 let Some(n) = waiting.pop_front() else { break };
                 let Some(member) = members.get(n) else { break };
                 tell(n, Happened::Begun);
+                numbers.insert(n);
                 let future = work(n, member);
                 running.push(async move { (n, future.await) });
             }
             fleet.common.set_at_work(running.len());
-            let Some((n, outcome)) = running.next().await else { break };
+            let ended = tokio::select! {
+                ended = running.next() => ended,
+                () = brake.until(2), if !numbers.is_empty() => {
+                    // What is given up here lets go of its connection, and the server takes back what was under way.
+                    running.clear();
+                    for n in std::mem::take(&mut numbers) {
+                        end(&mut fates, n, Fate::BrokenOff, &tell);
+                    }
+                    None
+                }
+            };
+            let Some((n, outcome)) = ended else { break };
+            numbers.remove(&n);
             let fate = match outcome {
                 // The others hold what it lacks, and one of them may lack what it holds.
                 Err(error) if is_crowded(&error) && !running.is_empty() => {
@@ -140,10 +169,7 @@ where
                 }
             };
             failed |= matches!(fate, Fate::Failed(_));
-            tell(n, Happened::Ended(&fate));
-            if let Some(slot) = fates.get_mut(n) {
-                *slot = fate;
-            }
+            end(&mut fates, n, fate, &tell);
         }
         // A canary that failed stops all others, whatever else was asked for.
         if failed {
@@ -151,6 +177,14 @@ where
         }
     }
     fates
+}
+
+/// Tells what became of a database, and keeps it.
+fn end<T>(fates: &mut [Fate<T>], n: usize, fate: Fate<T>, tell: &impl Fn(usize, Happened<'_, T>)) {
+    tell(n, Happened::Ended(&fate));
+    if let Some(slot) = fates.get_mut(n) {
+        *slot = fate;
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::value::{ChannelBinding, Secret, SslMode, TargetSession};
+use crate::error::write_harmless;
 
 /// What stays readable in a URL's parts.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -316,7 +317,9 @@ impl fmt::Display for Server {
 
 impl fmt::Display for ConnectionSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` on ", self.database.escape_debug())?;
+        f.write_str("`")?;
+        write_harmless(f, &self.database)?;
+        f.write_str("` on ")?;
         for (i, server) in self.servers.iter().enumerate() {
             write!(f, "{}{server}", if i > 0 { "," } else { "" })?;
         }

@@ -41,7 +41,7 @@ pub(super) struct Said {
 }
 
 /// The bytes so far, and the thread that reads to the end.
-struct Pipe {
+pub(super) struct Pipe {
     bytes: Arc<Mutex<Vec<u8>>>,
     reader: thread::JoinHandle<()>,
 }
@@ -59,7 +59,7 @@ impl Said {
 }
 
 impl Pipe {
-    fn of(mut pipe: impl Read + Send + 'static) -> Pipe {
+    pub(super) fn of(mut pipe: impl Read + Send + 'static) -> Pipe {
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let all = bytes.clone();
         let reader = thread::spawn(move || {
@@ -76,11 +76,11 @@ impl Pipe {
         Pipe { bytes, reader }
     }
 
-    fn so_far(&self) -> String {
+    pub(super) fn so_far(&self) -> String {
         String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
     }
 
-    fn whole(self) -> String {
+    pub(super) fn whole(self) -> String {
         self.reader.join().unwrap();
         String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
     }
@@ -102,7 +102,7 @@ pub(super) fn finish(mut child: Child, said: Said, line: String) -> Outcome {
     outcome
 }
 
-fn wait(child: &mut Child) -> Option<std::process::ExitStatus> {
+pub(super) fn wait(child: &mut Child) -> Option<std::process::ExitStatus> {
     let start = Instant::now();
     let mut pause = Duration::from_micros(500);
     loop {

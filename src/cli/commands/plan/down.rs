@@ -4,6 +4,7 @@
 use super::super::downgrade::to_json;
 use crate::cli::{Context, Done};
 use crate::engine::downgrade::{self, Destination, Rehearsed};
+use crate::engine::fleet::target_option;
 use crate::engine::history::Author;
 use crate::engine::project::Project;
 use crate::engine::sizes;
@@ -112,8 +113,9 @@ fn show(context: &Context, destination: &Destination, plan: &Plan, preview: &Pre
     losses.iter().for_each(|loss| out.answer(&format!("loses {loss}")));
     if losses.is_empty() {
         let env = &preview.environment;
+        let target: String = context.globals.target.iter().map(|name| format!(" {}", target_option(name))).collect();
         out.answer(&format!(
-            "loses nothing; `{} downgrade --env {env} --to {name} --plan {}` runs it",
+            "loses nothing; `{} downgrade --env {env}{target} --to {name} --plan {}` runs it",
             context.program(),
             preview.fingerprint
         ));
