@@ -14,7 +14,9 @@ fn each_database_that_runs_has_a_bar_and_none_is_left() {
     tenants.sql(2, "CREATE TABLE second ()");
     world.write("db/migrations/2_second.sql", "SELECT pg_advisory_xact_lock(7);\nCREATE TABLE second ();\n");
     let mut holders = ["it_bar_01", "it_bar_02"].map(|name| Held::open_in(server, name));
-    holders.iter_mut().for_each(|held| drop(held.run("SELECT pg_advisory_lock(7)")));
+    for held in &mut holders {
+        held.run("SELECT pg_advisory_lock(7)");
+    }
     let mut command = world.command(env!("CARGO_BIN_EXE_dbbuild"));
     command.args(["apply", "--env", "production", "--jobs", "2", "--keep-going"]);
     let apply = Terminal::start(command);
@@ -63,6 +65,7 @@ fn each_database_that_runs_has_a_bar_and_none_is_left() {
             "help: a command for one of them takes `--env production --target NAME`.",
             "error: `it_bar_03`: 2_second failed at db/migrations/2_second.sql:2:1",
             "caused by: relation \"second\" already exists (42P07)",
+            "caused by: in statement 2 of 2",
             "help: it was rolled back. Fix the file and run `dbbuild` again.",
             "help: 0 of 1 pending migrations are applied.",
         ],

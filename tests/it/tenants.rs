@@ -439,9 +439,9 @@ fn what_works_on_one_database_wants_its_name() {
     run(&world, &["rehearse", "--target", "it_ten_one_02"]).ok();
     world
         .write("db/migrations/1_note.sql", "-- migrate:up\nCREATE TABLE note ();\n-- migrate:down\nDROP TABLE note;\n");
-    run(&world, &["apply", "--target", "it_ten_one_01"]).ok();
-    let back = run(&world, &["plan", "--to", "0", "--target", "it_ten_one_01"]);
-    back.ok().says("`dbbuild downgrade --env production --target it_ten_one_01 --to 0 --plan ");
+    run(&world, &["apply", "--target", "it_ten_one_02"]).ok();
+    let back = run(&world, &["plan", "--to", "0", "--target", "it_ten_one_02"]);
+    back.ok().says("`dbbuild downgrade --env production --target it_ten_one_02 --to 0 --plan ");
     let unknown = run(&world, &["apply", "--target", "it_ten_one_3"]);
     unknown.fails(2).says("has no database `it_ten_one_3`").says("did you mean `it_ten_one_");
     world.dbbuild(&["status", "--target", "x"]).fails(2).says("`--target` chooses among many databases");

@@ -1,5 +1,5 @@
-//! A program at a terminal, and what stands on its screen: enough of one for progress bars. Lines do not wrap, and the
-//! screen is as high as it must be.
+//! A program at a terminal, and what stands on its screen: enough of one for progress bars. The screen is as high as it
+//! must be.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 
 use super::outcome::{Pipe, wait};
 
-const SIZE: Winsize = Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
+const SIZE: Winsize = Winsize { ws_row: 40, ws_col: 160, ws_xpixel: 0, ws_ypixel: 0 };
 
 /// A program that was started at a terminal. Dropping it kills it.
 pub struct Terminal {
@@ -112,15 +112,18 @@ fn screen(written: &str) -> Vec<String> {
                 }
             }
             c => {
+                // A full line goes on below once there is more, and not before.
+                if column == usize::from(SIZE.ws_col) {
+                    (row, column) = (row + 1, 0);
+                }
+                lines.resize(lines.len().max(row + 1), Vec::new());
                 let line = &mut lines[row];
                 line.resize(line.len().max(column + 1), ' ');
                 line[column] = c;
                 column += 1;
             }
         }
-        while lines.len() <= row {
-            lines.push(Vec::new());
-        }
+        lines.resize(lines.len().max(row + 1), Vec::new());
     }
     let mut lines: Vec<String> =
         lines.into_iter().map(|line| line.into_iter().collect::<String>().trim_end().to_owned()).collect();
