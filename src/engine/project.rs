@@ -10,7 +10,7 @@ use crate::model::config::{Config, FILE_NAME};
 use crate::model::hba;
 use crate::model::migration;
 use crate::model::snapshot::{FileEntry, Snapshot};
-use crate::model::sources::{SourcePaths, Sources};
+use crate::model::sources::Sources;
 use std::path::{Path, PathBuf};
 
 /// A folder with a configuration file.
@@ -105,7 +105,7 @@ impl Project {
         for (path, text) in more {
             snapshot.insert(path.clone(), FileEntry::blob(text.as_bytes()));
         }
-        let sources = Sources::read(&snapshot, &SourcePaths::from(&self.config.paths))?;
+        let sources = Sources::read(&snapshot, &self.config.paths)?;
         check_environments(&sources, &self.config)?;
         Ok(sources)
     }
@@ -262,10 +262,10 @@ impl Tree {
     /// # Errors
     /// git cannot read a file.
     pub fn sound_sources(&self, project: &Project) -> Result<(Sources, Vec<Error>)> {
-        let paths = SourcePaths::from(&self.config.paths);
+        let paths = &self.config.paths;
         Ok(match &self.snapshot {
-            Some(snapshot) => Sources::read_sound(snapshot, &paths),
-            None => Sources::read_sound(&project.git()?.read(&self.listed)?, &paths),
+            Some(snapshot) => Sources::read_sound(snapshot, paths),
+            None => Sources::read_sound(&project.git()?.read(&self.listed)?, paths),
         })
     }
 }

@@ -24,51 +24,6 @@ mod tests;
 
 use folder::{Reader, SourceFile};
 
-/// Where the sources stand, relative to the repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourcePaths {
-    /// Folder of migrations.
-    pub migrations: String,
-    /// Folder of repeatable files.
-    pub repeatable: String,
-    /// Folder of init data, with one folder for each environment that needs its own.
-    pub init: String,
-    /// Folder of test data sets, each a folder.
-    pub testdata: String,
-    /// Folder of integrity queries.
-    pub checks: String,
-    /// Folder of definitions.
-    pub definitions: String,
-    /// The baseline.
-    pub baseline: String,
-    /// The roles.
-    pub roles: String,
-    /// Host-based access.
-    pub hba: String,
-    /// What is expected of it.
-    pub access: String,
-    /// Folder of what psql files take in.
-    pub include: String,
-}
-
-impl From<&Paths> for SourcePaths {
-    fn from(paths: &Paths) -> SourcePaths {
-        SourcePaths {
-            migrations: paths.migrations.clone(),
-            repeatable: paths.repeatable.clone(),
-            init: paths.init.clone(),
-            testdata: paths.testdata.clone(),
-            checks: paths.checks.clone(),
-            definitions: paths.definitions.clone(),
-            baseline: paths.baseline.clone(),
-            roles: paths.roles.clone(),
-            hba: paths.hba.clone(),
-            access: paths.access.clone(),
-            include: paths.include.clone(),
-        }
-    }
-}
-
 /// A file of SQL that is no migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScriptFile {
@@ -132,7 +87,7 @@ pub struct Sources {
 
 impl Sources {
     /// Reads all sources; the error holds every fault that was found, in the order of the folders and names.
-    pub fn read(snapshot: &Snapshot, paths: &SourcePaths) -> Result<Sources> {
+    pub fn read(snapshot: &Snapshot, paths: &Paths) -> Result<Sources> {
         let (sources, faults) = Sources::read_sound(snapshot, paths);
         match Error::all(faults) {
             Some(error) => Err(error),
@@ -141,7 +96,7 @@ impl Sources {
     }
 
     /// Reads what is sound, with every fault of the rest.
-    pub fn read_sound(snapshot: &Snapshot, paths: &SourcePaths) -> (Sources, Vec<Error>) {
+    pub fn read_sound(snapshot: &Snapshot, paths: &Paths) -> (Sources, Vec<Error>) {
         let mut reader = Reader::new(snapshot, paths);
         let (apart, migrations) =
             migrations(&mut reader, &paths.migrations).into_iter().partition(|one| !one.settings.apart.is_none());

@@ -9,11 +9,11 @@ mod write;
 use crate::engine::files;
 use crate::engine::git::{Git, Source};
 use crate::error::{Error, OrFailed, Result};
+use crate::model::config::Paths;
 use crate::model::import::layout::{Layout, NewFile, lay_out};
 use crate::model::import::record::Record;
 use crate::model::import::{Input, Tool, record};
 use crate::model::snapshot::{FileEntry, Snapshot};
-use crate::model::sources::SourcePaths;
 use std::path::{Component, Path};
 
 pub use write::{Done, write};
@@ -95,7 +95,7 @@ impl Found {
     ///
     /// # Errors
     /// Everything that is wrong with them.
-    pub fn convert(&self, root: &Path, paths: &SourcePaths) -> Result<Option<Layout>> {
+    pub fn convert(&self, root: &Path, paths: &Paths) -> Result<Option<Layout>> {
         let input = Input { files: &self.files, place: &self.place };
         let layout = lay_out(self.tool.name, (self.tool.convert)(&input)?, &input, paths)?;
         if layout.files.is_empty() {
@@ -115,7 +115,7 @@ impl Found {
 }
 
 /// Whether an earlier run has converted this tool's files, and none of them stands there any more.
-pub fn is_done(root: &Path, tool: &Tool, paths: &SourcePaths) -> bool {
+pub fn is_done(root: &Path, tool: &Tool, paths: &Paths) -> bool {
     read_record(root, paths).is_ok_and(|record| {
         let files = record.migration.iter().flat_map(|migration| &migration.files);
         let mut files = files.chain(record.script.iter().flat_map(|script| &script.files));
@@ -161,7 +161,7 @@ pub fn removable(root: &Path, found: &Found, layout: &Layout) -> Result<Vec<Stri
 ///
 /// # Errors
 /// There is none, or it is damaged.
-pub fn read_record(root: &Path, paths: &SourcePaths) -> Result<Record> {
+pub fn read_record(root: &Path, paths: &Paths) -> Result<Record> {
     let path = record_path(paths);
     let text = std::fs::read_to_string(root.join(&path)).map_err(|e| {
         Error::failed(format!("cannot read {path}")).cause(e).help("`dbbuild init --from TOOL` writes it; commit it")
@@ -170,6 +170,6 @@ pub fn read_record(root: &Path, paths: &SourcePaths) -> Result<Record> {
 }
 
 /// Where the record stands.
-pub fn record_path(paths: &SourcePaths) -> String {
+pub fn record_path(paths: &Paths) -> String {
     format!("{}/{}", paths.migrations, record::FILE_NAME)
 }

@@ -3,9 +3,9 @@
 //! Nothing that is there is replaced. A run that was killed left files that the next one finds to be its own.
 
 use crate::error::{Error, Location, OrFailed, Result};
+use crate::model::config::Paths;
 use crate::model::import::layout::Layout;
 use crate::model::migration::strip_sql;
-use crate::model::sources::SourcePaths;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ pub struct Done {
 ///
 /// # Errors
 /// Something stands in the way, or the disk says no; the tree is as it was.
-pub fn write(root: &Path, layout: &Layout, paths: &SourcePaths, removable: &[String]) -> Result<Done> {
+pub fn write(root: &Path, layout: &Layout, paths: &Paths, removable: &[String]) -> Result<Done> {
     let mut done = Done::default();
     let record_path = super::record_path(paths);
     let record = layout.record.render().into_bytes();
@@ -66,7 +66,7 @@ pub fn write(root: &Path, layout: &Layout, paths: &SourcePaths, removable: &[Str
 
 /// Migrations that are in the folder already and come from somewhere else: what order they have among the new ones,
 /// nobody could say.
-fn strangers(root: &Path, paths: &SourcePaths, wanted: &BTreeMap<&str, &[u8]>, layout: &Layout) -> Result<Vec<Error>> {
+fn strangers(root: &Path, paths: &Paths, wanted: &BTreeMap<&str, &[u8]>, layout: &Layout) -> Result<Vec<Error>> {
     let origins: BTreeSet<&str> =
         layout.files.iter().flat_map(|file| file.origins.iter().map(String::as_str)).collect();
     let folder = root.join(&paths.migrations);

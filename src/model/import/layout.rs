@@ -8,9 +8,9 @@ use std::sync::Arc;
 use super::record::{Record, RecordedMigration, RecordedScript};
 use super::{Body, Imported, Input, Part, Piece, Remark, ScriptPiece, Setting, version};
 use crate::error::{Error, Location, Result};
+use crate::model::config::Paths;
 use crate::model::directive::FileKind;
 use crate::model::migration::{Migration, decode};
-use crate::model::sources::SourcePaths;
 
 /// One file to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct Layout {
 }
 
 /// Lays out what a converter made of `input`; all faults come in one error.
-pub fn lay_out(tool: &str, imported: Imported, input: &Input, paths: &SourcePaths) -> Result<Layout> {
+pub fn lay_out(tool: &str, imported: Imported, input: &Input, paths: &Paths) -> Result<Layout> {
     let Imported { migrations, scripts, settings, mut remarks, table } = imported;
     let mut faults = Vec::new();
     let mut record = Record { table, ..Record::new(tool) };
@@ -69,7 +69,7 @@ pub fn lay_out(tool: &str, imported: Imported, input: &Input, paths: &SourcePath
     }
 }
 
-fn migration(piece: &Piece, version: String, paths: &SourcePaths) -> Result<NewFile> {
+fn migration(piece: &Piece, version: String, paths: &Paths) -> Result<NewFile> {
     let origin = piece.origins.first().map_or("", String::as_str);
     let bytes = match &piece.body {
         Body::Whole(bytes) => bytes.clone(),
@@ -126,7 +126,7 @@ fn put_together(origin: &str, header: &[String], up: &Part, down: Option<&Part>)
     Ok(Arc::from(out.into_bytes()))
 }
 
-fn script(piece: &ScriptPiece, paths: &SourcePaths) -> NewFile {
+fn script(piece: &ScriptPiece, paths: &Paths) -> NewFile {
     let folder = match piece.kind {
         FileKind::Migration => &paths.migrations,
         FileKind::Repeatable => &paths.repeatable,
@@ -180,7 +180,7 @@ fn left_behind(files: &[NewFile], input: &Input, remarks: &mut Vec<Remark>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_tree::{paths, tree};
+    use super::super::test_tree::tree;
     use super::*;
 
     fn piece(body: Body) -> Imported {
@@ -201,7 +201,7 @@ mod tests {
 
     fn laid_out(body: Body) -> Result<Layout> {
         let files = tree(&[("m/7_x.sql", ""), ("m/notes.txt", "")]);
-        lay_out("test", piece(body), &Input { files: &files, place: "m" }, &paths())
+        lay_out("test", piece(body), &Input { files: &files, place: "m" }, &Paths::default())
     }
 
     #[test]

@@ -5,23 +5,17 @@ use super::{Input, Tool};
 use crate::error::Result;
 use crate::model::config::Paths;
 use crate::model::snapshot::{FileEntry, Snapshot};
-use crate::model::sources::SourcePaths;
 
 /// Files by path.
 pub fn tree(files: &[(&str, &str)]) -> Snapshot {
     files.iter().map(|(path, text)| ((*path).to_owned(), FileEntry::blob(text.as_bytes().to_vec()))).collect()
 }
 
-/// The usual paths.
-pub fn paths() -> SourcePaths {
-    SourcePaths::from(&Paths::default())
-}
-
 /// Converts and lays out.
 pub fn converted(tool: &Tool, place: &str, files: &[(&str, &str)]) -> Result<Layout> {
     let files = tree(files);
     let input = Input { files: &files, place };
-    lay_out(tool.name, (tool.convert)(&input)?, &input, &paths())
+    lay_out(tool.name, (tool.convert)(&input)?, &input, &Paths::default())
 }
 
 /// Path and text of every file that comes out.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::SourcePaths;
 use crate::error::{Error, Location};
+use crate::model::config::Paths;
 use crate::model::directive::FileKind;
 use crate::model::migration::strip_sql;
 use crate::model::snapshot::{FileEntry, Snapshot};
@@ -22,29 +22,15 @@ pub(super) struct SourceFile {
 /// Reads folders and files, and collects what is wrong with them.
 pub(super) struct Reader<'a> {
     snapshot: &'a Snapshot,
-    /// All configured paths, without `./` and trailing `/`.
+    /// All configured paths.
     places: Vec<String>,
     pub faults: Vec<Error>,
 }
 
 impl<'a> Reader<'a> {
-    pub fn new(snapshot: &'a Snapshot, paths: &SourcePaths) -> Reader<'a> {
-        let SourcePaths {
-            migrations,
-            repeatable,
-            init,
-            testdata,
-            checks,
-            definitions,
-            baseline,
-            roles,
-            hba,
-            access,
-            include,
-        } = paths;
-        let places =
-            [migrations, repeatable, init, testdata, checks, definitions, baseline, roles, hba, access, include];
-        Reader { snapshot, places: places.map(|path| clean(path)).to_vec(), faults: Vec::new() }
+    pub fn new(snapshot: &'a Snapshot, paths: &Paths) -> Reader<'a> {
+        let places = paths.all().map(|(_, path)| path.to_owned()).to_vec();
+        Reader { snapshot, places, faults: Vec::new() }
     }
 
     /// The files of SQL directly in a folder, by name. Files further down are an error where the kind has no groups.
@@ -57,7 +43,7 @@ impl<'a> Reader<'a> {
                 Some(_) if matches!(kind, FileKind::Init | FileKind::TestData) => {}
                 Some(_) => {
                     let message = format!("this {} stands in a subfolder", kind.noun());
-                    let help = format!("move it into `{}` itself, which has no subfolders", clean(folder));
+                    let help = format!("move it into `{folder}` itself, which has no subfolders");
                     self.faults.push(Error::failed(message).at(Location::file(path)).help(help));
                 }
             }
@@ -70,16 +56,16 @@ impl<'a> Reader<'a> {
         let mut groups: BTreeMap<String, Vec<SourceFile>> = BTreeMap::new();
         for (path, relative, entry) in self.entries(folder) {
             match relative.split_once('/') {
-                None if kind == FileKind::TestData => {
-                    self.faults.push(Error::failed("a test data file belongs to no set").at(Location::file(path)).help(
-                        format!("move it into the folder of its set, like `{}/default/{relative}`", clean(folder)),
-                    ))
-                }
+                None if kind == FileKind::TestData => self.faults.push(
+                    Error::failed("a test data file belongs to no set")
+                        .at(Location::file(path))
+                        .help(format!("move it into the folder of its set, like `{folder}/default/{relative}`")),
+                ),
                 None => {}
                 Some((_, name)) if name.contains('/') => self.faults.push(
                     Error::failed(format!("this {} stands too deep", kind.noun()))
                         .at(Location::file(path))
-                        .help(format!("`{}` has one level of subfolders", clean(folder))),
+                        .help(format!("`{folder}` has one level of subfolders")),
                 ),
                 Some((group, name)) => {
                     if let Some(file) = self.source(path, name, entry) {
@@ -93,9 +79,8 @@ impl<'a> Reader<'a> {
 
     /// The content of a file that may be missing.
     pub fn file(&mut self, path: &str) -> Option<Arc<[u8]>> {
-        let path = clean(path);
-        let entry = self.snapshot.get(&path)?;
-        self.bytes(&path, entry)
+        let entry = self.snapshot.get(path)?;
+        self.bytes(path, entry)
     }
 
     /// The content of any file of the snapshot; links within it are followed.
@@ -109,25 +94,24 @@ impl<'a> Reader<'a> {
 
     /// What stands below a folder and could be ours: path, path relative to the folder, entry.
     fn entries(&mut self, folder: &str) -> Vec<(&'a str, &'a str, &'a FileEntry)> {
-        let folder = clean(folder);
-        if let Some(entry) = self.snapshot.get(&folder) {
+        if let Some(entry) = self.snapshot.get(folder) {
             let what = match entry {
                 FileEntry::Blob { .. } => "is a file",
                 FileEntry::Symlink { .. } => "is a symbolic link",
                 FileEntry::Submodule => "is a submodule",
             };
-            let fault = Error::failed(format!("{what} where a folder should be")).at(Location::file(&folder));
+            let fault = Error::failed(format!("{what} where a folder should be")).at(Location::file(folder));
             if !self.faults.iter().any(|known| known.location() == fault.location()) {
                 self.faults.push(fault.help("dbbuild reads its sources from folders of this repository alone"));
             }
             return Vec::new();
         }
         let skip = if folder.is_empty() { 0 } else { folder.len() + 1 };
-        let others: Vec<&String> = self.places.iter().filter(|place| **place != folder).collect();
-        let entries = self.snapshot.under(&folder).map(|(path, entry)| (path, &path[skip..], entry));
+        let others: Vec<&String> = self.places.iter().filter(|place| *place != folder).collect();
+        let entries = self.snapshot.under(folder).map(|(path, entry)| (path, &path[skip..], entry));
         entries
             .filter(|(path, relative, _)| {
-                !is_foreign(relative) && !others.iter().any(|place| is_within(path, place, &folder))
+                !is_foreign(relative) && !others.iter().any(|place| is_within(path, place, folder))
             })
             .collect()
     }
@@ -190,12 +174,6 @@ fn resolve(link: &str, target: &str) -> Option<String> {
         }
     }
     Some(parts.join("/"))
-}
-
-/// A configured path as snapshots write paths.
-fn clean(path: &str) -> String {
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    parts.join("/")
 }
 
 /// Whether a path belongs to another configured place, which lies within this folder.

@@ -3,23 +3,6 @@
 use super::*;
 use crate::model::snapshot::FileEntry;
 
-fn paths() -> SourcePaths {
-    let path = |name: &str| format!("db/{name}");
-    SourcePaths {
-        migrations: path("migrations"),
-        repeatable: path("repeatable/"),
-        init: path("init"),
-        testdata: format!("./{}", path("testdata")),
-        checks: path("checks"),
-        definitions: path("definitions"),
-        baseline: path("baseline.sql"),
-        roles: path("roles.toml"),
-        hba: path("pg_hba.conf"),
-        access: path("access.toml"),
-        include: "db/include".into(),
-    }
-}
-
 fn snapshot(files: &[(&str, &str)]) -> Snapshot {
     let entry = |content: &str| match content.split_once(':') {
         Some(("link", target)) => FileEntry::Symlink { target: target.to_owned() },
@@ -30,11 +13,11 @@ fn snapshot(files: &[(&str, &str)]) -> Snapshot {
 }
 
 fn read(files: &[(&str, &str)]) -> Sources {
-    Sources::read(&snapshot(files), &paths()).unwrap()
+    Sources::read(&snapshot(files), &Paths::default()).unwrap()
 }
 
 fn faults(files: &[(&str, &str)]) -> Vec<String> {
-    let error = Sources::read(&snapshot(files), &paths()).unwrap_err();
+    let error = Sources::read(&snapshot(files), &Paths::default()).unwrap_err();
     std::iter::once(&error)
         .chain(error.others())
         .map(|error| format!("{error} / {}", error.helps().join(" ")))
@@ -170,8 +153,7 @@ fn all_faults_are_listed_and_both_files_of_a_version_named() {
 
 #[test]
 fn a_folder_may_hold_another() {
-    let mut paths = paths();
-    paths.migrations = "db".into();
+    let paths = Paths { migrations: "db".into(), ..Paths::default() };
     let sources = Sources::read(
         &snapshot(&[("1_a.sql", "A;"), ("checks/c.sql", "C;"), ("baseline.sql", "B"), ("roles.toml", "")]),
         &paths,
@@ -213,22 +195,8 @@ fn digests_see_what_they_should_and_nothing_else() {
 impl Sources {
     /// Sources for tests of other modules, from files below `db/`.
     pub(crate) fn of_files(files: &[(&str, &str)]) -> Sources {
-        let path = |name: &str| format!("db/{name}");
-        let paths = SourcePaths {
-            migrations: path("migrations"),
-            repeatable: path("repeatable"),
-            init: path("init"),
-            testdata: path("testdata"),
-            checks: path("checks"),
-            definitions: path("definitions"),
-            baseline: path("baseline.sql"),
-            roles: path("roles.toml"),
-            hba: path("pg_hba.conf"),
-            access: path("access.toml"),
-            include: "db/include".into(),
-        };
         let snapshot: Snapshot =
-            files.iter().map(|(name, text)| (path(name), FileEntry::blob(text.as_bytes()))).collect();
-        Sources::read(&snapshot, &paths).unwrap()
+            files.iter().map(|(name, text)| (format!("db/{name}"), FileEntry::blob(text.as_bytes()))).collect();
+        Sources::read(&snapshot, &Paths::default()).unwrap()
     }
 }

@@ -11,7 +11,6 @@ use crate::engine::target::Start;
 use crate::error::{Error, Location, Result};
 use crate::model::guard::{self, Mark};
 use crate::model::import::tool;
-use crate::model::sources::SourcePaths;
 
 /// Reads what a tool has applied to the selected database and records it.
 ///
@@ -24,11 +23,11 @@ pub async fn run(context: &Context, name: &str, args: &Args) -> Result<Done> {
             .help("`dbbuild adopt` takes over the whole database")
     })?;
     let project = context.project()?;
-    let paths = SourcePaths::from(&project.config.paths);
-    let record = read_record(&project.root, &paths)?;
+    let paths = &project.config.paths;
+    let record = read_record(&project.root, paths)?;
     if record.tool != name {
         return Err(Error::usage(format!("these migrations came from {}, not from {name}", record.tool))
-            .at(Location::file(record_path(&paths))));
+            .at(Location::file(record_path(paths))));
     }
     let sources = project.sources()?;
     let target = context.target(&project, Start::Never).await?;

@@ -7,7 +7,6 @@ use crate::error::Result;
 use crate::model::config::{FILE_NAME, Paths};
 use crate::model::import::layout::Layout;
 use crate::model::import::{Remark, Setting, TOOLS, settings, tool};
-use crate::model::sources::SourcePaths;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -48,12 +47,12 @@ pub struct Imported {
 /// Everything that is wrong with the tool's files.
 pub fn prepare(root: &Path, args: &FromArgs, paths: &Paths) -> Result<Option<Import>> {
     let Some(name) = &args.from else { return Ok(None) };
-    let (tool, paths) = (tool(name)?, SourcePaths::from(paths));
+    let tool = tool(name)?;
     let found = import::read(root, tool, args.path.as_deref());
-    let converted = found.and_then(|found| Ok((found.convert(root, &paths)?, found)));
+    let converted = found.and_then(|found| Ok((found.convert(root, paths)?, found)));
     match converted {
         // What is left of the tool's files may be no whole history any more.
-        Err(_) if import::is_done(root, tool, &paths) => Ok(None),
+        Err(_) if import::is_done(root, tool, paths) => Ok(None),
         Err(error) => Err(error),
         Ok((layout, found)) => Ok(layout.map(|layout| Import { found, layout, keep: args.keep })),
     }
@@ -68,7 +67,7 @@ impl Import {
         let out = &context.output;
         let configured = std::fs::read_to_string(root.join(FILE_NAME)).ok();
         let removable = if self.keep { Vec::new() } else { import::removable(root, &self.found, &self.layout)? };
-        let done = import::write(root, &self.layout, &SourcePaths::from(paths), &removable)?;
+        let done = import::write(root, &self.layout, paths, &removable)?;
         let left = self.originals_left(&done);
         self.tell(out, &done, &left);
         let mut wanted = settings::usual();

@@ -74,9 +74,13 @@ fn the_configuration_says_where_and_how() {
     files.insert("db/sql/V9__no.sql", FileEntry::blob(b"SELECT 9;\n".to_vec()));
     let input = Input { files: &files, place: "flyway.conf" };
     assert_eq!(scope(&input).unwrap(), ["db/sql", "src/main/resources/db/migration"]);
-    let layout =
-        super::super::layout::lay_out("flyway", convert(&input).unwrap(), &input, &super::super::test_tree::paths())
-            .unwrap();
+    let layout = super::super::layout::lay_out(
+        "flyway",
+        convert(&input).unwrap(),
+        &input,
+        &crate::model::config::Paths::default(),
+    )
+    .unwrap();
     let texts = texts(&layout);
     assert_eq!(
         texts[0].1,
