@@ -133,11 +133,7 @@ async fn run_local(
     source: &DumpSource,
     options: &DumpOptions,
 ) -> Result<(i64, Vec<u8>, Vec<u8>)> {
-    let program = programs.program("pg_dump");
-    if !program.is_file() {
-        return Err(Error::failed(format!("found no pg_dump in {}", programs.bin.display()))
-            .help(programs::how_to_install(programs.version.major)));
-    }
+    let program = programs.require("pg_dump")?;
     let mut command = tokio::process::Command::new(&program);
     for (name, _) in std::env::vars_os() {
         // A left-over PGSERVICE, PGOPTIONS or locale of the caller must not lead elsewhere or change a byte.

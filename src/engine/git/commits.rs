@@ -3,6 +3,9 @@
 use super::Git;
 use crate::error::{Error, Result};
 
+/// A commit in a line, as people read it.
+const ONE_LINE: &str = "--format=%h %s (%an, %as)";
+
 /// The parents of a commit, as far as this repository has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Parents {
@@ -106,7 +109,7 @@ impl Git {
 
     /// A commit for messages: "1a2b3c4 Add email (Ann, 2026-01-02)".
     pub fn describe_commit(&self, commit: &str) -> String {
-        let words = ["log", "-1", "--no-color", "--no-show-signature", "--format=%h %s (%an, %as)", commit];
+        let words = ["log", "-1", "--no-color", "--no-show-signature", ONE_LINE, commit];
         let text = self.program.program.text(&words).unwrap_or_default();
         text.lines().next().map_or_else(|| commit.to_owned(), str::to_owned)
     }
@@ -119,7 +122,7 @@ impl Git {
     /// The last line of a log of one file. A message is as good without it as it can be, so faults count for nothing.
     fn log_line(&self, options: &[&str], path: &str) -> Option<String> {
         let spec = format!(":(top,literal){}{path}", self.prefix);
-        let words = [&["log", "--no-color", "--no-show-signature", "--format=%h %s (%an, %as)"], options].concat();
+        let words = [&["log", "--no-color", "--no-show-signature", ONE_LINE], options].concat();
         let text = self.program.program.text(&[words, vec!["--", &spec]].concat()).ok()?;
         text.lines().last().map(str::to_owned)
     }

@@ -23,14 +23,6 @@ use std::collections::BTreeSet;
 /// Catalogs that hold no schema: what rows are like, and rows that are kept there.
 const NO_SCHEMA: [&str; 3] = ["pg_statistic", "pg_largeobject", "pg_largeobject_metadata"];
 
-/// What stands beside the database, and so in no catalog of it.
-const BESIDE: [(&str, &str); 4] = [
-    ("pg_authid", "roles"),
-    ("pg_auth_members", "memberships of roles"),
-    ("pg_db_role_setting", "settings of roles or databases"),
-    ("pg_shdescription", "comments on roles or databases"),
-];
-
 /// Tries them on a database that was made by the sources; `before` is its catalog.
 ///
 /// # Errors
@@ -197,7 +189,8 @@ async fn beyond_rows(side: &Side<'_>, before: &Catalog) -> Result<Option<String>
     let session = side.session();
     session.simple(NEUTRAL).await?;
     let written = rows::written(session).await?;
-    if let Some((_, called)) = BESIDE.iter().find(|(name, _)| written.iter().any(|w| w.catalog && w.name == *name)) {
+    let is_beside = |name: &str| !NO_SCHEMA.contains(&name) && written.iter().any(|w| w.catalog && w.name == name);
+    if let Some((_, called, _)) = probe::BESIDE.iter().find(|(name, ..)| is_beside(name)) {
         return Ok(Some((*called).to_owned()));
     }
     if !written.iter().any(|w| w.catalog && !NO_SCHEMA.contains(&w.name.as_str())) {

@@ -69,7 +69,7 @@ const DEPARSED: [(&str, &str); 6] = [
 ];
 
 /// What stands in no database's catalog, or beside it: how it is called, and its meaning without what changes anyway.
-const BESIDE: [(&str, &str, &str); 5] = [
+pub(super) const BESIDE: [(&str, &str, &str); 5] = [
     ("pg_authid", "roles", "to_jsonb(t) - '{oid,rolpassword}'::text[]"),
     ("pg_auth_members", "memberships of roles", "(roleid::regrole, member::regrole, admin_option)"),
     ("pg_db_role_setting", "settings of roles or databases", "(setdatabase, setrole::regrole, setconfig)"),

@@ -8,12 +8,10 @@ use super::contents::{self, Contents};
 use super::replay::run_files;
 use super::server::{Side, ThrowawayPlan};
 use super::states::{self, States};
-use super::{Request, testdata};
+use super::{Request, testdata, upgrade};
 use crate::engine::catalog;
-use crate::engine::history;
 use crate::engine::runner::{Ran, load_baseline};
 use crate::error::{Error, Location, Result};
-use crate::model::baseline::Baseline;
 use crate::model::catalog::{Catalog, CatalogDifference, DifferenceKind};
 use crate::model::draft;
 use crate::model::migration::Migration;
@@ -25,7 +23,6 @@ use crate::model::review;
 use crate::model::script::Script;
 use crate::model::sources::ScriptFile;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 /// Differences that are shown one by one.
 const SHOWN: usize = 20;
@@ -66,7 +63,7 @@ pub async fn round_trips(request: &Request<'_>) -> Result<Vec<String>> {
         let states = States::of(request, &plan);
         let (mut side, done) = begin(request, &plan, &states, &mut trips).await?;
         let went = trips.forward(request, &mut side, &done).await;
-        let all_loaded = own_test_data(request).iter().all(|file| loaded(request, file));
+        let all_loaded = testdata::tried_on(request.config, request.sources).iter().all(|file| loaded(request, file));
         // Test data that a branch changed does not go beside that of upstream.
         if !all_loaded && request.base.is_some() {
             side.end().await;
@@ -125,16 +122,13 @@ async fn of_upstream<'s>(
     plan: &ThrowawayPlan,
     base: &Base,
 ) -> Result<(Side<'s>, BTreeSet<String>)> {
-    let bytes = base.sources.baseline.as_ref().ok_or_else(|| Error::failed("it has no sound baseline"))?;
-    let text = std::str::from_utf8(bytes).map_err(|_| Error::failed("its baseline is not UTF-8"))?;
-    let held = history::held_by_baseline(&Baseline::parse(text, "its baseline")?)?;
+    let (text, held) = upgrade::baseline_of(base)?;
     let mut side = plan.start(request.sink).await?;
-    load_baseline(&side.worker, "its baseline", &Arc::from(text)).await?;
-    let lists = testdata::lists(&base.config, &base.sources);
-    for file in lists.last().into_iter().flatten().filter_map(|set| base.sources.testdata.get(set)).flatten() {
+    load_baseline(&side.worker, "its baseline", &text).await?;
+    for file in testdata::tried_on(&base.config, &base.sources) {
         side.worker.run_file(FileKind::TestData, file).await?;
     }
-    Ok((side, held.applied.iter().map(|row| row.version.to_string()).collect()))
+    Ok((side, held))
 }
 
 impl Trips {
@@ -169,7 +163,7 @@ impl Trips {
     ) -> Result<()> {
         run_files(request, side, false, &mut Vec::new()).await?;
         if !all_loaded {
-            for file in own_test_data(request) {
+            for file in testdata::tried_on(request.config, request.sources) {
                 side.worker.run_file(FileKind::TestData, file).await?;
             }
         }
@@ -338,12 +332,6 @@ fn back(request: &Request<'_>, migration: &Migration) -> TakeBack {
         views: reconcile::views(request.sources),
         lossless: false,
     }
-}
-
-/// The test data that the default environment loads.
-fn own_test_data<'r>(request: &'r Request<'_>) -> Vec<&'r ScriptFile> {
-    let lists = testdata::lists(request.config, request.sources);
-    lists.last().into_iter().flatten().filter_map(|set| request.sources.testdata.get(set)).flatten().collect()
 }
 
 /// Whether upstream loads the same file.

@@ -8,7 +8,7 @@ use crate::model::checksum::{Checksum, Digest};
 use crate::model::config::{Config, Severity};
 use crate::model::migration::{Idempotent, Migration};
 use crate::model::plan::FileKind;
-use crate::model::sources::Sources;
+use crate::model::sources::{ScriptFile, Sources};
 use crate::model::sql::StatementKind;
 use std::collections::BTreeSet;
 
@@ -23,14 +23,18 @@ pub(super) fn lists(config: &Config, sources: &Sources) -> Vec<Vec<String>> {
     lists.into_iter().filter(|list| !list.is_empty()).chain([default]).collect()
 }
 
+/// The files of the default environment's list: those that migrations are tried on.
+pub(super) fn tried_on<'s>(config: &Config, sources: &'s Sources) -> Vec<&'s ScriptFile> {
+    let lists = lists(config, sources);
+    lists.last().into_iter().flatten().filter_map(|set| sources.testdata.get(set)).flatten().collect()
+}
+
 /// Names the files that migrations are tried on.
 pub(super) fn sum(request: &Request<'_>) -> Checksum {
     let mut digest = Digest::new("dbbuild test data 1");
-    let lists = lists(request.config, request.sources);
-    let files = lists.last().into_iter().flatten().filter_map(|set| request.sources.testdata.get(set)).flatten();
-    files.for_each(|file| {
+    for file in tried_on(request.config, request.sources) {
         digest.field(file.name.as_bytes()).field(file.checksum.as_bytes());
-    });
+    }
     digest.finish()
 }
 

@@ -123,6 +123,17 @@ pub(super) fn add_faults(faults: &mut Vec<Error>, further: Vec<Error>) {
     }
 }
 
+/// Upstream's baseline, and the versions that it holds.
+///
+/// # Errors
+/// Why it is of no use.
+pub(super) fn baseline_of(base: &Base) -> Result<(Arc<str>, BTreeSet<String>)> {
+    let bytes = base.sources.baseline.as_ref().ok_or_else(|| Error::failed("it has no sound baseline"))?;
+    let text = std::str::from_utf8(bytes).map_err(|_| Error::failed("its baseline is not UTF-8"))?;
+    let held = history::held_by_baseline(&Baseline::parse(text, "its baseline")?)?;
+    Ok((Arc::from(text), held.applied.iter().map(|row| row.version.to_string()).collect()))
+}
+
 impl<'a> Upgrade<'a> {
     /// # Errors
     /// Why upstream's baseline is of no use.
@@ -132,20 +143,15 @@ impl<'a> Upgrade<'a> {
         states: &'a States,
         base: &'a Base,
     ) -> Result<Upgrade<'a>> {
-        let bytes = base.sources.baseline.as_ref().ok_or_else(|| Error::failed("it has no sound baseline"))?;
-        let text = std::str::from_utf8(bytes).map_err(|_| Error::failed("its baseline is not UTF-8"))?;
-        let held = history::held_by_baseline(&Baseline::parse(text, "its baseline")?)?;
-        let held: BTreeSet<String> = held.applied.iter().map(|applied| applied.version.to_string()).collect();
+        let (text, held) = baseline_of(base)?;
         let pending = request.sources.migrations.iter().filter(|m| !held.contains(&m.version.to_string())).collect();
         let (_, replayed) = watch::channel(None);
-        Ok(Upgrade { request, plan, states, base, text: Arc::from(text), pending, replayed })
+        Ok(Upgrade { request, plan, states, base, text, pending, replayed })
     }
 
     /// The test data that upstream's default environment loads.
     fn test_data(&self) -> Vec<&'a ScriptFile> {
-        let sources = &self.base.sources;
-        let lists = testdata::lists(&self.base.config, sources);
-        lists.last().into_iter().flatten().filter_map(|set| sources.testdata.get(set)).flatten().collect()
+        testdata::tried_on(&self.base.config, &self.base.sources)
     }
 
     /// Upgrades with these files of test data loaded; tries whether each new migration changes anything when it runs again.

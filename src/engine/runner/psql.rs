@@ -58,11 +58,7 @@ impl Worker<'_> {
     pub(super) async fn run_psql(&self, job: &PsqlJob<'_>) -> Result<std::result::Result<(), PsqlFailure>> {
         let session = self.session();
         let programs = programs::find_client(self.bin_dir(), session.server_version(), true)?;
-        let program = programs.program("psql");
-        if !program.is_file() {
-            return Err(Error::failed(format!("found no psql in {}", programs.bin.display()))
-                .help(programs::how_to_install(programs.version.major)));
-        }
+        let program = programs.require("psql")?;
         let folder = tempfile::Builder::new().prefix("dbbuild-psql-").tempdir().or_failed(|| "cannot make a folder")?;
         lay_out(folder.path(), job)?;
         let mut child = Running(

@@ -53,6 +53,19 @@ impl Installation {
     pub fn program(&self, name: &str) -> PathBuf {
         self.bin.join(name)
     }
+
+    /// The same, where it is there: servers and clients are packaged apart.
+    ///
+    /// # Errors
+    /// It is missing; with what to install.
+    pub fn require(&self, name: &str) -> Result<PathBuf> {
+        let program = self.program(name);
+        if program.is_file() {
+            return Ok(program);
+        }
+        Err(Error::failed(format!("found no {name} in {}", self.bin.display()))
+            .help(how_to_install(self.version.major)))
+    }
 }
 
 /// The installation that runs servers: in `bin_dir` if set, else of version `major` if set, else the newest.

@@ -82,12 +82,6 @@ impl CatalogDifferences {
         }
         told.join("; ")
     }
-
-    /// Takes out what no dump can keep, which is a warning and no error.
-    pub fn split_inherited_order(self) -> (CatalogDifferences, CatalogDifferences) {
-        let (warnings, rest) = self.0.into_iter().partition(CatalogDifference::is_inherited_column_order);
-        (CatalogDifferences(rest), CatalogDifferences(warnings))
-    }
 }
 
 impl std::ops::Deref for CatalogDifferences {

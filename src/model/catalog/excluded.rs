@@ -100,16 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_fit_whole_names() {
-        for (pattern, text, wanted) in [
-            ("public.log_*", "public.log_1", true),
-            ("public.log_*", "public.log", false),
-            ("*.log", "audit.log", true),
-            ("public.l?g", "public.log", true),
-            ("public.log", "public.logs", false),
-            ("\"Odd\".*", "Odd.x y", true),
-        ] {
-            assert_eq!(fits(pattern, text), wanted, "{pattern} {text}");
-        }
+    fn quotes_of_identifiers_do_not_count() {
+        assert!(fits("\"Odd\".*", "Odd.x y") && !fits("\"Odd\".*", "odd.x"));
     }
 }

@@ -21,6 +21,14 @@ pub struct Bookkeeping {
     pub meaning: Meaning,
 }
 
+impl Bookkeeping {
+    /// A table of which each row names an applied migration by its version, and nothing else counts.
+    pub(super) const fn of_versions(table: &'static str) -> Bookkeeping {
+        let query = "SELECT version::text, NULL, NULL FROM {table} ORDER BY version";
+        Bookkeeping { table, query, meaning: Meaning::Each }
+    }
+}
+
 /// What the rows of a bookkeeping table mean.
 #[derive(Debug, Clone, Copy)]
 pub enum Meaning {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::bookkeeping::{Bookkeeping, Meaning};
+use super::bookkeeping::Bookkeeping;
 use super::input::ToolFile;
 use super::{Body, Imported, Input, Key, Part, Piece, Remark, Tool, version};
 use crate::error::{Error, Location, Result};
@@ -16,11 +16,7 @@ pub const TOOL: Tool = Tool {
     beside: &[],
     scope: None,
     convert,
-    bookkeeping: Some(&Bookkeeping {
-        table: "schema_migrations",
-        query: "SELECT version::text, NULL, NULL FROM {table} ORDER BY version",
-        meaning: Meaning::Each,
-    }),
+    bookkeeping: Some(&Bookkeeping::of_versions("schema_migrations")),
 };
 
 fn convert(input: &Input) -> Result<Imported> {

@@ -15,11 +15,7 @@ pub const DIESEL: Tool = Tool {
     beside: &[],
     scope: None,
     convert: convert_diesel,
-    bookkeeping: Some(&Bookkeeping {
-        table: "__diesel_schema_migrations",
-        query: "SELECT version::text, NULL, NULL FROM {table} ORDER BY version",
-        meaning: Meaning::Each,
-    }),
+    bookkeeping: Some(&Bookkeeping::of_versions("__diesel_schema_migrations")),
 };
 
 /// Hasura: one database's folder of migrations.

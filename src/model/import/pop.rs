@@ -1,7 +1,7 @@
 //! pop (Buffalo, soda): `NUMBER_name.up.sql` and `.down.sql`, with a dialect in between where there are several
 //! databases; fizz files are told.
 
-use super::bookkeeping::{Bookkeeping, Meaning};
+use super::bookkeeping::Bookkeeping;
 use super::pairs::{Half, Order, Side, digits, finish, pair_up};
 use super::{Imported, Input, Key, Remark, Tool};
 use crate::error::Result;
@@ -17,11 +17,7 @@ pub const TOOL: Tool = Tool {
 };
 
 /// pop's own table; a manifest's as well.
-pub(super) const BOOKKEEPING: Bookkeeping = Bookkeeping {
-    table: "schema_migration",
-    query: "SELECT version::text, NULL, NULL FROM {table} ORDER BY version",
-    meaning: Meaning::Each,
-};
+pub(super) const BOOKKEEPING: Bookkeeping = Bookkeeping::of_versions("schema_migration");
 
 /// What a file name says.
 pub(super) struct Name<'a> {

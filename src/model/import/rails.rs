@@ -2,7 +2,7 @@
 //!
 //! The migrations themselves are Ruby and are not read; one that the structure does not hold is told.
 
-use super::bookkeeping::{Bookkeeping, Meaning};
+use super::bookkeeping::Bookkeeping;
 use super::input::ToolFile;
 use super::pairs::{digits, finish, part};
 use super::{Body, Imported, Input, Key, Piece, Remark, Tool};
@@ -16,11 +16,7 @@ pub const TOOL: Tool = Tool {
     beside: &[],
     scope: None,
     convert,
-    bookkeeping: Some(&Bookkeeping {
-        table: "schema_migrations",
-        query: "SELECT version::text, NULL, NULL FROM {table} ORDER BY version",
-        meaning: Meaning::Each,
-    }),
+    bookkeeping: Some(&Bookkeeping::of_versions("schema_migrations")),
 };
 
 const WHY: &str = "idempotent false it is the whole structure as Rails dumped it";
