@@ -146,14 +146,10 @@ fn cell(row: &[Option<String>], at: usize) -> Option<&str> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod kinds_tests;
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod shown_tests;
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod test_server;
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;

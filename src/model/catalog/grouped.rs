@@ -113,7 +113,6 @@ fn aspect_text(name: &str, value: &str) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::model::catalog::drift;

@@ -76,6 +76,20 @@ impl Text {
     }
 }
 
+/// A migration as its file has it.
+struct Found<'t> {
+    number: Option<&'t str>,
+    /// Its name as the file's name has it; may be empty.
+    slug: String,
+    message: Option<String>,
+    path: &'t str,
+    /// The text with what it includes.
+    content: &'t str,
+    text: Text,
+    /// What the tool's table calls it.
+    keys: Vec<Key>,
+}
+
 struct Converter<'a> {
     input: &'a Input<'a>,
     settings: Settings,
@@ -159,7 +173,8 @@ impl<'a> Converter<'a> {
         let slug =
             file.name.strip_suffix(".sql").unwrap_or(file.name)[number.len()..].trim_start_matches('-').to_owned();
         let hash = hash.to_owned();
-        self.migration(Some(number), slug, name, file.path, &content, text, keys);
+        let number = Some(number);
+        self.migration(Found { number, slug, message: name, path: file.path, content: &content, text, keys });
         Ok(hash)
     }
 
@@ -214,7 +229,8 @@ impl<'a> Converter<'a> {
         let message = text.header("Message").map(|(message, _)| message.to_owned());
         let last = self.out.migrations.last().and_then(|piece| piece.number.as_deref()?.parse::<u64>().ok());
         let next = format!("{:06}", last.map_or(1, |last| last.saturating_add(1)));
-        self.migration(Some(&next), name.to_owned(), message, file.path, &whole, text, Vec::new());
+        let (number, slug, keys) = (Some(next.as_str()), name.to_owned(), Vec::new());
+        self.migration(Found { number, slug, message, path: file.path, content: &whole, text, keys });
         if let Some(piece) = self.out.migrations.last_mut() {
             piece.origins = origins;
         }
@@ -264,17 +280,8 @@ impl<'a> Converter<'a> {
         Ok(out)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "what a file is made of")]
-    fn migration(
-        &mut self,
-        number: Option<&str>,
-        slug: String,
-        message: Option<String>,
-        path: &str,
-        content: &str,
-        text: Text,
-        keys: Vec<Key>,
-    ) {
+    fn migration(&mut self, found: Found<'_>) {
+        let Found { number, slug, message, path, content, text, keys } = found;
         let transaction = !no_transaction(&text.body);
         let replaced = self.settings.replace(path, content, text.first_line);
         let unchanged = replaced.is_none();
