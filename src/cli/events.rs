@@ -95,14 +95,12 @@ impl Events {
                 ("lock_wait", json!({ "blocker": blocker, "waited": waited.as_secs_f64() }))
             }
             Event::Unblocked(waited) => ("lock_wait_ended", json!({ "waited": waited.as_secs_f64() })),
-            Event::Waiting(text) => match text.strip_prefix("waits for ") {
-                Some(what) => ("waiting", json!({ "for": what })),
-                None if is_due(state.told_progress) => {
-                    state.told_progress = Some(Instant::now());
-                    ("progress", json!({ "text": text }))
-                }
-                None => return,
-            },
+            Event::Waiting(what) => ("waiting", json!({ "for": what })),
+            Event::Progress(text) if is_due(state.told_progress) => {
+                state.told_progress = Some(Instant::now());
+                ("progress", json!({ "text": text }))
+            }
+            Event::Progress(_) => return,
             Event::Note(text) => ("note", json!({ "text": text })),
             // The first two are told above, and `apply` takes nothing back.
             Event::Measured(_) | Event::Copied(_) | Event::TakenBack(_) => return,

@@ -83,10 +83,12 @@ impl Progress {
                     self.bar.set_message(format!("{} MB copied", state.bytes / 1_000_000));
                 }
             }
-            Event::Waiting(text) => {
+            Event::Progress(text) => self.bar.set_message(text),
+            Event::Waiting(what) => {
+                let text = format!("waits for {what}");
                 self.bar.set_message(text.clone());
                 // A line in a log says who stands in the way once, not every second.
-                if !state.shown && text.starts_with("waits for") && state.said.insert(text.clone()) {
+                if !state.shown && state.said.insert(text.clone()) {
                     self.output.note(&text);
                 }
             }

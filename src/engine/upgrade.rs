@@ -238,9 +238,7 @@ async fn run_unmasked(
                 lock.leave_to(&session).await?;
             }
             let lock = target
-                .lock(&work.project.config, &|holder| {
-                    (work.sink)(Event::Waiting(format!("waits for another dbbuild: {holder}")))
-                })
+                .lock(&work.project.config, &|holder| (work.sink)(Event::Waiting(format!("another dbbuild: {holder}"))))
                 .await?;
             lock.outlast_orphans(&session).await?;
             // What was found without the lock may be old by now.

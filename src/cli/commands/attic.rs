@@ -255,7 +255,8 @@ async fn write_out(
 async fn restore(context: &Context, project: &Project, target: &Target, request: &KeptRequest<'_>) -> Result<Done> {
     let out = &context.output;
     let sink = |event: Event| match event {
-        Event::Waiting(text) | Event::Note(text) => out.note(&text),
+        Event::Waiting(what) => out.note(&format!("waits for {what}")),
+        Event::Note(text) => out.note(&text),
         _ => {}
     };
     let restored = deployment::restore(project, target, request, &sink).await?;

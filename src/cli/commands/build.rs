@@ -126,7 +126,7 @@ impl Local<'_> {
         let out = &self.context.output;
         let sink = |event: Event| match event {
             Event::Note(text) => out.note(&text),
-            Event::Waiting(text) if text.starts_with("waits for") => out.note(&text),
+            Event::Waiting(what) => out.note(&format!("waits for {what}")),
             Event::Blocked { blocker, .. } => out.note(&format!("waits for {blocker}")),
             _ => {}
         };

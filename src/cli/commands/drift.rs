@@ -33,7 +33,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let progress = context.progress("drift", 0);
     // What a throwaway runs meanwhile is nobody's concern here.
     let sink = |event: Event| match event {
-        Event::Note(_) | Event::Waiting(_) | Event::Begin(_) => progress.event(event),
+        Event::Note(_) | Event::Waiting(_) | Event::Progress(_) | Event::Begin(_) => progress.event(event),
         _ => {}
     };
     let drifted = deployment::drift(&project, &target, &request, &Expected::default(), &sink).await;

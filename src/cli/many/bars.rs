@@ -97,8 +97,10 @@ impl Bars {
                     output.detail(&format!("{name}: {path}{how}"));
                     return;
                 }
-                Event::Waiting(text) => {
-                    if output.bars().is_hidden() && text.starts_with("waits for") {
+                Event::Progress(text) => text,
+                Event::Waiting(what) => {
+                    let text = format!("waits for {what}");
+                    if output.bars().is_hidden() {
                         note(&text);
                     }
                     text

@@ -38,7 +38,7 @@ pub async fn drift(
         let (target, expected) = (member.target.clone(), &expected);
         async move {
             let sink = |event: Event| match event {
-                Event::Note(_) | Event::Waiting(_) | Event::Begin(_) => tell(event),
+                Event::Note(_) | Event::Waiting(_) | Event::Progress(_) | Event::Begin(_) => tell(event),
                 _ => {}
             };
             let drifted = deployment::drift(project, &target, request, expected, &sink).await?;

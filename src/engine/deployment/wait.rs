@@ -42,7 +42,7 @@ pub async fn wait(target: &Target, limit: Duration, sink: Sink<'_>) -> Result<()
         }
         let why = reason(&error);
         if told.as_ref().is_none_or(|(known, at)| *known != why || at.elapsed() >= TOLD_AGAIN) {
-            sink(Event::Waiting(format!("waits for {}: {why}", target.describe())));
+            sink(Event::Waiting(format!("{}: {why}", target.describe())));
             told = Some((why, Instant::now()));
         }
         // The last try is made when the time is up.

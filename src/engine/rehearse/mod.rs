@@ -79,7 +79,7 @@ pub async fn rehearse(rehearsal: &Rehearsal<'_>) -> Result<Report> {
     }
     let source = source::read(&session, config.postgres.role.as_deref()).await?;
     let since = Instant::now();
-    let tell = |text: String| (rehearsal.sink)(Event::Waiting(text));
+    let tell = |text: String| (rehearsal.sink)(Event::Progress(text));
     let mut throwaway = ThrowawayPlan::from_config(config)?.on_its_own().await?;
     report.notes.append(&mut throwaway.1);
     let mut options = throwaway.0;
@@ -169,7 +169,7 @@ fn settings(own: &BTreeMap<String, String>) -> BTreeMap<String, String> {
 
 async fn on_copy(rehearsal: &Rehearsal<'_>, copied: &Copied, plan: &Plan, report: &mut Report) -> Result<()> {
     let admin = session::connect(&copied.superuser, &ConnectOptions::default()).await?;
-    (rehearsal.sink)(Event::Waiting("analyzes the copy".to_owned()));
+    (rehearsal.sink)(Event::Progress("analyzes the copy".to_owned()));
     admin.simple("ANALYZE").await?;
     let target = rehearsal.target.copied_to(copied.runner.clone());
     let session = session::connect(&copied.runner, &ConnectOptions::default()).await?;

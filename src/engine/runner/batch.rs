@@ -62,7 +62,7 @@ impl Worker<'_> {
                 break;
             }
             rows += touched;
-            self.tell(Event::Waiting(format!("{}: {rows} rows in {batches} batches", repeated.place)));
+            self.tell(Event::Progress(format!("{}: {rows} rows in {batches} batches", repeated.place)));
             if rows > allowed {
                 if repeated.batch.most.is_none() {
                     let more = self.measure(&sql, repeated.batch.size, false).await?;

@@ -77,8 +77,10 @@ pub enum Event {
     Checked(String),
     /// So many bytes of COPY data were sent since the last such event.
     Copied(u64),
-    /// Something is waited for, or an index build or a batch goes on.
+    /// A server that is starting, or another dbbuild, is waited for.
     Waiting(String),
+    /// How far something long is: an index build, a batch, a copy.
+    Progress(String),
     /// Somebody stands in the way: told when that begins, when it is another, and seldom while it lasts.
     Blocked {
         /// Who.
@@ -99,6 +101,7 @@ impl Event {
         match self {
             Event::Migrated(path, Some(how)) => Event::Migrated(path, Some(change(&how))),
             Event::Waiting(text) => Event::Waiting(change(&text)),
+            Event::Progress(text) => Event::Progress(change(&text)),
             Event::Blocked { blocker, waited } => Event::Blocked { blocker: change(&blocker), waited },
             Event::Note(text) => Event::Note(change(&text)),
             Event::Measured(mut measure) => {

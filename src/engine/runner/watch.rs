@@ -90,7 +90,7 @@ impl Watch {
             }
             self.end(sink);
             if let Ok(Some(phase)) = lock.index_progress(pid).await {
-                sink(Event::Waiting(phase));
+                sink(Event::Progress(phase));
             }
         }
     }
