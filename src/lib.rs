@@ -57,7 +57,7 @@
 //! The rules, in [`model`] (`src/model/mod.rs`):
 //!
 //! - `src/model/version.rs`, `src/model/checksum.rs`: the number of a migration; SHA-256 over normalised text.
-//! - `src/model/sql/`: the lexer: statements, their kinds, locks and objects, what takes them back, passwords.
+//! - `src/model/sql/`: the lexer: statements, their kinds, locks and objects, what takes them back, passwords; quotes around names and texts.
 //! - `src/model/script/`, `src/model/script.rs`: one text that is run, with its place in a file.
 //! - `src/model/directive/`, `src/model/directive.rs`: `-- migrate:` and `-- dbbuild:` lines.
 //! - `src/model/placeholder.rs`: what `${name}` in a file stands for, and how it is kept from being shown.

@@ -1,9 +1,9 @@
 //! Estimated sizes of tables, from what the planner and the file system know already.
 
-use crate::engine::history::literal;
 use crate::engine::session::Session;
 use crate::error::Result;
 use crate::model::preview::Size;
+use crate::model::sql::literal;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Reads the sizes of the tables that exist among `names`, which stand as scripts write them.

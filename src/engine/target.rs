@@ -13,6 +13,7 @@ use crate::model::branch::database;
 use crate::model::config::{Config, EnvAddress};
 use crate::model::guard::{Known, Selected};
 use crate::model::placeholder::Values;
+pub use crate::model::sql::identifier as quote;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -411,11 +412,6 @@ pub fn check_version(session: &Session, config: &Config, description: &str) -> R
         }
         _ => Ok(()),
     }
-}
-
-/// An identifier, quoted.
-pub fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn create_statement(database: &str, config: &Config, embedded: bool) -> String {

@@ -6,6 +6,7 @@
 pub mod effect;
 pub mod given;
 
+use crate::model::sql::identifier;
 use std::fmt;
 
 /// The schema of the attic in a database.
@@ -265,7 +266,7 @@ fn shown(name: &str) -> String {
     if !name.is_empty() && name.chars().enumerate().all(plain) {
         return name.to_owned();
     }
-    format!("\"{}\"", name.replace('"', "\"\""))
+    identifier(name)
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use super::{chosen, left_out, roles};
 use crate::engine::catalog;
 use crate::engine::dump::{self, DumpOptions, DumpProgram, DumpSource};
-use crate::engine::history::literal;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::model::attic;
@@ -11,6 +10,7 @@ use crate::model::baseline::{Dump, NormaliseOptions, RoleNeed, normalise};
 use crate::model::catalog::Catalog;
 use crate::model::config::Config;
 use crate::model::roles::Role;
+use crate::model::sql::literal;
 use std::collections::BTreeSet;
 use std::path::Path;
 

@@ -1,8 +1,8 @@
 //! The tables whose rows are taken along, found by the names on the command line.
 
-use crate::engine::history::literal;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
+use crate::model::sql::{identifier, literal};
 
 /// A table whose rows a dump takes; of a partitioned one, each partition that holds rows.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,12 +50,11 @@ async fn find_one(session: &Session, name: &str) -> Result<Vec<Chosen>> {
         return Err(Error::usage(format!("`{name}` is not a table: it has no rows of its own"))
             .help("name the table that holds the rows; nothing was changed."));
     }
-    let identifier = |text: String| format!("\"{}\"", text.replace('"', "\"\""));
     let whole = rows.iter().filter(|row| !cell(row, 1).is_empty());
     Ok(whole
         .map(|row| Chosen {
             oid: cell(row, 1),
-            pattern: format!("{}.{}", identifier(cell(row, 2)), identifier(cell(row, 3))),
+            pattern: format!("{}.{}", identifier(&cell(row, 2)), identifier(&cell(row, 3))),
         })
         .collect())
 }

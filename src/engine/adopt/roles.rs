@@ -1,10 +1,10 @@
 //! The roles of a database for `db/roles.toml`: those that it mentions, their groups, and who belongs to them.
 
-use crate::engine::history::literal;
 use crate::engine::roles::read_cluster;
 use crate::engine::session::Session;
 use crate::error::Result;
 use crate::model::roles::Role;
+use crate::model::sql::literal;
 
 /// Reads roles. `mentioned` are those that the database names; whoever runs migrations belongs to them.
 ///

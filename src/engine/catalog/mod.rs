@@ -13,6 +13,7 @@ pub use stamp::stamp;
 
 use crate::error::{Error, Result};
 use crate::model::catalog::Catalog;
+use crate::model::sql::literal;
 use std::sync::LazyLock;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
@@ -125,9 +126,8 @@ async fn query_rows(client: &Client, sql: &str) -> Result<Vec<Vec<Option<String>
 }
 
 fn set_locally<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
-    let calls = settings.into_iter().map(|(name, value)| {
-        format!("pg_catalog.set_config('{name}', E'{}', true)", value.replace('\\', "\\\\").replace('\'', "''"))
-    });
+    let calls =
+        settings.into_iter().map(|(name, value)| format!("pg_catalog.set_config('{name}', {}, true)", literal(value)));
     format!("SELECT {}", calls.collect::<Vec<_>>().join(", "))
 }
 

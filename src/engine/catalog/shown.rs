@@ -5,6 +5,7 @@
 use super::{cell, query_rows, read};
 use crate::error::Result;
 use crate::model::catalog::Catalog;
+use crate::model::sql::literal;
 use std::collections::BTreeMap;
 use tokio_postgres::Client;
 
@@ -61,9 +62,9 @@ pub async fn shown(client: &Client, own_roles: &[String]) -> Result<Shown> {
 }
 
 fn rows_query(table: &str) -> String {
-    let name = table.replace('\'', "''").replace('\\', "\\\\");
+    let name = literal(table);
     format!(
-        "SELECT E'{name}', pg_catalog.concat_ws(' ', pg_catalog.count(*), \
+        "SELECT {name}, pg_catalog.concat_ws(' ', pg_catalog.count(*), \
          pg_catalog.sum(pg_catalog.hashtextextended(t::text, 0)::numeric), \
          pg_catalog.sum(pg_catalog.hashtextextended(t::text, 1)::numeric)) FROM ONLY {table} t \
          HAVING pg_catalog.count(*) > 0"

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::logins::{Answer, Door, can_try};
 use super::texts::{Question, Texts};
 use super::trial::Trial;
-use crate::engine::history::literal;
 use crate::engine::project::Project;
 use crate::error::{Error, Location, Result};
 use crate::model::access::Expectation;
@@ -14,6 +13,7 @@ use crate::model::hba::{
     self, Accepted, Attempt, Files, Finding, First, Known, Level, Name, Parsed, Peer, Refusal, accepted, findings,
     first,
 };
+use crate::model::sql::literal;
 
 /// One file, judged.
 #[derive(Debug)]

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::{self, Report};
 use super::view;
-use crate::engine::history::literal;
 use crate::engine::project::Project;
 use crate::engine::session::Session;
 use crate::engine::target::Target;
 use crate::error::{Error, Result};
 use crate::model::hba::{self, Files, Parsed, RuleChange, rule_changes, unified};
+use crate::model::sql::literal;
 
 /// A server's file, as it lies there now.
 #[derive(Debug)]

@@ -7,13 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::reach::Reach;
 use super::trial::{MAIN, Trial};
-use crate::engine::history::literal;
 use crate::engine::server::docker_relay::Said;
 use crate::engine::server::random_token;
 use crate::engine::session::{Knock, Secret, ServerError, Session, knock};
-use crate::engine::target::quote;
 use crate::error::Result;
 use crate::model::hba::{Attempt, Files, Known, Name, Parsed, Peer, known_method};
+use crate::model::sql::{identifier, literal};
 
 /// What a server answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,10 +182,10 @@ async fn make_roles(
     let declared = known.members.keys().map(String::as_str);
     for role in groups.chain(declared).collect::<BTreeSet<&str>>().difference(users) {
         // One that is there is as good.
-        let _ = session.simple(&format!("CREATE ROLE {} NOLOGIN", quote(role))).await;
+        let _ = session.simple(&format!("CREATE ROLE {} NOLOGIN", identifier(role))).await;
     }
     for user in users {
-        let name = quote(user);
+        let name = identifier(user);
         let password = literal(password.expose());
         let made = match session.simple(&format!("CREATE ROLE {name} LOGIN PASSWORD {password}")).await {
             Err(error) if error.code() == Some("42710") => {
@@ -204,7 +203,7 @@ async fn make_roles(
     for (member, groups) in &known.members {
         for group in groups.iter().filter(|group| *group != member && !group.starts_with(POWERS)) {
             // Loops are refused by the server, and by the commands about roles.
-            let _ = session.simple(&format!("GRANT {} TO {}", quote(group), quote(member))).await;
+            let _ = session.simple(&format!("GRANT {} TO {}", identifier(group), identifier(member))).await;
         }
     }
     lacking

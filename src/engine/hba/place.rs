@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::hand::{Hand, Stat};
 use super::live::Live;
-use crate::engine::history::literal;
 use crate::engine::session::Session;
 use crate::engine::target::Target;
 use crate::error::{Error, OrFailed, Result};
+use crate::model::sql::literal;
 
 /// Ends the name of a copy while the new file is not proved.
 pub(super) const UNPROVED: &str = ".unproved";

@@ -10,13 +10,13 @@ use rcgen::generate_simple_self_signed;
 use super::check::Logins;
 use super::reach::Reach;
 use super::view;
-use crate::engine::history::literal;
 use crate::engine::prove::ThrowawayPlan;
 use crate::engine::server::Throwaway;
 use crate::engine::session::{self, ConnectOptions, Session};
 use crate::error::{Error, OrFailed, Result};
 use crate::model::config::Config;
 use crate::model::hba::{Files, Parsed};
+use crate::model::sql::literal;
 
 /// How long a server may take to read its configuration again.
 const RELOAD_LIMIT: Duration = Duration::from_secs(10);

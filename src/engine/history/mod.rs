@@ -29,6 +29,7 @@ use crate::model::migration::Migration;
 use crate::model::plan::{Applied, FileKind, History};
 use crate::model::reconcile::{Kept, Texts};
 use crate::model::sources::ScriptFile;
+pub use crate::model::sql::literal;
 use crate::model::squash::{self, Replaced};
 use crate::model::version::Version;
 use std::sync::Arc;
@@ -205,21 +206,6 @@ pub fn stale_files(files: &[(FileKind, &str)]) -> String {
 pub async fn count(session: &Session) -> Result<usize> {
     let rows = session.query_rows("SELECT pg_catalog.count(*) FROM dbbuild.migration WHERE state = 'applied'").await?;
     Ok(rows.into_iter().flatten().next().flatten().and_then(|n| n.parse().ok()).unwrap_or(0))
-}
-
-/// A string constant that is safe under every setting of `standard_conforming_strings`.
-pub fn literal(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 3);
-    out.push_str("E'");
-    for c in text.chars() {
-        match c {
-            '\'' => out.push_str("''"),
-            '\\' => out.push_str("\\\\"),
-            c => out.push(c),
-        }
-    }
-    out.push('\'');
-    out
 }
 
 fn optional(text: Option<&str>) -> String {

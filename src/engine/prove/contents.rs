@@ -1,9 +1,9 @@
 //! What stands in the tables, told apart by table and column whatever the order of the columns.
 
 use super::rows::list;
-use crate::engine::history::literal;
 use crate::engine::session::Session;
 use crate::error::Result;
+use crate::model::sql::{identifier, literal};
 use std::collections::BTreeMap;
 
 /// Tables that are asked for in one query.
@@ -48,7 +48,7 @@ pub(super) async fn read(session: &Session) -> Result<Contents> {
 
 fn query(parts: &[&str]) -> String {
     let (table, columns) = parts.split_first().map_or(("", &[][..]), |(table, columns)| (*table, columns));
-    let quoted: Vec<String> = columns.iter().map(|name| format!("t.\"{}\"", name.replace('"', "\"\""))).collect();
+    let quoted: Vec<String> = columns.iter().map(|name| format!("t.{}", identifier(name))).collect();
     let sum = |value: &str| format!("pg_catalog.sum(pg_catalog.hashtextextended({value}, 0)::numeric)");
     let whole = format!("ROW({})::text", quoted.join(", "));
     let mut all = vec![format!("pg_catalog.count(*) || ' ' || COALESCE({}, 0)", sum(&whole))];

@@ -9,6 +9,7 @@ use crate::model::baseline::{RoleNeed, role_statements};
 use crate::model::catalog::Catalog;
 use crate::model::config::Config;
 use crate::model::conninfo::LIBPQ_VARIABLES;
+use crate::model::sql::identifier;
 use std::process::Stdio;
 use tokio::io::AsyncWriteExt;
 
@@ -53,7 +54,7 @@ pub async fn restored(
 }
 
 fn superuser(role: &str) -> String {
-    let name = format!("\"{}\"", role.replace('"', "\"\""));
+    let name = identifier(role);
     format!("CREATE ROLE {name};\nALTER ROLE {name} SUPERUSER;\n")
 }
 

@@ -1,12 +1,12 @@
 //! Rows: digests of tables, which of them a transaction wrote, whether a script changes any when it runs again on test
 //! data, and the positions of sequences. What it did to the schema is [`super::probe`]'s business.
 
-use crate::engine::history::literal;
 use crate::engine::runner::Worker;
 use crate::engine::session::Session;
 use crate::error::Result;
 use crate::model::script::Script;
 use crate::model::sql::StatementKind;
+use crate::model::sql::literal;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Tables whose digests are asked for in one query.

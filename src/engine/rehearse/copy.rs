@@ -9,8 +9,8 @@ use crate::engine::server::sweep::InstanceDir;
 use crate::engine::server::throwaway::Throwaway;
 use crate::engine::server::{ServerAddress, ThrowawayKind, ThrowawayOptions, cluster, local, process, programs};
 use crate::engine::session::{self, ConnectOptions, ConnectionSettings, Session};
-use crate::engine::target::quote;
 use crate::error::{Error, OrFailed, Result};
+use crate::model::sql::{identifier, literal};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -164,11 +164,9 @@ impl Making<'_> {
         if *user == superuser.user {
             return Ok(superuser.clone());
         }
-        let password = superuser
-            .password
-            .as_ref()
-            .map_or_else(String::new, |password| format!(" PASSWORD '{}'", password.replace('\'', "''")));
-        admin.simple(&format!("ALTER ROLE {} LOGIN{password}", quote(user))).await?;
+        let password =
+            superuser.password.as_ref().map_or_else(String::new, |password| format!(" PASSWORD {}", literal(password)));
+        admin.simple(&format!("ALTER ROLE {} LOGIN{password}", identifier(user))).await?;
         Ok(superuser.with_user(user))
     }
 

@@ -1,8 +1,8 @@
 //! The database that is copied: read in one read-only transaction, whose snapshot its copy shares.
 
-use crate::engine::history::literal;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
+use crate::model::sql::literal;
 use std::time::Duration;
 
 /// What a copy needs to know of it.

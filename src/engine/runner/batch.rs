@@ -9,7 +9,7 @@ use super::worker::{AS_SELF, Worker};
 use crate::engine::lock;
 use crate::error::Error;
 use crate::model::directive::Batch;
-use crate::model::sql;
+use crate::model::sql::{self, identifier};
 use std::collections::BTreeSet;
 use tokio_postgres::SimpleQueryMessage;
 
@@ -180,7 +180,7 @@ fn collect(node: &serde_json::Value, tables: &mut BTreeSet<String>) {
 }
 
 fn relation(node: &serde_json::Value) -> Option<String> {
-    let quoted = |key: &str| node[key].as_str().map(|name| format!("\"{}\"", name.replace('"', "\"\"")));
+    let quoted = |key: &str| node[key].as_str().map(identifier);
     Some(format!("{}.{}", quoted("Schema")?, quoted("Relation Name")?))
 }
 

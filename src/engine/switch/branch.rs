@@ -10,12 +10,13 @@ use crate::engine::history;
 use crate::engine::lock::Lock;
 use crate::engine::project::Project;
 use crate::engine::session::{self, ConnectOptions, Session};
-use crate::engine::target::{Target, quote};
+use crate::engine::target::Target;
 use crate::error::{Error, Result};
 use crate::model::branch::{self, DETACHED};
 use crate::model::guard::{self, Action, Mark, Standing};
 use crate::model::reconcile;
 use crate::model::sources::Sources;
+use crate::model::sql::identifier;
 use serde::{Deserialize, Serialize};
 
 /// The database of a branch, in its comment.
@@ -115,13 +116,14 @@ pub async fn copy(project: &Project, origin: &Target, target: &Target) -> Result
     let Standing::Valid(mark) = found.facts.standing() else { return Err(Error::failed("nothing to copy")) };
     let unfinished = target.of_branch(Some(format!("{name}~unfinished")));
     let unfinished_name = unfinished.settings.database().to_owned();
-    maintenance.simple(&format!("DROP DATABASE IF EXISTS {}", quote(&unfinished_name))).await?;
-    let create = format!("CREATE DATABASE {} TEMPLATE {}", quote(&unfinished_name), quote(origin.settings.database()));
+    maintenance.simple(&format!("DROP DATABASE IF EXISTS {}", identifier(&unfinished_name))).await?;
+    let create =
+        format!("CREATE DATABASE {} TEMPLATE {}", identifier(&unfinished_name), identifier(origin.settings.database()));
     if let Err(e) = maintenance.simple(&create).await {
         return Err(not_copied(&maintenance, origin, target, e).await);
     }
     if let Err(e) = finish(&maintenance, &unfinished, target, mark).await {
-        let dropped = maintenance.simple(&format!("DROP DATABASE {}", quote(&unfinished_name))).await;
+        let dropped = maintenance.simple(&format!("DROP DATABASE {}", identifier(&unfinished_name))).await;
         return Err(match dropped {
             Ok(_) => e,
             Err(left) => {
@@ -139,9 +141,9 @@ async fn finish(maintenance: &Session, unfinished: &Target, target: &Target, mar
     let own_mark = Mark { binding: own.facts.binding.clone(), ..mark.clone() };
     copy.simple(&history::write_mark(&own_mark)).await?;
     copy.close().await;
-    let (name, comment) = (quote(unfinished.settings.database()), history::literal(&label(target)?));
+    let (name, comment) = (identifier(unfinished.settings.database()), history::literal(&label(target)?));
     maintenance.simple(&format!("COMMENT ON DATABASE {name} IS {comment}")).await?;
-    maintenance.simple(&format!("ALTER DATABASE {name} RENAME TO {}", quote(target.settings.database()))).await?;
+    maintenance.simple(&format!("ALTER DATABASE {name} RENAME TO {}", identifier(target.settings.database()))).await?;
     Ok(())
 }
 
@@ -152,7 +154,7 @@ async fn finish(maintenance: &Session, unfinished: &Target, target: &Target, mar
 pub async fn claim(target: &Target) -> Result<()> {
     let comment = history::literal(&label(target)?);
     let maintenance = target.maintenance().await?;
-    maintenance.simple(&format!("COMMENT ON DATABASE {} IS {comment}", quote(target.settings.database()))).await?;
+    maintenance.simple(&format!("COMMENT ON DATABASE {} IS {comment}", identifier(target.settings.database()))).await?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 use super::dump::{Dump, Entry, Part};
 use super::header::write_preamble;
 use super::{RoleNeed, roles};
+use crate::model::sql::identifier;
 use std::collections::BTreeSet;
 
 /// What `pg_dump` writes after the rows: before the first of these they stand.
@@ -44,7 +45,6 @@ impl Dump {
     /// schema alone leaves all of them empty.
     #[must_use]
     pub fn with_refreshed(mut self, populated: &BTreeSet<(String, String)>) -> Dump {
-        let quote = super::names::quote;
         let refresh = |entry: &Entry| {
             let schema = entry.schema.clone()?;
             let key = (schema, entry.name.clone());
@@ -52,7 +52,11 @@ impl Dump {
                 kind: "MATERIALIZED VIEW DATA".to_owned(),
                 schema: entry.schema.clone(),
                 name: entry.name.clone(),
-                parts: vec![Part::Statement(format!("REFRESH MATERIALIZED VIEW {}.{};", quote(&key.0), quote(&key.1)))],
+                parts: vec![Part::Statement(format!(
+                    "REFRESH MATERIALIZED VIEW {}.{};",
+                    identifier(&key.0),
+                    identifier(&key.1)
+                ))],
                 ..Entry::default()
             })
         };

@@ -48,18 +48,6 @@ pub(super) fn unquote(identifier: &str) -> String {
     }
 }
 
-/// A name as an identifier, quoted unless it is plainly safe. Key words are not known here, so this is for names
-/// that stand where only an identifier can: it quotes whatever could be one.
-pub(super) fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// Text as a string literal that reads the same whatever `standard_conforming_strings` is.
-pub(super) fn literal(text: &str) -> String {
-    let quoted = text.replace('\'', "''");
-    if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
-}
-
 /// The value of a string literal as `pg_dump` writes it.
 pub(super) fn literal_value(text: &str) -> Option<String> {
     if let Some(inner) = text.strip_prefix("E'").and_then(|rest| rest.strip_suffix('\'')) {
@@ -99,12 +87,13 @@ pub(super) fn splice(text: &str, changes: &[(Range<usize>, String)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::sql::{identifier, literal};
     use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn quoting_is_undone(name in "\\PC{1,20}") {
-            prop_assert_eq!(unquote(&quote(&name)), name.clone());
+            prop_assert_eq!(unquote(&identifier(&name)), name.clone());
             prop_assert_eq!(literal_value(&literal(&name)), Some(name));
         }
     }

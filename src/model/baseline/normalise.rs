@@ -4,10 +4,11 @@
 //! It does not settle a dump: loading it and dumping again may still change how an expression is written.
 
 use super::dump::{self, Dump, Entry, Part};
-use super::names::{LOADER, Placed, literal, literal_value, splice, tokens, unquote};
+use super::names::{LOADER, Placed, literal_value, splice, tokens, unquote};
 use super::scan::Token;
 use super::{order, secrets};
 use crate::error::{Error, Result};
+use crate::model::sql::{identifier, literal};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -106,7 +107,7 @@ impl NormaliseOptions {
     fn is_session_of_own_role(&self, text: &str) -> bool {
         text.strip_prefix("SET SESSION AUTHORIZATION ")
             .and_then(|rest| rest.strip_suffix(';'))
-            .is_some_and(|role| self.is_own(&literal_value(role).map_or(role.to_owned(), |r| super::names::quote(&r))))
+            .is_some_and(|role| self.is_own(&literal_value(role).map_or(role.to_owned(), |r| identifier(&r))))
     }
 
     /// One statement as it stands in a baseline; `None` where it is left out.

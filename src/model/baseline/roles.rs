@@ -3,7 +3,7 @@
 //! They are made without login and password: who may log in is a cluster's own affair.
 
 use super::dump::{Entry, Part};
-use super::names::{literal, quote};
+use crate::model::sql::{identifier, literal};
 
 /// A role that the dump mentions.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,7 +46,7 @@ fn creation(name: &str) -> String {
     anonymous_block(&format!(
         "IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {}) THEN\n    CREATE ROLE {};\nEND IF;",
         literal(name),
-        quote(name)
+        identifier(name)
     ))
 }
 
@@ -57,8 +57,8 @@ fn membership(group: &str, member: &str) -> String {
          WHERE g.rolname = {} AND u.rolname = {}\n) THEN\n    GRANT {} TO {};\nEND IF;",
         literal(group),
         literal(member),
-        quote(group),
-        quote(member)
+        identifier(group),
+        identifier(member)
     ))
 }
 

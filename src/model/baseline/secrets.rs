@@ -1,7 +1,8 @@
 //! Passwords that `pg_dump` writes into definitions (user mappings, subscriptions): they never reach a baseline.
 
-use super::names::{Placed, literal, literal_value, splice, tokens};
+use super::names::{Placed, literal_value, splice, tokens};
 use super::rows::split_list;
+use crate::model::sql::literal;
 
 /// `CREATE USER MAPPING … OPTIONS (…)` without its `password` options.
 pub(super) fn without_password_option(text: &str) -> String {

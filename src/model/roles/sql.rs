@@ -1,17 +1,7 @@
-//! Names and texts as statements about roles have them, and the statements' options.
+//! What statements about roles consist of: their options and settings.
 
 use super::{Attribute, Attributes, Setting, Until};
-
-/// A name as an identifier, always quoted: every keyword may be a role.
-pub fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// Text as a string literal that reads the same whatever `standard_conforming_strings` is.
-pub fn literal(text: &str) -> String {
-    let quoted = text.replace('\'', "''");
-    if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
-}
+pub use crate::model::sql::{identifier, literal};
 
 /// `LOGIN`, `NOLOGIN`, …
 pub(super) fn option(attribute: Attribute, on: bool) -> String {

@@ -57,7 +57,7 @@ pub fn quote(name: &str) -> String {
     let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
         && !RESERVED.contains(&format!(" {name} "));
-    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+    if plain { name.to_owned() } else { crate::model::sql::identifier(name) }
 }
 
 /// `table`, `column` and what it is for, joined by `_` in at most 63 bytes; the table's name and then the column's give way.

@@ -6,7 +6,7 @@
 
 use super::identifier::Name;
 use crate::error::{Error, Location, Result};
-use crate::model::sql::{PieceKind, Scanner};
+use crate::model::sql::{PieceKind, Scanner, literal};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{AutoEscape, Environment, ErrorKind, OutputSpan, UndefinedBehavior};
@@ -203,12 +203,6 @@ fn add_filters(environment: &mut Environment<'_>, words: &Words) {
     environment.add_filter("lower", |text: String| text.to_lowercase());
     environment.add_filter("upper", |text: String| text.to_uppercase());
     environment.add_filter("length", |value: Value| value.len());
-}
-
-/// A string constant that is the same under every setting.
-fn literal(text: &str) -> String {
-    let escaped = text.replace('\'', "''");
-    if text.contains('\\') { format!("E'{}'", escaped.replace('\\', "\\\\")) } else { format!("'{escaped}'") }
 }
 
 fn faulty(error: &minijinja::Error, template: Text<'_>, table: &Table) -> Error {

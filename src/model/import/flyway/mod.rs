@@ -19,6 +19,7 @@ use std::sync::Arc;
 use super::input::{ToolFile, join};
 use super::{Body, Imported, Input, Key, Part, Piece, Remark, Tool};
 use crate::error::{Error, Location, Result};
+use crate::model::sql::identifier;
 use conf::Conf;
 use name::{Kind, Named, Naming, Version};
 use text::Placeholders;
@@ -374,11 +375,15 @@ impl<'a> Converter<'a> {
         if self.conf.truth("createschemas", true).unwrap_or(true) {
             let schemas = self.schemas();
             let made = schemas.iter().filter(|schema| *schema != "public");
-            made.for_each(|schema| front.push_str(&format!("CREATE SCHEMA IF NOT EXISTS {};\n", quoted(schema))));
+            made.for_each(|schema| front.push_str(&format!("CREATE SCHEMA IF NOT EXISTS {};\n", identifier(schema))));
         }
         let table = self.conf.get("table").unwrap_or(history::TABLE);
         if texts.any(|text| text.to_ascii_lowercase().contains(&table.to_ascii_lowercase())) {
-            front.push_str(&history::stand_in(&if table == history::TABLE { table.to_owned() } else { quoted(table) }));
+            front.push_str(&history::stand_in(&if table == history::TABLE {
+                table.to_owned()
+            } else {
+                identifier(table)
+            }));
         }
         front
     }
@@ -386,7 +391,7 @@ impl<'a> Converter<'a> {
     /// Flyway works in the default schema.
     fn search_path(&self) -> String {
         match self.schemas().first().filter(|schema| *schema != "public") {
-            Some(schema) => format!("SET search_path TO {}, \"$user\", public;\n", quoted(schema)),
+            Some(schema) => format!("SET search_path TO {}, \"$user\", public;\n", identifier(schema)),
             None => String::new(),
         }
     }
@@ -414,8 +419,4 @@ fn part(script: &Script, front: &str) -> Part {
 /// What stands behind the version in dbbuild's name of a file.
 fn file_name(description: &str) -> String {
     if description.is_empty() { "migration".to_owned() } else { description.to_owned() }
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

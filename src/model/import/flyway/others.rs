@@ -1,10 +1,11 @@
 //! What is no migration: repeatable scripts, callbacks, and what the configuration says besides.
 
-use super::{Converter, Script, file_name, history, part, quoted, text, variable};
+use super::{Converter, Script, file_name, history, part, text, variable};
 use crate::model::directive::FileKind;
 use crate::model::import::{Key, Remark, ScriptPiece, Setting, names};
 
 use super::name::Kind;
+use crate::model::sql::identifier;
 
 impl<'a> Converter<'a> {
     pub(super) fn repeatable(&mut self, mut scripts: Vec<Script<'a>>) {
@@ -73,9 +74,9 @@ impl<'a> Converter<'a> {
         }
         if let Some(schema) = self.schemas().first() {
             let table = self.conf.get("table").unwrap_or(history::TABLE);
-            self.out.table = Some(format!("{}.{}", quoted(schema), quoted(table)));
+            self.out.table = Some(format!("{}.{}", identifier(schema), identifier(table)));
         } else {
-            self.out.table = self.conf.get("table").filter(|table| *table != history::TABLE).map(quoted);
+            self.out.table = self.conf.get("table").filter(|table| *table != history::TABLE).map(identifier);
         }
         for (key, line, what, help) in self.conf.lost() {
             self.out.remarks.push(Remark::line(&self.conf.path, line, format!("`{key}` {what}"), help));

@@ -3,6 +3,7 @@
 use super::changeset::Precondition;
 use super::element::Element;
 use crate::error::{Error, Location, Result};
+use crate::model::sql::literal;
 
 /// `expectedResult:VALUE QUERY` or `VALUE QUERY`, the value in quotes or not: the value and the query.
 pub fn sql_check(body: &str) -> Option<(String, String)> {
@@ -35,10 +36,6 @@ pub fn exists(name: &str, schema: Option<String>, kind: &str) -> (String, String
         literal(name)
     );
     ("true".to_owned(), query)
-}
-
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }
 
 /// The preconditions of an element `preConditions`, and what is said of its options.

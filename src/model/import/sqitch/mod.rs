@@ -20,7 +20,7 @@ use crate::error::{Error, Location, Result};
 use crate::model::directive::FileKind;
 use crate::model::migration::decode;
 use crate::model::script::Script;
-use crate::model::sql::{self, StatementKind};
+use crate::model::sql::{self, StatementKind, identifier};
 use conf::{Conf, Places};
 use plan::{Change, Plan};
 
@@ -247,7 +247,7 @@ impl<'a> Converter<'a> {
             }
         }
         if let Some((registry, _)) = conf.get("engine.pg.registry").filter(|(registry, _)| *registry != "sqitch") {
-            self.out.table = Some(format!("\"{}\".changes", registry.replace('"', "\"\"")));
+            self.out.table = Some(format!("{}.changes", identifier(registry)));
         }
         if self.input.get(path).is_some() {
             let what = "was read for folders and variables; targets and users stay there";
