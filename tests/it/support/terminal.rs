@@ -92,7 +92,7 @@ fn screen(written: &str) -> Vec<String> {
             '\x1b' => {
                 let mut sequence = String::new();
                 // One that is cut off is not whole yet.
-                while let Some(c) = rest.next() {
+                for c in rest.by_ref() {
                     sequence.push(c);
                     if c.is_ascii_alphabetic() {
                         break;
