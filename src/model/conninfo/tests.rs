@@ -32,7 +32,7 @@ fn both_forms_are_understood() {
         ("postgres:///shop?host=/run/dir&port=5433&user=you", "`shop` on /run/dir:5433", "you"),
         ("postgres://u%40x:p%3Aw@h/d%20b", "`d b` on h:5432", "u@x"),
         ("host=db1 dbname=shop user=you", "`shop` on db1:5432", "you"),
-        (r"host = 'db1'  dbname='a \'b\' \\c' user=y\ ou", r"`a \'b\' \\c` on db1:5432", "y ou"),
+        (r"host = 'db1'  dbname='a \'b\' \\c' user=y\ ou", r"`a 'b' \c` on db1:5432", "y ou"),
         ("hostaddr=127.0.0.1 port=6 dbname=x", "`x` on 127.0.0.1:6", "me"),
         ("", "`me` on /run/postgresql:5432", "me"),
     ];
