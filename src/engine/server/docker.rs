@@ -134,9 +134,7 @@ impl DockerServer {
     /// Removes the container now, and says so if that fails.
     pub async fn remove(mut self) -> Result<()> {
         match self.container.take() {
-            Some(container) => {
-                container.rm().await.map_err(|error| Error::failed("cannot remove a throwaway container").cause(error))
-            }
+            Some(container) => remove(container).await,
             None => Ok(()),
         }
     }
@@ -147,7 +145,7 @@ impl Drop for DockerServer {
         let Some(container) = self.container.take() else { return };
         on_own_thread(async move {
             // A container that cannot be removed is left to the next sweep.
-            let _ = container.rm().await;
+            let _ = remove(container).await;
         });
     }
 }
@@ -214,28 +212,44 @@ async fn break_off(mut task: JoinHandle<Result<Container, TestcontainersError>>,
         Err(_) => false,
     };
     let end = Instant::now() + if there { BREAK_OFF_LIMIT } else { BREAK_OFF_PULLING_LIMIT };
+    let mut ended = false;
     while Instant::now() < end {
-        if let Ok(outcome) = tokio::time::timeout(BREAK_OFF_PAUSE, &mut task).await {
-            if let Ok(Ok(container)) = outcome {
-                drop(container.rm().await);
+        if ended {
+            tokio::time::sleep(BREAK_OFF_PAUSE).await;
+        } else if let Ok(outcome) = tokio::time::timeout(BREAK_OFF_PAUSE, &mut task).await {
+            ended = true;
+            if let Ok(Ok(container)) = outcome
+                && remove(container).await.is_ok()
+            {
+                return;
             }
-            return;
         }
-        if remove_started(&token).await {
-            break;
+        match remove_started(&token).await {
+            Ok(false) if !ended => {}
+            Ok(_) => break,
+            // The engine may do it when it is asked again.
+            Err(_) => {}
         }
     }
     task.abort();
 }
 
-async fn remove_started(token: &str) -> bool {
-    let Ok(client) = engine::connect() else { return false };
-    let found = engine::list(&client, &format!("{START_LABEL}={token}")).await.unwrap_or_default();
-    let mut removed = false;
-    for id in found.into_iter().filter_map(|container| container.id) {
-        removed |= engine::remove(&client, &id).await.is_ok();
+/// Removes what a start has made; whether there was anything.
+async fn remove_started(token: &str) -> Result<bool> {
+    let client = engine::connect()?;
+    let found = engine::list(&client, &format!("{START_LABEL}={token}")).await?;
+    for id in found.iter().filter_map(|container| container.id.as_deref()) {
+        engine::remove_whole(&client, id).await?;
     }
-    removed
+    Ok(!found.is_empty())
+}
+
+async fn remove(container: Container) -> Result<()> {
+    let id = container.id().to_owned();
+    if container.rm().await.is_ok() {
+        return Ok(());
+    }
+    engine::remove_whole(&engine::connect()?, &id).await
 }
 
 /// Works on a future to its end inside a destructor. It has a thread and a runtime of its own: run on the caller's, it

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{Stream, StreamExt};
 use testcontainers::bollard::container::LogOutput;
@@ -26,6 +26,10 @@ pub const MACHINE_LABEL: &str = "dbbuild.machine";
 
 /// How long an engine may take to say that it is there.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long it may take to remove a container, and how often that is tried.
+const REMOVAL_LIMIT: Duration = Duration::from_secs(30);
+const REMOVAL_PAUSE: Duration = Duration::from_millis(100);
 
 /// A container of another machine's dbbuild, or of a process id namespace that is gone, is removed after this time.
 const FOREIGN_LIMIT_SECONDS: i64 = 24 * 3600;
@@ -268,12 +272,32 @@ pub async fn inspect(client: &Docker, container: &str) -> Result<Option<Containe
     }
 }
 
-/// Removes a container, running or not, with its anonymous volumes.
+/// Removes a container, running or not, with its anonymous volumes. It is gone then, or being removed by somebody else.
 pub async fn remove(client: &Docker, id: &str) -> Result<()> {
+    match try_to_remove(client, id).await {
+        Ok(()) | Err(DockerError::DockerResponseServerError { status_code: 409, .. }) => Ok(()),
+        Err(error) => Err(engine_error(&error)),
+    }
+}
+
+/// The same, and waits until it is gone: an engine under load gives up on the first try, having seen no end of its processes.
+pub async fn remove_whole(client: &Docker, id: &str) -> Result<()> {
+    let begin = Instant::now();
+    loop {
+        match try_to_remove(client, id).await {
+            Ok(()) => return Ok(()),
+            Err(DockerError::DockerResponseServerError { .. }) if begin.elapsed() < REMOVAL_LIMIT => {}
+            Err(error) => return Err(engine_error(&error)),
+        }
+        tokio::time::sleep(REMOVAL_PAUSE).await;
+    }
+}
+
+async fn try_to_remove(client: &Docker, id: &str) -> std::result::Result<(), DockerError> {
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
     match client.remove_container(id, Some(options)).await {
-        Ok(()) | Err(DockerError::DockerResponseServerError { status_code: 404 | 409, .. }) => Ok(()),
-        Err(error) => Err(engine_error(&error)),
+        Err(DockerError::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
+        removed => removed,
     }
 }
 
