@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::io::AsyncWriteExt;
 
 use super::address::{HostOrSocketDir, ServerAddress, sql_error};
@@ -187,14 +187,20 @@ impl std::fmt::Debug for Talk {
 impl Talk {
     async fn begin(container: &str, argv: Vec<String>) -> Result<Talk> {
         let (output, input) = engine::converse(container, "postgres", argv).await?;
-        Ok(Talk { input, output, rest: Vec::new() })
+        let mut talk = Talk { input, output, rest: Vec::new() };
+        talk.say("begin").await?;
+        Ok(talk)
     }
 
     async fn ask(&mut self, words: &str) -> Result<String> {
+        self.say(words).await?;
+        self.line().await
+    }
+
+    async fn say(&mut self, words: &str) -> Result<()> {
         let line = format!("{words}\n");
         self.input.write_all(line.as_bytes()).await.or_failed(|| "cannot talk to a server in a container")?;
-        self.input.flush().await.or_failed(|| "cannot talk to a server in a container")?;
-        self.line().await
+        self.input.flush().await.or_failed(|| "cannot talk to a server in a container")
     }
 
     /// The next line; an error when there is none.
@@ -235,10 +241,18 @@ impl Talk {
         Err(Error::failed("the PostgreSQL server in the container ended while it started").detail(log.join("\n")))
     }
 
-    /// Closes the script's input and waits until it has removed what it made.
+    /// Ends the script and waits until it has removed what it made.
     async fn end(&mut self) {
+        let _ = self.say("end").await;
         let _ = self.input.shutdown().await;
         let drain = async { while self.output.next().await.is_some() {} };
         let _ = tokio::time::timeout(ANSWER_LIMIT, drain).await;
+    }
+}
+
+impl Drop for Talk {
+    fn drop(&mut self) {
+        // There is room for so few bytes, so that nothing is waited for; who was told already hears nothing.
+        let _ = self.say("end").now_or_never();
     }
 }

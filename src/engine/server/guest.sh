@@ -3,10 +3,12 @@
 #
 # usage: guest.sh HOME FROM PORT… -- SERVER_OPTION…      FROM is a stopped data directory, which is copied
 #
-# It says `port PORT`, then answers one line for each that it reads:
+# It begins at the line `begin`: an engine whose client went away while the script was being started never closes its input,
+# and what was not begun holds nothing. It says `port PORT`, then answers one line for each that it reads:
 #   alive             alive | ended; after `ended` the end of the server's log up to a line `.`
 #   stop              stopped STATUS KILOBYTES
 #   keep KEY OTHER…   kept | error WORDS; whatever is kept under other keys than these is removed
+#   end               nothing; it ends. An engine under load can miss that the connection is closed
 set -u
 home=$1 from=$2
 shift 2
@@ -34,6 +36,8 @@ fail() {
     echo "error $*"
     exit 1
 }
+
+{ read -r word && [ "$word" = begin ]; } || exit 1
 
 # Another dbbuild may be making the container, or use all of its ports for the moment.
 tries=0
@@ -98,5 +102,6 @@ while read -r word rest; do
             echo 'error it cannot be moved'
         fi
         ;;
+    end) exit 0 ;;
     esac
 done
