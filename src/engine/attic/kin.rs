@@ -81,6 +81,42 @@ impl Keeping<'_, '_> {
         Ok(oids.into_iter().filter(holds).map(rule).collect())
     }
 
+    /// What the bounds of partitions demand once a statement has run: of a table that it attaches, and of the default
+    /// partition beside a new one. The tables that such a statement fails on come to those that are looked at.
+    pub(super) async fn bounds(
+        &self,
+        tree: &mut BTreeMap<u32, Table>,
+        text: &str,
+    ) -> Result<Vec<(u32, Violation)>, Stop> {
+        while let Err(stop) = self.run_emptied(tree, text).await {
+            let Stop::Own(failure) = stop else { return Err(stop) };
+            self.send("ROLLBACK TO SAVEPOINT dbbuild_emptied").await?;
+            let (known, error) = (tree.len(), &failure.error);
+            if let (Some(schema), Some(table)) = (&error.schema, &error.table)
+                && let Some(other) = self.table(&format!("{}.{}", quoted(schema), quoted(table))).await?
+            {
+                tree.extend(self.tree(other.oid).await?);
+            }
+            if tree.len() == known {
+                return Err(failure.into());
+            }
+        }
+        let oids: Vec<String> = tree.keys().map(u32::to_string).collect();
+        let sql = format!(
+            "SELECT c.oid, pg_catalog.pg_get_partition_constraintdef(c.oid) FROM pg_catalog.pg_class c \
+             WHERE c.relkind = 'r' AND c.relispartition AND c.oid IN ({})",
+            oids.join(", ")
+        );
+        let rows = self.ask(&sql).await?;
+        self.send("ROLLBACK TO SAVEPOINT dbbuild_emptied").await?;
+        let rule = |row: Vec<Option<String>>| {
+            let mut cells = row.into_iter().flatten();
+            let (oid, bound) = (cells.next()?.parse().ok()?, cells.next()?);
+            Some((oid, Violation::Rows(format!("NOT ({bound})"), None)))
+        };
+        Ok(rows.into_iter().filter_map(rule).collect())
+    }
+
     /// What a constraint or unique index demands, in each table that has it from the same one above.
     pub(super) async fn rules(&self, told: u32, name: &str) -> Result<Vec<(u32, Violation)>, Stop> {
         let query = ALIKE.replace("{table}", &told.to_string()).replace("{name}", &literal(name));

@@ -120,11 +120,7 @@ impl Keeping<'_, '_> {
         let Some(now) = self.table(&format!("{}.{}", quoted(schema), quoted(table))).await? else {
             return Ok(Offenders::default());
         };
-        let tree = self.tree(now.oid).await?;
-        let all: Vec<u32> = tree.values().filter(|one| one.kind == "r").map(|one| one.oid).collect();
-        if !all.iter().all(|oid| known.contains_key(oid)) {
-            return Ok(Offenders::unknown(all));
-        }
+        let mut tree = self.tree(now.oid).await?;
         let rules = match (&error.column, &error.constraint) {
             (Some(column), _) => self.required(&tree, now.oid, column, text).await?,
             (None, Some(name)) => {
@@ -136,8 +132,13 @@ impl Keeping<'_, '_> {
                 }
                 rules
             }
-            _ => return Ok(Offenders::default()),
+            _ => self.bounds(&mut tree, text.unwrap_or_default()).await?,
         };
+        let stood = |one: &&Table| one.kind == "r" && self.stood(one.oid);
+        let all: Vec<u32> = tree.values().filter(stood).map(|one| one.oid).collect();
+        if !all.iter().all(|oid| known.contains_key(oid)) {
+            return Ok(Offenders::unknown(all));
+        }
         self.lift(&tree, &rules).await?;
         let mut offenders = Offenders::default();
         for (oid, rule) in &rules {
@@ -149,6 +150,11 @@ impl Keeping<'_, '_> {
             }
         }
         Ok(offenders)
+    }
+
+    /// Whether a table was there before the script: in one that it made no row is found again.
+    fn stood(&self, oid: u32) -> bool {
+        self.first.as_ref().is_some_and(|first| first.relations.contains_key(&oid))
     }
 
     pub(super) async fn table(&self, name: &str) -> Result<Option<Table>, Stop> {
@@ -181,7 +187,7 @@ impl Keeping<'_, '_> {
         };
         let Some(now) = self.table(&object.name).await? else { return Ok(Offenders::default()) };
         let tree = self.tree(now.oid).await?;
-        let below: BTreeSet<u32> = now.parts.iter().map(|part| part.0).collect();
+        let below: BTreeSet<u32> = now.parts.iter().map(|part| part.0).filter(|oid| self.stood(*oid)).collect();
         let parts: BTreeMap<u32, &Table> =
             tree.iter().filter(|(oid, _)| below.contains(oid)).map(|(oid, table)| (*oid, table)).collect();
         if !parts.keys().all(|oid| known.contains_key(oid)) {
