@@ -1,6 +1,6 @@
 //! Whole rows, given back with their keys.
 
-use super::facts::{Held, Put, Table, put, texts};
+use super::facts::{Held, Put, Table, numbered, put, texts};
 use super::look::by_key;
 use super::{Giving, range};
 use crate::engine::attic::copy::since;
@@ -40,7 +40,7 @@ pub(super) fn assignments(held: &Held, table: &Table) -> (String, Vec<String>) {
 
 /// Whether a row of `t` has other values than `k` kept.
 pub(super) fn differs(held: &Held) -> String {
-    let kept = super::facts::numbered('v', held.entry.columns.len());
+    let kept = numbered('v', held.entry.columns.len());
     format!(
         "{} IS DISTINCT FROM {}",
         texts("t", held.entry.columns.iter().map(String::as_str)),
@@ -107,7 +107,7 @@ impl Giving {
             // What something refers to stays.
             possibly(session, &surplus).await?;
         }
-        let Some(on) = on else { return Ok(()) };
+        let Some(on) = on else { return self.meet_equal(session, held, table).await };
         let free = unsettled(held);
         let others = !self.shares || yields || self.is_carried(held, table) || self.is_vague(held);
         // A row that nobody met before, under another form of its key, was not written by the up part.
@@ -138,6 +138,27 @@ impl Giving {
             differs = differs(held),
             anew = if self.shares && !yields && !unedited { literal(MADE_ANEW) } else { "NULL".to_owned() },
             why = literal(TAKEN),
+        );
+        session.simple_raw(&sql).await.map(|_| ())
+    }
+
+    /// Of a table without a key that the up part has made and filled: rows that stand there as they were kept are the same.
+    async fn meet_equal(&self, session: &Session, held: &Held, table: &Table) -> Answer<()> {
+        if held.entry.kind != Kind::Table || self.stood.contains_key(&table.oid.to_string()) || self.later {
+            return Ok(());
+        }
+        let nth = |of: &str, from: &str, names: Vec<&str>, more: &str| {
+            let row = format!("{}::text COLLATE \"C\"", texts(of, names));
+            format!(
+                "SELECT {of}.ctid AS at, {row} AS row, pg_catalog.row_number() OVER (PARTITION BY {row}) AS nth FROM {from} {of}{more}"
+            )
+        };
+        let values = numbered('v', held.entry.columns.len());
+        let sql = format!(
+            "INSERT INTO dbbuild_attic.look SELECT {}, k.at, false, NULL FROM ({}) k JOIN ({}) t ON t.row = k.row AND t.nth = k.nth",
+            held.entry.id,
+            nth("k", &held.sql(), values.iter().map(String::as_str).collect(), &format!(" WHERE {}", unsettled(held))),
+            nth("t", &table.only(), held.entry.columns.iter().map(String::as_str).collect(), ""),
         );
         session.simple_raw(&sql).await.map(|_| ())
     }
