@@ -42,13 +42,16 @@ fn is_wider(before: &Relation, after: &Relation) -> bool {
     after.columns.keys().any(|number| !before.columns.contains_key(number))
 }
 
+/// From before the second run and after it, and the number that its rows are told by.
+type Looks<'l> = (&'l Look, &'l Look, u64);
+
 impl Keeping<'_, '_> {
     /// Notes it for the dropped tables and columns from entry `from` on. `facts` are of before the script.
     pub(super) async fn note_beside(
         &mut self,
         from: usize,
         facts: &BTreeMap<u32, Table>,
-        (was, is): (&Look, &Look),
+        (was, is, fresh): Looks<'_>,
     ) -> Result<(), Stop> {
         let of = |kind: Kind, reason: Reason| {
             let entries = self.entries.iter().enumerate().zip(&self.ids).skip(from);
@@ -74,11 +77,11 @@ impl Keeping<'_, '_> {
             }
         }
         if !tables.is_empty() {
-            self.note_tables(&tables, now.values().filter(|one| filled.contains(&one.oid)), (was, is)).await?;
+            self.note_tables(&tables, now.values().filter(|one| filled.contains(&one.oid)), (was, is, fresh)).await?;
         }
         for (_, id, oid) in moved {
             if let (Some(now), Some(_)) = (now.get(&oid), self.key_of(id).await?) {
-                self.note_rows(&[id], [now].into_iter(), (was, is)).await?;
+                self.note_rows(&[id], [now].into_iter(), (was, is, fresh)).await?;
             }
         }
         let back = now.values().filter_map(|table| table.force(true));
@@ -164,7 +167,7 @@ impl Keeping<'_, '_> {
         &mut self,
         tables: &[(usize, i64, u32)],
         filled: impl Iterator<Item = &Table>,
-        looks: (&Look, &Look),
+        looks: Looks<'_>,
     ) -> Result<(), Stop> {
         let ids: Vec<i64> = tables.iter().map(|(_, id, _)| *id).collect();
         self.note_rows(&ids, filled, looks).await?;
@@ -197,20 +200,26 @@ impl Keeping<'_, '_> {
         &self,
         ids: &[i64],
         tables: impl Iterator<Item = &'t Table>,
-        (was, is): (&Look, &Look),
+        (was, is, fresh): Looks<'_>,
     ) -> Result<(), Stop> {
         let mut noted = Vec::new();
         for table in tables.filter(|table| matches!(table.kind.as_str(), "r" | "p")) {
             let names: Vec<&str> = table.plain().map(|column| column.name.as_str()).collect();
             let rows = self.ask(&digest(&table.rows(), &names)).await?;
             let digest = rows.into_iter().flatten().flatten().next().unwrap_or_default();
-            let inserted = |look: &Look| look.relations.get(&table.oid).map_or(0, |relation| relation.counts[0]);
-            let put = inserted(is).saturating_sub(inserted(was));
+            let count = |look: &Look, n: usize| look.relations.get(&table.oid).map_or(0, |relation| relation.counts[n]);
+            let [put, updated, deleted] = [0, 1, 2].map(|n| count(is, n).saturating_sub(count(was, n)));
             let rows = digest.split(' ').next().and_then(|rows| rows.parse().ok());
             // What stands in new columns is all of the script's making.
             let (before, after) = (was.relations.get(&table.oid), is.relations.get(&table.oid));
             let wider = before.zip(after).is_some_and(|(before, after)| is_wider(before, after));
-            let mixed = before.is_some() && rows != Some(put) && (put > 0 || !wider);
+            // Of as many rows as it put there some may be others', where it deleted as many.
+            let older = format!("SELECT 1 FROM {} t WHERE NOT {} LIMIT 1", table.rows(), copy::since("t.xmin", fresh));
+            let others = match rows == Some(put) && deleted > 0 {
+                true => updated > 0 || !self.ask(&older).await?.is_empty(),
+                false => rows != Some(put),
+            };
+            let mixed = before.is_some() && others && (put > 0 || !wider);
             noted.push(serde_json::json!([table.schema, table.name, digest, mixed]));
         }
         let ids: Vec<String> = ids.iter().map(i64::to_string).collect();

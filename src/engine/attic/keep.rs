@@ -11,7 +11,7 @@ use super::{copy, record, split};
 use crate::engine::runner::{Stumble, Unit, UnitFailure, Worker};
 use crate::error::{Error, Result};
 use crate::model::attic::KeptEntry;
-use crate::model::attic::effect::{Effects, Look, between};
+use crate::model::attic::effect::{Change, Effects, Look, between};
 use crate::model::reconcile::TakeBack;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::SimpleQueryMessage;
@@ -118,6 +118,7 @@ impl<'k, 'w> Keeping<'k, 'w> {
                 return Ok(Again::Done);
             }
             let emptied = self.emptied(&effects, &before, &after).await?;
+            let later = self.later(&effects).await?;
             self.send("ROLLBACK TO SAVEPOINT dbbuild_before").await?;
             let shrunk = self.columns_of(&effects.composites).await?;
             let all = needed(&effects, &before).into_iter().chain(shrunk.keys().copied());
@@ -128,6 +129,7 @@ impl<'k, 'w> Keeping<'k, 'w> {
                 after: &after,
                 facts: &facts,
                 emptied: &emptied,
+                later: &later,
                 shrunk: &shrunk,
                 modes: &modes,
             };
@@ -164,7 +166,7 @@ impl<'k, 'w> Keeping<'k, 'w> {
                 false => Vec::new(),
             };
             if wrong.is_empty() && effects.covers(&done) {
-                self.note_beside(kept, &facts, (was, is)).await?;
+                self.note_beside(kept, &facts, (was, is, fresh)).await?;
                 self.merge_nulled(kept).await?;
                 self.note_names().await?;
                 return Ok(Again::Done);
@@ -270,6 +272,17 @@ impl<'k, 'w> Keeping<'k, 'w> {
         let query: Vec<String> = facts.values().map(one).collect();
         let rows = self.ask(&query.join(" UNION ALL ")).await?;
         Ok(rows.into_iter().flatten().flatten().filter_map(|oid| oid.parse().ok()).collect())
+    }
+
+    /// The keys that tables have after the script, where it leaves all rows as they are but for columns. Of a table that some
+    /// rows were taken out of, these may bear one twice.
+    async fn later(&self, effects: &Effects) -> Result<BTreeMap<u32, Vec<Vec<i16>>>, Stop> {
+        let still = |(oid, change): &(&u32, &Change)| {
+            change.touched() == 0 && !change.gone && !self.ids.iter().any(|(_, of)| of == *oid)
+        };
+        let oids = effects.tables.iter().filter(still).map(|(oid, _)| *oid);
+        let facts = facts::read(self.worker.session(), oids).await?;
+        Ok(facts.into_iter().map(|(oid, table)| (oid, table.keys)).collect())
     }
 
     /// The columns of tables whose type is one of these composite types, or holds one.

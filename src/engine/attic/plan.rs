@@ -1,7 +1,7 @@
 //! What to keep, decided from what a script did when it ran the first time. Pure.
 
 use super::facts::Table;
-use crate::model::attic::effect::{Effects, Look, ancestors};
+use crate::model::attic::effect::{Change, Effects, Look, ancestors};
 use crate::model::attic::{Kind, Reason};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,6 +70,8 @@ pub(super) struct Found<'f> {
     pub facts: &'f BTreeMap<u32, Table>,
     /// Tables that hold no row after the first run.
     pub emptied: &'f BTreeSet<u32>,
+    /// The keys after the first run, of tables whose rows it left where they were.
+    pub later: &'f BTreeMap<u32, Vec<Vec<i16>>>,
     /// Columns of types that lost something, by table.
     pub shrunk: &'f BTreeMap<u32, BTreeSet<i16>>,
     /// Tables for which another way had failed.
@@ -127,7 +129,7 @@ impl Found<'_> {
             let own = |number: &i16| table.column(*number).is_some_and(|column| !above.contains(column.name.as_str()));
             let columns: Vec<i16> = change.dropped.iter().copied().filter(own).collect();
             if !columns.is_empty() {
-                let key = key(table, &change.dropped, &change.retyped);
+                let key = self.key(table, &change.dropped, &change.retyped);
                 let key = if key.whole { Key { columns: rest(table, &change.dropped), whole: true } } else { key };
                 plan.wanted.push(Wanted { oid: *oid, kind: Kind::Column, reason: Reason::Dropped, columns, key });
             }
@@ -154,6 +156,19 @@ impl Found<'_> {
         plan
     }
 
+    /// The same as [`key`], or a key that the script makes of columns which stand there before it and stay as they are.
+    fn key(&self, table: &Table, dropped: &BTreeSet<i16>, converted: &BTreeSet<i16>) -> Key {
+        let own = key(table, dropped, converted);
+        let root = self.root(table.oid);
+        let touched = |(oid, change): (&u32, &Change)| change.touched() > 0 && self.root(*oid) == root;
+        if !own.whole || self.effects.tables.iter().any(touched) {
+            return own;
+        }
+        let stands = |number: &i16| table.column(*number).is_some_and(|column| !column.generated) && !converted.contains(number);
+        let later = self.later.get(&table.oid).into_iter().flatten().find(|key| key.iter().all(stands));
+        later.map_or(own, |columns| Key { columns: columns.clone(), whole: false })
+    }
+
     fn watch(&self, units: &mut BTreeMap<u32, Watched>, member: u32, mode: Mode) {
         let oid = self.root(member);
         let unit = units.entry(oid).or_insert_with(|| Watched {
@@ -178,7 +193,7 @@ impl Found<'_> {
         let dropped = change.map_or(&none, |change| &change.dropped);
         watched.converted = change.map(|change| change.retyped.clone()).unwrap_or_default();
         watched.converted.extend(self.shrunk.get(&watched.oid).into_iter().flatten());
-        watched.key = key(table, dropped, &watched.converted);
+        watched.key = self.key(table, dropped, &watched.converted);
         watched.columns = match watched.mode {
             Mode::Converted if !watched.key.whole => {
                 let both = watched.key.columns.iter().chain(&watched.converted).copied().collect::<BTreeSet<i16>>();

@@ -4,6 +4,7 @@ use super::facts::{Held, Table, numbered, texts};
 use super::look::{self, CHANGED, UNMET, by_key};
 use super::rows::{assignments, differs, unsettled};
 use super::{Giving, fast, places, range};
+use crate::engine::attic::facts;
 use crate::engine::attic::stored::{Answer, rows as query};
 use crate::engine::history::literal;
 use crate::engine::session::Session;
@@ -11,6 +12,9 @@ use crate::engine::target::quote;
 
 /// Why a value is in conflict whose row nobody has.
 const GONE: &str = "its row is gone";
+
+/// Why a value is in conflict that was found by a key which the migration takes from the table.
+const SEVERAL: &str = "several rows have its key";
 
 impl Giving {
     /// Gives the values of an entry back. Returns why nothing of it can be.
@@ -25,7 +29,20 @@ impl Giving {
             return Ok(Some(format!("the key {} is gone", held.entry.key_columns.join(", "))));
         };
         self.note_conflicts(session, held, table, &on).await?;
-        if fast::give(session, held, table).await? {
+        let unique = is_unique(session, held, table).await?;
+        if !unique {
+            let sql = format!(
+                "INSERT INTO dbbuild_attic.look SELECT {}, k.ctid, false, {} FROM {} k JOIN {} t ON {on} WHERE {} \
+                 GROUP BY k.ctid HAVING pg_catalog.count(*) > 1",
+                held.entry.id,
+                literal(SEVERAL),
+                held.sql(),
+                table.only(),
+                unsettled(held),
+            );
+            session.simple_raw(&sql).await?;
+        }
+        if unique && fast::give(session, held, table).await? {
             return Ok(None);
         }
         let (set, same) = assignments(held, table);
@@ -159,6 +176,14 @@ impl Giving {
         session.simple_raw(&format!("{end}RELEASE SAVEPOINT dbbuild_give")).await?;
         Ok(why)
     }
+}
+
+/// Whether no two rows of a table can have the key of an entry.
+async fn is_unique(session: &Session, held: &Held, table: &Table) -> Answer<bool> {
+    let read = facts::read(session, [table.oid]).await.unwrap_or_default();
+    let Some(now) = read.get(&table.oid) else { return Ok(false) };
+    let mine = |number: &i16| now.column(*number).is_some_and(|own| held.entry.key_columns.contains(&own.name));
+    Ok(now.keys.iter().any(|key| key.iter().all(mine)))
 }
 
 /// Whether a row of `t` holds a value of its own where `k` kept another.
