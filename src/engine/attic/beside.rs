@@ -5,7 +5,7 @@
 use super::copy;
 use super::facts::{self, Table};
 use super::give::{PINS, texts};
-use super::keep::{Keeping, Stop, joined};
+use super::keeping::{Keeping, Stop, joined};
 use crate::engine::history::literal;
 use crate::model::attic::effect::{Look, Relation};
 use crate::model::attic::{Kind, Reason};

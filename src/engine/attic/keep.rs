@@ -5,14 +5,12 @@
 //! not agree the whole is tried again with more kept, and at last refused.
 
 use super::facts::{self, Table};
-use super::look;
+use super::keeping::{Keeping, Stop, joined};
 use super::plan::{Found, Mode, Plan, needed};
-use super::{copy, record, split};
-use crate::engine::runner::{Stumble, Unit, UnitFailure, Worker};
+use super::{copy, look, split};
+use crate::engine::runner::{Stumble, Unit};
 use crate::error::{Error, Result};
-use crate::model::attic::KeptEntry;
 use crate::model::attic::effect::{Change, Effects, Look, between};
-use crate::model::reconcile::TakeBack;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::SimpleQueryMessage;
 
@@ -24,60 +22,13 @@ fn tail() -> String {
     format!("SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; SET CONSTRAINTS ALL IMMEDIATE; {}", look::LOOK)
 }
 
-/// Why a down part did not run.
-pub(in crate::engine) enum Stop {
-    /// The script failed.
-    Script(Stumble),
-    /// Statements of dbbuild's own failed.
-    Own(UnitFailure),
-    /// Something cannot be kept.
-    Refused(Error),
-}
-
-impl From<UnitFailure> for Stop {
-    fn from(failure: UnitFailure) -> Stop {
-        Stop::Own(failure)
-    }
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Stop {
-        Stop::Refused(error)
-    }
-}
-
-/// The keeping of one down part, within a transaction that its caller ends.
-pub(in crate::engine) struct Keeping<'k, 'w> {
-    pub(super) worker: &'k Worker<'w>,
-    pub(super) back: &'k TakeBack,
-    /// The attic was found or made in this transaction.
-    pub(super) installed: bool,
-    /// Errors that were worked off.
-    pub(super) rounds: usize,
-    /// What a run of the script begins with, within its savepoint.
-    pub(super) holds: Vec<String>,
-    /// What was kept, in order.
-    pub(in crate::engine) entries: Vec<KeptEntry>,
-    /// Number and table of each of them.
-    pub(super) ids: Vec<(i64, u32)>,
-    /// The tables of them, as they stood before the script.
-    pub(super) told: BTreeMap<u32, Table>,
-    /// The first look, whose positions of sequences no rollback brings back.
-    pub(in crate::engine) first: Option<Look>,
-}
-
 /// What a second run came to.
 enum Again {
     Done,
     Stumbled(Stumble),
 }
 
-impl<'k, 'w> Keeping<'k, 'w> {
-    pub(in crate::engine) fn new(worker: &'k Worker<'w>, back: &'k TakeBack) -> Self {
-        let (holds, entries, ids, told) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
-        Keeping { worker, back, installed: false, rounds: 0, holds, entries, ids, told, first: None }
-    }
-
+impl Keeping<'_, '_> {
     /// Runs the script. `head` is text of so many statements that begins the transaction, or prepares it.
     pub(in crate::engine) async fn run(&mut self, unit: &Unit<'_>, head: (&str, usize)) -> Result<(), Stop> {
         self.holds = self.holds(unit).await?;
@@ -331,32 +282,6 @@ impl<'k, 'w> Keeping<'k, 'w> {
             .help("nothing was changed. Save that by hand, and take it out of the way before the migration is taken back.")
             .into())
     }
-
-    /// Makes the attic where there is none.
-    pub(super) async fn install(&mut self) -> Result<(), Stop> {
-        if self.installed {
-            return Ok(());
-        }
-        if !super::is_there(self.worker.session()).await? {
-            self.send(super::SCHEMA).await?;
-        }
-        self.installed = true;
-        Ok(())
-    }
-
-    pub(super) async fn send(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, UnitFailure> {
-        self.worker.send(sql).await
-    }
-
-    /// The rows of one query.
-    pub(super) async fn ask(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, UnitFailure> {
-        Ok(record::rows(&self.send(sql).await?))
-    }
-}
-
-/// Statements as one text.
-pub(super) fn joined(statements: Vec<String>) -> String {
-    statements.join("; ")
 }
 
 fn next(mode: Mode) -> Mode {

@@ -1,7 +1,7 @@
 //! The tables that stand with one in a partitioning or inheritance, and what an older schema demands of each of them.
 
 use super::facts::{self, Table, quoted};
-use super::keep::{Keeping, Stop, joined};
+use super::keeping::{Keeping, Stop, joined};
 use super::violation::{Definition, Violation};
 use crate::engine::history::literal;
 use crate::error::OrFailed;

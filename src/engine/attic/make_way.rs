@@ -1,6 +1,6 @@
 //! Rows and values that the older schema refuses are taken out of the way, one error after the other.
 
-use super::keep::{Keeping, Stop};
+use super::keeping::{Keeping, Stop};
 use crate::engine::runner::{Stumble, Unit};
 
 /// Errors that are worked off before dbbuild gives up.

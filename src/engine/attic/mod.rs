@@ -9,6 +9,7 @@ pub mod export;
 mod facts;
 pub mod give;
 mod keep;
+mod keeping;
 mod kin;
 mod look;
 mod make_way;
@@ -23,7 +24,7 @@ pub mod stored;
 mod take_out;
 mod violation;
 
-pub(in crate::engine) use keep::{Keeping, Stop};
+pub(in crate::engine) use keeping::{Keeping, Stop};
 pub(in crate::engine) use sequences::restore_positions;
 
 use crate::engine::history::literal;

@@ -2,7 +2,7 @@
 //! the way up stands under the names that it left.
 
 use super::facts;
-use super::keep::{Keeping, Stop, joined};
+use super::keeping::{Keeping, Stop, joined};
 use crate::engine::history::literal;
 use serde_json::{Map, Value, json};
 

@@ -2,7 +2,7 @@
 //! stood before all to what stands after it.
 
 use super::copy;
-use super::keep::{Keeping, Stop};
+use super::keeping::{Keeping, Stop};
 use super::record;
 use crate::model::attic::{KeptEntry, Kind};
 

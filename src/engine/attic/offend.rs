@@ -5,7 +5,7 @@
 
 use super::copy;
 use super::facts::{self, Table, quoted};
-use super::keep::{Keeping, Stop, joined};
+use super::keeping::{Keeping, Stop, joined};
 use super::make_way::NOT_THERE;
 use super::plan::key;
 use crate::engine::history::literal;

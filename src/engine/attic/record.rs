@@ -2,7 +2,7 @@
 
 use super::copy;
 use super::facts::Table;
-use super::keep::{Keeping, Stop, joined};
+use super::keeping::{Keeping, Stop, joined};
 use super::plan::{Key, Plan, Wanted};
 use crate::engine::history::literal;
 use crate::error::Error;
@@ -20,15 +20,6 @@ pub(super) struct New<'t> {
     pub key: Key,
     pub rows: u64,
     pub details: serde_json::Value,
-}
-
-/// The rows among the messages of a text.
-pub(super) fn rows(messages: &[SimpleQueryMessage]) -> Vec<Vec<Option<String>>> {
-    let row = |message: &SimpleQueryMessage| match message {
-        SimpleQueryMessage::Row(row) => Some((0..row.len()).map(|i| row.get(i).map(str::to_owned)).collect()),
-        _ => None,
-    };
-    messages.iter().filter_map(row).collect()
 }
 
 /// How many rows each statement of a text touched.

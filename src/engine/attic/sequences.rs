@@ -3,7 +3,7 @@
 //! and lets nobody else take a number until that ends.
 
 use super::facts::Table;
-use super::keep::{Keeping, Stop};
+use super::keeping::{Keeping, Stop};
 use super::plan::Plan;
 use crate::engine::history::literal;
 use crate::engine::runner::{Unit, Worker};

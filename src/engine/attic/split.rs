@@ -2,7 +2,7 @@
 
 use super::copy;
 use super::facts::{self, Table};
-use super::keep::{Keeping, Stop, joined};
+use super::keeping::{Keeping, Stop, joined};
 use super::plan::{Key, Mode, Plan, Watched};
 use super::record::{New, counts, types};
 use crate::model::attic::effect::Effects;

@@ -2,7 +2,7 @@
 
 use super::copy;
 use super::facts::{self, Table, quoted};
-use super::keep::{Keeping, Stop, joined};
+use super::keeping::{Keeping, Stop, joined};
 use super::offend::{Offenders, located};
 use super::plan::{Key, key};
 use super::record::{New, counts, types};
