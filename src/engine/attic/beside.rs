@@ -4,27 +4,12 @@
 
 use super::copy;
 use super::facts::{self, Table};
-use super::give::{PINS, texts};
 use super::keeping::{Keeping, Stop, joined};
+use super::text::{PINS, digest, hash, texts};
 use crate::engine::history::literal;
 use crate::model::attic::effect::{Look, Relation};
 use crate::model::attic::{Kind, Reason};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// A number that stands for some columns of a row.
-pub(super) fn hash<'n>(of: &str, names: impl IntoIterator<Item = &'n str>) -> String {
-    format!("pg_catalog.hashtextextended({}::text COLLATE \"C\", 0)", texts(of, names))
-}
-
-/// A query for one text that stands for all rows of a table, of which the order does not count.
-pub(super) fn digest(rows: &str, names: &[&str]) -> String {
-    let mut names = names.to_vec();
-    names.sort_unstable();
-    format!(
-        "SELECT pg_catalog.concat_ws(' ', pg_catalog.count(*), pg_catalog.sum({})) FROM {rows} t",
-        hash("t", names.iter().copied())
-    )
-}
 
 /// Tables that are new, or got rows, columns or values.
 fn filled(was: &Look, is: &Look) -> BTreeSet<u32> {

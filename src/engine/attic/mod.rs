@@ -22,6 +22,7 @@ mod sequences;
 mod split;
 pub mod stored;
 mod take_out;
+mod text;
 mod violation;
 
 pub(in crate::engine) use keeping::{Keeping, Stop};

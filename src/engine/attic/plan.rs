@@ -164,7 +164,8 @@ impl Found<'_> {
         if !own.whole || self.effects.tables.iter().any(touched) {
             return own;
         }
-        let stands = |number: &i16| table.column(*number).is_some_and(|column| !column.generated) && !converted.contains(number);
+        let stands =
+            |number: &i16| table.column(*number).is_some_and(|column| !column.generated) && !converted.contains(number);
         let later = self.later.get(&table.oid).into_iter().flatten().find(|key| key.iter().all(stands));
         later.map_or(own, |columns| Key { columns: columns.clone(), whole: false })
     }

@@ -32,8 +32,7 @@ const JOIN: &str = "ALTER TABLE t ADD a text; UPDATE t SET a = p || q; ALTER TAB
 const EXCHANGE: &str = "ALTER TABLE t RENAME a TO c; ALTER TABLE t RENAME b TO a; ALTER TABLE t RENAME c TO b";
 const UUIDS: &str =
     "CREATE TABLE t (id text PRIMARY KEY, a text); INSERT INTO t VALUES (md5('1'), 'one'), (md5('2'), 'two')";
-const PARTS: &str =
-    "CREATE TABLE t (id int, k int, a text, PRIMARY KEY (id, k)) PARTITION BY LIST (k); CREATE TABLE rest PARTITION OF t DEFAULT; \
+const PARTS: &str = "CREATE TABLE t (id int, k int, a text, PRIMARY KEY (id, k)) PARTITION BY LIST (k); CREATE TABLE rest PARTITION OF t DEFAULT; \
      CREATE TABLE t3 PARTITION OF t FOR VALUES IN (3); INSERT INTO t VALUES (7, 7, 'seven')";
 const PLAIN: Trip = Trip {
     name: "",
@@ -180,7 +179,10 @@ const TRIPS: &[Trip] = &[
         up: "DROP TABLE t3; ALTER TABLE t DROP CONSTRAINT IF EXISTS t_a_check",
         written: "INSERT INTO t VALUES (1, 3, 'in rest'), (2, 8, 'refused')",
         down: "CREATE TABLE t3 PARTITION OF t FOR VALUES IN (3); ALTER TABLE t ADD CHECK (length(a) < 6)",
-        rows: ("SELECT string_agg(rest::text, ' ' ORDER BY id) FROM rest", "(1,3,\"in rest\") (2,8,refused) (7,7,seven)"),
+        rows: (
+            "SELECT string_agg(rest::text, ' ' ORDER BY id) FROM rest",
+            "(1,3,\"in rest\") (2,8,refused) (7,7,seven)",
+        ),
         ..PLAIN
     },
     Trip {

@@ -4,8 +4,7 @@
 //! The table that holds the values was written in the order of the user's table, so a cursor over it mostly stands at the
 //! very row that is asked for; else an index finds it.
 
-use super::facts::{Held, Table};
-use super::values::count;
+use super::facts::{Held, Table, count};
 use crate::engine::attic::stored::{Answer, cell};
 use crate::engine::session::Session;
 use crate::engine::target::quote;

@@ -1,9 +1,9 @@
 //! The look before the up part: which kept rows and values somebody has changed since the down part.
 
-use super::facts::{self, Held, Table, equal, numbered, texts};
-use super::{Giving, LOOK, PINS, Wanted, quiet};
-use crate::engine::attic::beside;
+use super::facts::{self, Held, Table, equal, numbered};
+use super::{Giving, LOOK, Wanted, quiet};
 use crate::engine::attic::stored::{Answer, cell, rows as query};
+use crate::engine::attic::text::{PINS, digest, hash, texts};
 use crate::engine::history::literal;
 use crate::engine::session::Session;
 use crate::model::attic::given::is_of_rows;
@@ -126,7 +126,7 @@ fn written(held: &Held, table: &Table) -> Option<String> {
         literal(CHANGED),
         held.sql(),
         table.only(),
-        beside::hash("t", names),
+        hash("t", names),
     ))
 }
 
@@ -162,7 +162,7 @@ async fn as_left(session: &Session, carriers: &[(Option<Table>, String)]) -> Ans
         let Some(table) = table else { return Ok(false) };
         let plain = table.columns.iter().filter(|column| !column.generated);
         let names: Vec<&str> = plain.map(|column| column.name.as_str()).collect();
-        if cell(session, &beside::digest(&table.only(), &names)).await?.as_deref() != Some(then) {
+        if cell(session, &digest(&table.only(), &names)).await?.as_deref() != Some(then) {
             return Ok(false);
         }
     }

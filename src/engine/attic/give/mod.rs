@@ -15,10 +15,10 @@ mod rows;
 mod settle;
 mod values;
 
-pub(in crate::engine::attic) use facts::texts;
 pub use look::Look;
 
 use super::stored::{self, Answer, rows as query};
+use super::text::PINS;
 use crate::engine::session::Session;
 use crate::model::attic::given::{Given, OnConflict, groups, is_of_rows};
 use crate::model::attic::{Entry, Kind};
@@ -30,21 +30,6 @@ use std::collections::{BTreeMap, BTreeSet};
 const LOOK: &str = "CREATE TABLE IF NOT EXISTS dbbuild_attic.look \
     (entry bigint NOT NULL, kept tid NOT NULL, stood boolean NOT NULL, why text); \
     ALTER TABLE dbbuild_attic.look REPLICA IDENTITY FULL";
-
-/// Settings under which texts of values are the same at keeping and at giving back, whatever a script has set.
-pub(super) const PINS: [(&str, &str); 11] = [
-    ("search_path", "pg_catalog"),
-    ("DateStyle", "ISO"),
-    ("IntervalStyle", "postgres"),
-    ("TimeZone", "UTC"),
-    ("bytea_output", "hex"),
-    ("extra_float_digits", "1"),
-    ("xmloption", "content"),
-    ("lc_monetary", "C"),
-    ("row_security", "off"),
-    ("synchronize_seqscans", "off"),
-    ("statement_timeout", "0"),
-];
 
 /// Tables of the user's by schema and name, as far as entries name them.
 type Tables = BTreeMap<(String, String), Table>;

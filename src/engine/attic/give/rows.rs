@@ -1,10 +1,11 @@
 //! Whole rows, given back with their keys.
 
-use super::facts::{Held, Put, Table, numbered, put, texts};
+use super::facts::{Held, Put, Table, numbered, put};
 use super::look::by_key;
 use super::{Giving, range};
 use crate::engine::attic::copy::since;
 use crate::engine::attic::stored::{Answer, cell, rows as query};
+use crate::engine::attic::text::texts;
 use crate::engine::history::literal;
 use crate::engine::session::Session;
 use crate::engine::target::quote;

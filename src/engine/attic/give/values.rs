@@ -1,11 +1,12 @@
 //! Single values and dropped columns, given back to the rows that they were of.
 
-use super::facts::{Held, Table, numbered, texts};
+use super::facts::{Held, Table, numbered};
 use super::look::{self, CHANGED, UNMET, by_key};
 use super::rows::{assignments, differs, unsettled};
 use super::{Giving, fast, places, range};
 use crate::engine::attic::facts;
-use crate::engine::attic::stored::{Answer, rows as query};
+use crate::engine::attic::stored::Answer;
+use crate::engine::attic::text::texts;
 use crate::engine::history::literal;
 use crate::engine::session::Session;
 use crate::engine::target::quote;
@@ -200,10 +201,4 @@ fn other_value(held: &Held) -> String {
 
 fn of_table(name: &str) -> String {
     format!("t.{}", quote(name))
-}
-
-/// How many rows a table has.
-pub(super) async fn count(session: &Session, table: &Table) -> Answer<u64> {
-    let rows = query(session, &format!("SELECT pg_catalog.count(*) FROM {}", table.only())).await?;
-    Ok(rows.into_iter().flatten().flatten().next().and_then(|n| n.parse().ok()).unwrap_or(0))
 }
