@@ -13,7 +13,7 @@ use crate::model::branch::database;
 use crate::model::config::{Config, EnvAddress};
 use crate::model::guard::{Known, Selected};
 use crate::model::placeholder::Values;
-pub use crate::model::sql::identifier as quote;
+use crate::model::sql::{identifier, literal};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -300,7 +300,7 @@ impl Target {
     /// # Errors
     /// The role may not.
     pub async fn drop_database(&self) -> Result<()> {
-        self.maintain(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote(self.settings.database()))).await
+        self.maintain(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(self.settings.database()))).await
     }
 
     /// Runs a statement about databases, in one of the server's own.
@@ -415,15 +415,15 @@ pub fn check_version(session: &Session, config: &Config, description: &str) -> R
 }
 
 fn create_statement(database: &str, config: &Config, embedded: bool) -> String {
-    let mut sql = format!("CREATE DATABASE {}", quote(database));
+    let mut sql = format!("CREATE DATABASE {}", identifier(database));
     // The embedded cluster was made with the configured encoding and locale already.
     if !embedded && (config.postgres.encoding.is_some() || config.postgres.locale.is_some()) {
         sql.push_str(" TEMPLATE template0");
         if let Some(encoding) = &config.postgres.encoding {
-            sql.push_str(&format!(" ENCODING {}", history::literal(encoding)));
+            sql.push_str(&format!(" ENCODING {}", literal(encoding)));
         }
         if let Some(locale) = &config.postgres.locale {
-            sql.push_str(&format!(" LOCALE {}", history::literal(locale)));
+            sql.push_str(&format!(" LOCALE {}", literal(locale)));
         }
     }
     sql

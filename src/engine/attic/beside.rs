@@ -6,9 +6,9 @@ use super::copy;
 use super::facts::{self, Table};
 use super::keeping::{Keeping, Stop, joined};
 use super::text::{PINS, digest, hash, texts};
-use crate::engine::history::literal;
 use crate::model::attic::effect::{Look, Relation};
 use crate::model::attic::{Kind, Reason};
+use crate::model::sql::{identifier, literal};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Tables that are new, or got rows, columns or values.
@@ -133,7 +133,7 @@ impl Keeping<'_, '_> {
             .zip(&columns)
             .filter(|(_, name)| again.contains(name))
             .map(|(v, name)| {
-                format!("k.v{v}::text COLLATE \"C\" IS DISTINCT FROM t.{}::text COLLATE \"C\"", facts::quoted(name))
+                format!("k.v{v}::text COLLATE \"C\" IS DISTINCT FROM t.{}::text COLLATE \"C\"", identifier(name))
             })
             .collect();
         if differ.is_empty() {
@@ -159,7 +159,7 @@ impl Keeping<'_, '_> {
         for (n, id, _) in tables {
             let Some(entry) = self.entries.get(*n) else { continue };
             // A table of the same name has a place for the rows, as far as it has the columns.
-            let name = format!("{}.{}", facts::quoted(&entry.schema), facts::quoted(&entry.table));
+            let name = format!("{}.{}", identifier(&entry.schema), identifier(&entry.table));
             let columns = entry.columns.clone();
             let Some(stands) = self.table(&name).await?.filter(|one| matches!(one.kind.as_str(), "r" | "p")) else {
                 continue;

@@ -3,9 +3,10 @@
 //! Nothing in the attic depends on what a down part may drop: types that are not PostgreSQL's own are kept as text, and
 //! collations of users are left behind.
 
-use super::facts::{Column, Table, quoted};
+use super::facts::{Column, Table};
 use super::plan::{Key, Mode, Wanted, Watched};
 use crate::model::attic::Kind;
+use crate::model::sql::identifier;
 
 /// How values are written as text and rows are read, whatever the session says. Undone by [`NORMAL`].
 pub(super) const PLAIN: &str = "SET LOCAL row_security = off; SET LOCAL search_path = pg_catalog; SET LOCAL datestyle = 'ISO, YMD'; \
@@ -19,7 +20,7 @@ pub(super) const NORMAL: &str = "SET LOCAL row_security TO DEFAULT; SET LOCAL se
 
 /// A value as the attic stores it.
 pub(super) fn stored(column: &Column, alias: &str) -> String {
-    let mut value = format!("{alias}.{}", quoted(&column.name));
+    let mut value = format!("{alias}.{}", identifier(&column.name));
     if column.text {
         value = format!("({value})::text");
     }

@@ -1,13 +1,12 @@
 //! What the attic holds, as rows for people and as files, and its removal for good.
 
 use super::stored::entries;
-use crate::engine::history::literal;
 use crate::engine::session::Session;
-use crate::engine::target::quote;
 use crate::error::{Error, OrFailed, Result};
 use crate::model::attic::given::is_of_rows;
 use crate::model::attic::{Entry, Kind};
 use crate::model::baseline::copy_value;
+use crate::model::sql::{identifier, literal};
 use std::io::{self, Write};
 use std::str::FromStr;
 
@@ -42,7 +41,7 @@ async fn columns(session: &Session, entry: &Entry) -> Result<Vec<(String, String
     let sql = format!(
         "SELECT a.attname FROM pg_catalog.pg_attribute a WHERE a.attnum > 0 AND NOT a.attisdropped \
          AND a.attrelid = pg_catalog.to_regclass({})",
-        literal(&format!("dbbuild_attic.{}", quote(holds)))
+        literal(&format!("dbbuild_attic.{}", identifier(holds)))
     );
     let there: Vec<String> = session.query_rows(&sql).await?.into_iter().flatten().flatten().collect();
     let named = |letter: char, names: &[String], suffix: &str| -> Vec<(String, String)> {
@@ -60,7 +59,7 @@ async fn columns(session: &Session, entry: &Entry) -> Result<Vec<(String, String
 }
 
 fn source(entry: &Entry) -> String {
-    format!("dbbuild_attic.{} k", quote(entry.holds.as_deref().unwrap_or_default()))
+    format!("dbbuild_attic.{} k", identifier(entry.holds.as_deref().unwrap_or_default()))
 }
 
 /// The names of an entry's columns, and its first rows.
@@ -94,7 +93,7 @@ pub async fn export(session: &Session, entries: &[Entry], format: Format, out: &
             (Format::Csv, _) => {
                 let columns = columns(session, entry).await?;
                 let list: Vec<String> =
-                    columns.iter().map(|(column, name)| format!("k.{column} AS {}", quote(name))).collect();
+                    columns.iter().map(|(column, name)| format!("k.{column} AS {}", identifier(name))).collect();
                 let sql = format!(
                     "COPY (SELECT {} FROM {} ORDER BY k.ctid) TO STDOUT (FORMAT csv, HEADER)",
                     list.join(", "),
@@ -151,7 +150,8 @@ async fn json(session: &Session, entry: &Entry) -> Result<String> {
         ));
     }
     let columns = columns(session, entry).await?;
-    let list: Vec<String> = columns.iter().map(|(column, name)| format!("k.{column} AS {}", quote(name))).collect();
+    let list: Vec<String> =
+        columns.iter().map(|(column, name)| format!("k.{column} AS {}", identifier(name))).collect();
     Ok(format!(
         "SELECT ({about}::jsonb || pg_catalog.jsonb_build_object('row', pg_catalog.to_jsonb(x)))::text \
          FROM (SELECT {} FROM {} ORDER BY k.ctid) x",
@@ -162,7 +162,7 @@ async fn json(session: &Session, entry: &Entry) -> Result<String> {
 
 /// The query of the statements that put an entry's rows back.
 async fn statement(session: &Session, entry: &Entry) -> Result<String> {
-    let table = format!("{}.{}", quote(&entry.schema), quote(&entry.table));
+    let table = format!("{}.{}", identifier(&entry.schema), identifier(&entry.table));
     if entry.kind == Kind::Sequence {
         let detail = |name: &str| entry.details.get(name).map(ToString::to_string).unwrap_or_default();
         let (last, called) = (detail("last_value"), detail("is_called"));
@@ -174,18 +174,18 @@ async fn statement(session: &Session, entry: &Entry) -> Result<String> {
     let columns = columns(session, entry).await?;
     let of = |letter: char| columns.iter().filter(move |(column, _)| column.starts_with(letter));
     if is_of_rows(entry.kind) {
-        let names: Vec<String> = of('v').map(|(_, name)| quote(name)).collect();
+        let names: Vec<String> = of('v').map(|(_, name)| identifier(name)).collect();
         let values: Vec<String> = of('v').map(|(column, _)| value(column)).collect();
         let head = format!("INSERT INTO {table} ({}) OVERRIDING SYSTEM VALUE VALUES (", names.join(", "));
         let values = if values.is_empty() { "''".to_owned() } else { values.join(" || ', ' || ") };
         return Ok(format!("SELECT {} || {values} || ');' FROM {} ORDER BY k.ctid", literal(&head), source(entry)));
     }
     let set: Vec<String> = of('v')
-        .map(|(column, name)| format!("{} || {}", literal(&format!("{} = ", quote(name))), value(column)))
+        .map(|(column, name)| format!("{} || {}", literal(&format!("{} = ", identifier(name))), value(column)))
         .collect();
     let find: Vec<String> = of('k')
         .map(|(column, name)| {
-            let name = literal(&quote(name));
+            let name = literal(&identifier(name));
             format!("{name} || CASE WHEN k.{column} IS NULL THEN ' IS NULL' ELSE ' = ' || {} END", value(column))
         })
         .collect();
@@ -219,7 +219,7 @@ async fn drop_open(session: &Session, ids: &[i64]) -> Result<Vec<Entry>> {
                 .help("`dbbuild attic list` shows what it holds; nothing was dropped.")
         })?;
         if let Some(holds) = &entry.holds {
-            session.simple(&format!("DROP TABLE IF EXISTS dbbuild_attic.{}", quote(holds))).await?;
+            session.simple(&format!("DROP TABLE IF EXISTS dbbuild_attic.{}", identifier(holds))).await?;
         }
         session.simple(&format!("DELETE FROM dbbuild_attic.entry WHERE id = {id}")).await?;
         dropped.push(entry.clone());

@@ -2,6 +2,7 @@
 
 use crate::engine::session::Session;
 use crate::error::{OrFailed, Result};
+use crate::model::sql::identifier;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -55,15 +56,10 @@ pub(super) struct Table {
     pub step: Option<i64>,
 }
 
-/// A name in double quotes.
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 impl Table {
     /// Its name with its schema.
     pub fn id(&self) -> String {
-        format!("{}.{}", quoted(&self.schema), quoted(&self.name))
+        format!("{}.{}", identifier(&self.schema), identifier(&self.name))
     }
 
     /// What to read its own rows from: those of a partitioned table are its partitions'.
@@ -101,7 +97,7 @@ impl Table {
                 (true, "A") => "ENABLE ALWAYS",
                 (true, _) => "ENABLE",
             };
-            format!("ALTER TABLE ONLY {} {how} {what} {}", self.id(), quoted(name))
+            format!("ALTER TABLE ONLY {} {how} {what} {}", self.id(), identifier(name))
         };
         let triggers = self.triggers.iter().map(|trigger| ("TRIGGER", trigger));
         triggers.chain(self.rules.iter().map(|rule| ("RULE", rule))).map(one).collect()

@@ -1,10 +1,10 @@
 //! The tables that stand with one in a partitioning or inheritance, and what an older schema demands of each of them.
 
-use super::facts::{self, Table, quoted};
+use super::facts::{self, Table};
 use super::keeping::{Keeping, Stop, joined};
 use super::violation::{Definition, Violation};
-use crate::engine::history::literal;
 use crate::error::OrFailed;
+use crate::model::sql::{identifier, literal};
 use std::collections::{BTreeMap, BTreeSet};
 
 const DEFINITION: &str = include_str!("offend.sql");
@@ -77,7 +77,7 @@ impl Keeping<'_, '_> {
             oids.extend(made.values().filter(fresh).map(|one| one.oid));
         }
         let holds = |oid: &u32| tree.get(oid).is_some_and(|one| one.kind == "r" && named(one).is_some());
-        let rule = |oid| (oid, Violation::Rows(format!("t.{} IS NULL", quoted(column)), None));
+        let rule = |oid| (oid, Violation::Rows(format!("t.{} IS NULL", identifier(column)), None));
         Ok(oids.into_iter().filter(holds).map(rule).collect())
     }
 

@@ -28,10 +28,10 @@ mod violation;
 pub(in crate::engine) use keeping::{Keeping, Stop};
 pub(in crate::engine) use sequences::restore_positions;
 
-use crate::engine::history::literal;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::model::attic::FORMAT;
+use crate::model::sql::literal;
 
 /// The DDL of the attic.
 pub const SCHEMA: &str = include_str!("schema.sql");

@@ -3,7 +3,7 @@
 
 use super::facts;
 use super::keeping::{Keeping, Stop, joined};
-use crate::engine::history::literal;
+use crate::model::sql::literal;
 use serde_json::{Map, Value, json};
 
 /// In the details of an entry: schema, table and columns by the names that the down part left, where these are others.

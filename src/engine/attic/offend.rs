@@ -4,14 +4,13 @@
 //! savepoint. Values that a type does not hold are found by trying them, halving what fails.
 
 use super::copy;
-use super::facts::{self, Table, quoted};
+use super::facts::{self, Table};
 use super::keeping::{Keeping, Stop, joined};
 use super::make_way::NOT_THERE;
 use super::plan::key;
-use crate::engine::history::literal;
 use crate::engine::runner::{Stumble, Unit};
 use crate::engine::session::ServerError;
-use crate::model::sql;
+use crate::model::sql::{self, identifier, literal};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one error was about.
@@ -117,7 +116,7 @@ impl Keeping<'_, '_> {
         known: &BTreeMap<u32, Table>,
     ) -> Result<Offenders, Stop> {
         let (Some(schema), Some(table)) = (&error.schema, &error.table) else { return Ok(Offenders::default()) };
-        let Some(now) = self.table(&format!("{}.{}", quoted(schema), quoted(table))).await? else {
+        let Some(now) = self.table(&format!("{}.{}", identifier(schema), identifier(table))).await? else {
             return Ok(Offenders::default());
         };
         let mut tree = self.tree(now.oid).await?;
@@ -208,7 +207,7 @@ impl Keeping<'_, '_> {
             for part in parts.values() {
                 let own = part.columns.iter().find(|own| own.name == column.name);
                 let Some((own, before)) = own.zip(known.get(&part.oid)) else { continue };
-                let value = one.using.clone().unwrap_or_else(|| quoted(&one.column));
+                let value = one.using.clone().unwrap_or_else(|| identifier(&one.column));
                 let kind = if own.not_null { format!("{kind} NOT NULL") } else { kind.clone() };
                 self.send(&try_values(part, &value, &kind)).await?;
                 let query = format!(

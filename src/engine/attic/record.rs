@@ -4,9 +4,9 @@ use super::copy;
 use super::facts::Table;
 use super::keeping::{Keeping, Stop, joined};
 use super::plan::{Key, Plan, Wanted};
-use crate::engine::history::literal;
 use crate::error::Error;
 use crate::model::attic::{KeptEntry, Kind, Reason};
+use crate::model::sql::{identifier, literal};
 use std::collections::BTreeMap;
 use tokio_postgres::SimpleQueryMessage;
 
@@ -176,7 +176,7 @@ impl Keeping<'_, '_> {
             let columns: Vec<_> = copy::named(table, &one.columns).collect();
             let asked = one.kind == Kind::Column && columns.iter().all(|column| !column.default);
             let values: Vec<String> =
-                columns.iter().map(|column| format!("t.{} IS NOT NULL", super::facts::quoted(&column.name))).collect();
+                columns.iter().map(|column| format!("t.{} IS NOT NULL", identifier(&column.name))).collect();
             asked.then(|| {
                 format!(
                     "SELECT {} WHERE NOT EXISTS (SELECT FROM {} t WHERE {})",

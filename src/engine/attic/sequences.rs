@@ -5,11 +5,10 @@
 use super::facts::Table;
 use super::keeping::{Keeping, Stop};
 use super::plan::Plan;
-use crate::engine::history::literal;
 use crate::engine::runner::{Unit, Worker};
 use crate::error::Result;
 use crate::model::attic::effect::{Look, Relation};
-use crate::model::sql::StatementKind;
+use crate::model::sql::{StatementKind, literal};
 use std::collections::BTreeMap;
 
 const NAMED: &str = include_str!("sequences.sql");

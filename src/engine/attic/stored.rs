@@ -1,9 +1,9 @@
 //! Reading the attic: its entries as values.
 
-use crate::engine::history::literal;
 use crate::engine::session::{ServerError, Session};
 use crate::error::{Error, Result};
 use crate::model::attic::{Entry, Kind, Reason};
+use crate::model::sql::literal;
 use serde_json::Value;
 
 /// The server's answer, with its error in its parts.

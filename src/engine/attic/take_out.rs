@@ -1,13 +1,14 @@
 //! Takes rows and values out of the way of the older schema, kept, together with the rows that refer to them.
 
 use super::copy;
-use super::facts::{self, Table, quoted};
+use super::facts::{self, Table};
 use super::keeping::{Keeping, Stop, joined};
 use super::offend::{Offenders, located};
 use super::plan::{Key, key};
 use super::record::{New, counts, types};
 use crate::error::Error;
 use crate::model::attic::{Kind, Reason};
+use crate::model::sql::identifier;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Foreign keys that refer to tables of which rows go, and their columns.
@@ -36,7 +37,7 @@ fn goes(oid: u32, more: &str) -> String {
 
 /// Rows of a table, or of a partitioned one, from the tables that hold them, to be read as `t`.
 fn source(root: &Table, parts: &[(&Table, String)]) -> String {
-    let columns: Vec<String> = root.plain().map(|column| format!("t.{}", quoted(&column.name))).collect();
+    let columns: Vec<String> = root.plain().map(|column| format!("t.{}", identifier(&column.name))).collect();
     let one = |(part, condition): &(&Table, String)| {
         format!("SELECT {} FROM {} t WHERE {condition}", columns.join(", "), part.rows())
     };
@@ -102,7 +103,7 @@ impl Keeping<'_, '_> {
             source(root, parts)
         );
         let update = |(part, condition): &(&Table, String)| {
-            format!("UPDATE {} t SET {} = NULL WHERE {condition}", part.rows(), quoted(name))
+            format!("UPDATE {} t SET {} = NULL WHERE {condition}", part.rows(), identifier(name))
         };
         let updates: Vec<String> = parts.iter().map(update).collect();
         let touched = counts(&self.send(&format!("{copies}; {OWN_PATH}; {}", joined(updates))).await?);

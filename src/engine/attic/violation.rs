@@ -1,7 +1,8 @@
 //! What a constraint or unique index demands, and the query that finds the rows which do not fulfil it. Pure.
 
-use super::facts::{Table, quoted};
+use super::facts::Table;
 use super::plan::key;
+use crate::model::sql::identifier;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -43,11 +44,11 @@ impl Definition {
                     .own
                     .iter()
                     .zip(&self.keys)
-                    .map(|(own, key)| format!("r.{} = t.{}", quoted(key), quoted(own)))
+                    .map(|(own, key)| format!("r.{} = t.{}", identifier(key), identifier(own)))
                     .collect();
                 let present: Vec<String> =
-                    self.own.iter().map(|own| format!("t.{} IS NOT NULL", quoted(own))).collect();
-                let other = format!("{}.{}", quoted(schema), quoted(table));
+                    self.own.iter().map(|own| format!("t.{} IS NOT NULL", identifier(own))).collect();
+                let other = format!("{}.{}", identifier(schema), identifier(table));
                 let condition = format!(
                     "{} AND NOT EXISTS (SELECT FROM {only}{other} r WHERE {})",
                     present.join(" AND "),
@@ -77,7 +78,7 @@ impl Violation {
             .columns
             .iter()
             .filter_map(|number| now.column(*number))
-            .map(|column| format!("t.{}", quoted(&column.name)))
+            .map(|column| format!("t.{}", identifier(&column.name)))
             .collect();
         order.push("t.ctid".to_owned());
         let (order, rows) = (order.join(", "), now.rows());

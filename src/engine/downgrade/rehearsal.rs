@@ -1,7 +1,7 @@
 //! What a downgrade keeps and loses: found by running its down parts in a transaction that is rolled back.
 
 use crate::engine::attic;
-use crate::engine::history::{Author, literal};
+use crate::engine::history::Author;
 use crate::engine::runner::{Worker, WorkerOptions};
 use crate::engine::session::{self, ConnectOptions, Session};
 use crate::engine::target::Target;
@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::model::attic::given::OnConflict;
 use crate::model::attic::{HeldLock, Rehearsal};
 use crate::model::plan::Plan;
+use crate::model::sql::literal;
 use std::path::PathBuf;
 
 /// What was found.

@@ -11,6 +11,7 @@ mod content;
 mod known;
 mod taken;
 
+use crate::model::sql::literal;
 use access::MAY_WRITE;
 pub use access::{explain, may_not_write};
 use author::AUTHOR;
@@ -29,7 +30,6 @@ use crate::model::migration::Migration;
 use crate::model::plan::{Applied, FileKind, History};
 use crate::model::reconcile::{Kept, Texts};
 use crate::model::sources::ScriptFile;
-pub use crate::model::sql::literal;
 use crate::model::squash::{self, Replaced};
 use crate::model::version::Version;
 use std::sync::Arc;

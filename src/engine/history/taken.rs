@@ -1,9 +1,10 @@
 //! What the version table keeps of migrations that were taken back: who did it, when, from which commit.
 
-use super::{AUTHOR, Author, SCHEMA, literal};
+use super::{AUTHOR, Author, SCHEMA};
 use crate::engine::session::Session;
 use crate::error::Result;
 use crate::model::plan::Applied;
+use crate::model::sql::literal;
 
 /// Brings a version table from before this record to the form that [`SCHEMA`] gives it.
 ///

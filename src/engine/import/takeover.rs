@@ -3,7 +3,7 @@
 //! One transaction reads the tool's table under a lock that keeps the tool from writing to it, judges every row, and
 //! writes history and mark. The table itself stays as it is.
 
-use crate::engine::history::{self, Author, literal};
+use crate::engine::history::{self, Author};
 use crate::engine::session::Session;
 use crate::error::{Error, Location, Result};
 use crate::model::guard::Mark;
@@ -12,6 +12,7 @@ use crate::model::import::record::Record;
 use crate::model::migration::Migration;
 use crate::model::plan::FileKind;
 use crate::model::sources::{ScriptFile, Sources};
+use crate::model::sql::literal;
 use std::collections::BTreeMap;
 
 /// What is to be taken over, and how it is found.

@@ -16,6 +16,7 @@ use crate::model::config::Severity;
 use crate::model::migration::{Idempotent, Migration};
 use crate::model::plan::{FileKind, Reason};
 use crate::model::script::Script;
+use crate::model::sql::literal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -402,7 +403,7 @@ async fn memberships(side: &Side<'_>, role: &str) -> Result<Vec<String>> {
         "SELECT g.rolname FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles g ON g.oid = m.roleid \
          JOIN pg_catalog.pg_roles r ON r.oid = m.member \
          WHERE r.rolname = {} AND g.rolname !~ '^pg_' AND g.rolname NOT IN ('postgres', CURRENT_USER) ORDER BY 1",
-        history::literal(role)
+        literal(role)
     );
     let rows = side.session().query_rows(&sql).await?;
     Ok(rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect())

@@ -8,9 +8,9 @@ use crate::error::Result;
 use crate::model::baseline::{RoleNeed, role_statements};
 use crate::model::config::Config;
 use crate::model::placeholder::Values;
-use crate::model::roles::{Attribute, Roles, Wish, difference, identifier, literal};
+use crate::model::roles::{Attribute, Roles, Wish, difference};
 use crate::model::sources::Sources;
-use crate::model::sql::{made_roles, split};
+use crate::model::sql::{identifier, literal, made_roles, split};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The declared roles as an empty server gets them before anything else runs.

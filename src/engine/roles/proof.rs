@@ -6,7 +6,8 @@ use crate::engine::server::Throwaway;
 use crate::engine::session::{self, ConnectOptions, Session};
 use crate::error::{Error, Result};
 use crate::model::config::Config;
-use crate::model::roles::{Difference, Roles, Wish, difference, identifier};
+use crate::model::roles::{Difference, Roles, Wish, difference};
+use crate::model::sql::identifier;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Applies a file twice, for all environments at once, without login and passwords; gives the number of statements.

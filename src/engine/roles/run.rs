@@ -4,7 +4,8 @@ use super::visit::{databases, unreachable};
 use super::{Planned, elsewhere};
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
-use crate::model::roles::{Change, Kind, literal, set_password};
+use crate::model::roles::{Change, Kind, set_password};
+use crate::model::sql::literal;
 use std::collections::BTreeSet;
 use std::time::Duration;
 

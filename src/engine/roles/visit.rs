@@ -3,7 +3,8 @@
 use super::{Planned, elsewhere};
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
-use crate::model::roles::{Change, Kind, literal};
+use crate::model::roles::{Change, Kind};
+use crate::model::sql::literal;
 use std::collections::BTreeSet;
 
 /// The other databases that changes run in.

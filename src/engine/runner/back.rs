@@ -8,12 +8,13 @@ use super::message::Unit;
 use super::pieces::Stumble;
 use super::worker::Worker;
 use crate::engine::attic::{Keeping, Stop, restore_positions};
-use crate::engine::history::{self, literal};
+use crate::engine::history;
 use crate::engine::session::ServerError;
 use crate::error::{Error, Result};
 use crate::model::attic::{Kept, KeptEntry};
 use crate::model::plan::FileKind;
 use crate::model::reconcile::{Made, Remove, TakeBack};
+use crate::model::sql::literal;
 use std::collections::BTreeSet;
 
 /// The SQLSTATE of a drop that other objects depend on.

@@ -9,7 +9,7 @@ use super::worker::{AS_SELF, Worker};
 use crate::engine::lock;
 use crate::error::Error;
 use crate::model::directive::Batch;
-use crate::model::sql::{self, identifier};
+use crate::model::sql::{self, identifier, literal};
 use std::collections::BTreeSet;
 use tokio_postgres::SimpleQueryMessage;
 
@@ -153,7 +153,7 @@ impl Worker<'_> {
                 true => format!("SELECT pg_catalog.count(*) FROM {table}"),
                 false => format!(
                     "SELECT GREATEST(reltuples, 0)::bigint FROM pg_catalog.pg_class WHERE oid = {}::pg_catalog.regclass",
-                    crate::engine::history::literal(&table)
+                    literal(&table)
                 ),
             };
             let Ok(rows) = session.query_rows(&count).await else { return Ok(u64::MAX) };

@@ -15,7 +15,7 @@ use super::worker::{AS_SELF, Worker};
 use crate::engine::history;
 use crate::error::{Error, Result};
 use crate::model::migration::Migration;
-use crate::model::sql::NonTransactional;
+use crate::model::sql::{NonTransactional, literal};
 use std::collections::BTreeMap;
 
 /// What the journal says of one entry.
@@ -374,7 +374,7 @@ impl Journal<'_, '_> {
         };
         let before = match entry.non_transactional(&self.unit) {
             Some(NonTransactional::CreateIndexConcurrently { table, .. }) => {
-                format!("indrelid = pg_catalog.to_regclass({})", history::literal(table))
+                format!("indrelid = pg_catalog.to_regclass({})", literal(table))
             }
             Some(NonTransactional::ReindexConcurrently { .. }) => "NOT indisvalid".to_owned(),
             _ => "false".to_owned(),

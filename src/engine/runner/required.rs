@@ -8,10 +8,9 @@ use super::message::Unit;
 use super::worker::Worker;
 use crate::engine::attic::stored;
 use crate::engine::session::ServerError;
-use crate::engine::target::quote;
 use crate::model::attic::Kind;
 use crate::model::script::Body;
-use crate::model::sql;
+use crate::model::sql::{self, identifier};
 
 /// SQLSTATE of a null where none may be.
 const NOT_NULL_VIOLATION: &str = "23502";
@@ -58,7 +57,7 @@ impl Worker<'_> {
             [one] => Some(one),
             _ => None,
         })?;
-        let table = format!("{}.{}", quote(&entry.schema), quote(&entry.table));
+        let table = format!("{}.{}", identifier(&entry.schema), identifier(&entry.table));
         let mut text = unit.body.text.clone().into_owned();
         let blank: String =
             text.get(found.clone())?.bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }).collect();
@@ -76,7 +75,7 @@ impl Worker<'_> {
     /// Makes columns NOT NULL that are filled now. Where one is not, the failure is that of the up part as it is written.
     pub(super) async fn require(&self, required: &[Required]) -> Result<(), UnitFailure> {
         for one in required {
-            let (table, column) = (&one.table, quote(&one.column));
+            let (table, column) = (&one.table, identifier(&one.column));
             self.send("SAVEPOINT dbbuild_required").await?;
             match self.send(&format!("ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL")).await {
                 Ok(_) => self.send("RELEASE SAVEPOINT dbbuild_required").await.map(drop)?,

@@ -8,9 +8,8 @@ use super::entry::Entry;
 use super::failure::title;
 use super::journal::{Journal, Journaled, LOCK_TIMEOUT_AGAIN, NO_LOCK_TIMEOUT};
 use super::worker::Worker;
-use crate::engine::history::literal;
 use crate::error::{Error, Result};
-use crate::model::sql::NonTransactional;
+use crate::model::sql::{NonTransactional, literal};
 
 /// What became of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use crate::model::branch::{self, DETACHED};
 use crate::model::guard::{self, Action, Mark, Standing};
 use crate::model::reconcile;
 use crate::model::sources::Sources;
-use crate::model::sql::identifier;
+use crate::model::sql::{identifier, literal};
 use serde::{Deserialize, Serialize};
 
 /// The database of a branch, in its comment.
@@ -105,7 +105,7 @@ pub async fn copy(project: &Project, origin: &Target, target: &Target) -> Result
     let lock = session::connect(maintenance.settings(), &ConnectOptions::default()).await?;
     let _lock = Lock::take(lock, project.config.lock.wait, &|_| {}).await?;
     let name = target.settings.database();
-    let exists = format!("SELECT FROM pg_catalog.pg_database WHERE datname = {}", history::literal(name));
+    let exists = format!("SELECT FROM pg_catalog.pg_database WHERE datname = {}", literal(name));
     if !maintenance.query_rows(&exists).await?.is_empty() {
         return Ok(format!("{} was made by another dbbuild meanwhile", target.describe()));
     }
@@ -141,7 +141,7 @@ async fn finish(maintenance: &Session, unfinished: &Target, target: &Target, mar
     let own_mark = Mark { binding: own.facts.binding.clone(), ..mark.clone() };
     copy.simple(&history::write_mark(&own_mark)).await?;
     copy.close().await;
-    let (name, comment) = (identifier(unfinished.settings.database()), history::literal(&label(target)?));
+    let (name, comment) = (identifier(unfinished.settings.database()), literal(&label(target)?));
     maintenance.simple(&format!("COMMENT ON DATABASE {name} IS {comment}")).await?;
     maintenance.simple(&format!("ALTER DATABASE {name} RENAME TO {}", identifier(target.settings.database()))).await?;
     Ok(())
@@ -152,7 +152,7 @@ async fn finish(maintenance: &Session, unfinished: &Target, target: &Target, mar
 /// # Errors
 /// The server said no.
 pub async fn claim(target: &Target) -> Result<()> {
-    let comment = history::literal(&label(target)?);
+    let comment = literal(&label(target)?);
     let maintenance = target.maintenance().await?;
     maintenance.simple(&format!("COMMENT ON DATABASE {} IS {comment}", identifier(target.settings.database()))).await?;
     Ok(())
@@ -184,7 +184,7 @@ async fn not_copied(maintenance: &Session, origin: &Target, target: &Target, err
         "SELECT pg_catalog.format('process %s: %s (%s)%s, %s', pid, usename, \
          COALESCE(NULLIF(application_name, ''), 'unnamed'), ' at ' || client_addr, COALESCE(state, 'unknown')) \
          FROM pg_catalog.pg_stat_activity WHERE datname = {} AND pid <> pg_catalog.pg_backend_pid() ORDER BY pid",
-        history::literal(origin.settings.database())
+        literal(origin.settings.database())
     );
     let rows = maintenance.query_rows(&sql).await.unwrap_or_default();
     let who: Vec<String> = rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect();

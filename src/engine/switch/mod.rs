@@ -24,6 +24,7 @@ use crate::model::guard::{self, Action};
 use crate::model::plan::{Applied, FileKind, History, Reason, other_content};
 use crate::model::reconcile::{self, Absent, Stuck, Way};
 use crate::model::sources::Sources;
+use crate::model::sql::literal;
 
 /// How a database stands to the tree.
 #[derive(Debug, Clone, Default)]
@@ -131,7 +132,7 @@ pub async fn absent_files(
         let one = Absent::from([(name.to_owned(), text)]);
         for made in reconcile::removals(sources, &one).iter().flat_map(|file| &file.objects) {
             let look = if made.kind.ends_with("view") { "to_regclass" } else { "to_regproc" };
-            let sql = format!("SELECT pg_catalog.{look}({}) IS NOT NULL", history::literal(&made.name));
+            let sql = format!("SELECT pg_catalog.{look}({}) IS NOT NULL", literal(&made.name));
             let there = session.query_rows(&sql).await?;
             if there.first().and_then(|row| row.first()).and_then(Option::as_deref) == Some("t") {
                 texts.extend(one);

@@ -2,9 +2,10 @@
 
 use super::allowed::Judge;
 use super::fallen::Fallen;
-use super::sql::{identifier, literal, options, set, set_password, setting_name, valid_until};
+use super::sql::{options, set, set_password, setting_name, valid_until};
 use super::{Attribute, Attributes, Cluster, Role, Roles, Setting};
 use crate::error::{Error, Result};
+use crate::model::sql::{identifier, literal};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a statement does.

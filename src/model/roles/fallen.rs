@@ -3,9 +3,9 @@
 //! is then granted anew.
 
 use super::change::Work;
-use super::sql::identifier;
 use super::{Attribute, Cluster, Granted, Kind, Wish};
 use crate::error::Location;
+use crate::model::sql::identifier;
 use std::collections::BTreeMap;
 
 /// What falls.

@@ -2,9 +2,9 @@
 
 use super::change::{Kind, Work};
 use super::fallen::is_unwanted;
-use super::sql::identifier;
 use super::{Attribute, Granted, Membership, Role};
 use crate::error::Error;
+use crate::model::sql::identifier;
 use std::collections::BTreeMap;
 
 impl<'w> Work<'w> {

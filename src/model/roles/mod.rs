@@ -21,7 +21,7 @@ mod write;
 pub use change::{Change, Difference, Kind, Wish, difference};
 pub use cluster::{Cluster, Found, Granted, May, Me};
 pub use read::parse;
-pub use sql::{identifier, literal, set_password};
+pub use sql::set_password;
 pub use value::{Setting, Until, matches};
 pub use write::{Written, write};
 

@@ -2,8 +2,8 @@
 
 use super::Attribute;
 use super::change::{Change, Kind, Work};
-use super::sql::identifier;
 use crate::error::Error;
+use crate::model::sql::identifier;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl<'w> Work<'w> {

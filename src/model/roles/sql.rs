@@ -1,7 +1,7 @@
 //! What statements about roles consist of: their options and settings.
 
 use super::{Attribute, Attributes, Setting, Until};
-pub use crate::model::sql::{identifier, literal};
+use crate::model::sql::{identifier, literal};
 
 /// `LOGIN`, `NOLOGIN`, …
 pub(super) fn option(attribute: Attribute, on: bool) -> String {

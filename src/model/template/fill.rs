@@ -38,30 +38,30 @@ impl Values {
 
         let mut values = BTreeMap::from([
             ("table", table.quoted()),
-            ("table_literal", literal(&table.quoted())),
+            ("table_literal", inside(&table.quoted())),
             ("schema_dot", table.schema_dot()),
             ("column", quote(&column)),
-            ("column_name", literal(&column)),
+            ("column_name", inside(&column)),
             ("column_comment", format!("{}.{}", table.quoted(), quote(&column))),
             ("to", quote(&to)),
             ("to_comment", quote(&to)),
             ("first", quote(&first)),
             ("second", quote(&second)),
             ("type", type_name.clone()),
-            ("type_literal", literal(&type_name)),
+            ("type_literal", inside(&type_name)),
             ("old_type", params.from_type.clone().unwrap_or_else(|| "text".to_owned())),
             ("enum", Name::new(&type_name).quoted()),
             ("key", quote(params.key.as_deref().unwrap_or("id"))),
             ("references", Name::new(params.references.as_deref().unwrap_or("other_table")).quoted()),
             ("constraint", quote(&constraint)),
-            ("constraint_name", literal(&constraint)),
+            ("constraint_name", inside(&constraint)),
             ("index", quote(table.beside(&[&column, "idx"]).bare())),
             ("object", object.quoted()),
         ]);
         let sync = table.beside(&[&column, "sync"]);
         values.insert("sync", sync.quoted());
         values.insert("sync_trigger", quote(sync.bare()));
-        values.insert("value_literal", literal(&value));
+        values.insert("value_literal", inside(&value));
         values.insert("value", value);
         values.insert("check", check);
         Ok(Values(values))
@@ -97,7 +97,8 @@ fn made_by(slug: &str, suffix: &str) -> Option<String> {
     Some(object.to_owned())
 }
 
-fn literal(text: &str) -> String {
+/// For the inside of a string constant, whose quotes the template has.
+fn inside(text: &str) -> String {
     text.replace('\'', "''")
 }
 

@@ -2,10 +2,9 @@
 
 use crate::engine::attic::names::LEFT;
 use crate::engine::attic::stored::{Answer, cell, rows};
-use crate::engine::history::literal;
 use crate::engine::session::Session;
-use crate::engine::target::quote;
 use crate::model::attic::Entry;
+use crate::model::sql::{identifier, literal};
 use std::collections::BTreeMap;
 
 /// In the details of an entry: it, or what is left of it, was in conflict.
@@ -45,7 +44,7 @@ pub(super) struct Table {
 impl Table {
     /// Qualified and quoted.
     pub fn sql(&self) -> String {
-        format!("{}.{}", quote(&self.schema), quote(&self.name))
+        format!("{}.{}", identifier(&self.schema), identifier(&self.name))
     }
 
     /// For FROM, UPDATE and DELETE: rows of inheriting tables are entries of their own.
@@ -121,7 +120,7 @@ pub(super) struct Held {
 impl Held {
     /// Qualified and quoted.
     pub fn sql(&self) -> String {
-        format!("dbbuild_attic.{}", quote(self.entry.holds.as_deref().unwrap_or_default()))
+        format!("dbbuild_attic.{}", identifier(self.entry.holds.as_deref().unwrap_or_default()))
     }
 
     /// Where its table stood before the up part.
@@ -185,7 +184,7 @@ pub(super) fn put(held: &Held, kept: &str, column: &Column) -> Put {
 
 /// A comparison of a column of `t` with a kept column by which rows are found.
 pub(super) fn equal(held: &Held, kept: &str, column: &Column) -> String {
-    let name = quote(&column.name);
+    let name = identifier(&column.name);
     match held.types.get(kept) == Some(&column.full_type) && !column.collated {
         true => format!("t.{name} = k.{kept}"),
         false => format!("t.{name}::text COLLATE \"C\" = k.{kept}::text COLLATE \"C\""),

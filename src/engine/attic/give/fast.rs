@@ -7,8 +7,8 @@
 use super::facts::{Held, Table, count};
 use crate::engine::attic::stored::{Answer, cell};
 use crate::engine::session::Session;
-use crate::engine::target::quote;
 use crate::model::attic::Kind;
+use crate::model::sql::identifier;
 
 /// Fewer rows are updated one by one.
 const WORTH: u64 = 5_000;
@@ -66,12 +66,12 @@ fn rewrite(held: &Held, table: &Table) -> String {
     let is = |of: &str| -> String {
         keys.iter().enumerate().map(|(n, key)| format!("{of}.{key} = ${}", n + 1)).collect::<Vec<_>>().join(" AND ")
     };
-    let key_names: Vec<String> = entry.key_columns.iter().map(|name| quote(name)).collect();
+    let key_names: Vec<String> = entry.key_columns.iter().map(|name| identifier(name)).collect();
     let mut sql = format!("CREATE INDEX ON {kept} ({});\n", keys.join(", "));
     let mut alters = Vec::new();
     let mut drops = String::new();
     for (n, column) in entry.columns.iter().enumerate().filter_map(|(n, name)| Some((n + 1, table.column(name)?))) {
-        let (of, name) = (&column.full_type, quote(&column.name));
+        let (of, name) = (&column.full_type, identifier(&column.name));
         let now = keys.len() + 1;
         let function = format!("dbbuild_attic.given_{id}_{n}");
         sql.push_str(&format!(

@@ -4,9 +4,9 @@ use super::facts::{self, Held, Table, equal, numbered};
 use super::{Giving, LOOK, Wanted, quiet};
 use crate::engine::attic::stored::{Answer, cell, rows as query};
 use crate::engine::attic::text::{PINS, digest, hash, texts};
-use crate::engine::history::literal;
 use crate::engine::session::Session;
 use crate::model::attic::given::is_of_rows;
+use crate::model::sql::literal;
 use std::collections::BTreeMap;
 
 /// What [`Giving`] begins with.

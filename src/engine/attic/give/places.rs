@@ -6,7 +6,7 @@ use super::facts::{Held, Table, put};
 use crate::engine::attic::facts;
 use crate::engine::attic::stored::Answer;
 use crate::engine::session::{ServerError, Session};
-use crate::engine::target::quote;
+use crate::model::sql::identifier;
 
 /// Runs an update of all that is to be given back. Where values meet each other on the way, the table is rewritten from
 /// `pairs`, FROM and what follows it, of rows `t` and what was kept of them, `k`, after `with`. Whether nothing is left to do.
@@ -56,13 +56,16 @@ async fn rewrite(session: &Session, held: &Held, table: &Table, with: &str, pair
     let id = held.entry.id;
     let map = format!("dbbuild_attic.places_{id}");
     let text = |value: &str| format!("({value})::text COLLATE \"C\"");
-    let mut list: Vec<String> =
-        keys.iter().enumerate().map(|(n, key)| format!("{} AS k{n}", text(&format!("t.{}", quote(key))))).collect();
+    let mut list: Vec<String> = keys
+        .iter()
+        .enumerate()
+        .map(|(n, key)| format!("{} AS k{n}", text(&format!("t.{}", identifier(key)))))
+        .collect();
     let columns: Vec<_> =
         held.entry.columns.iter().enumerate().filter_map(|(n, name)| Some((n + 1, table.column(name)?))).collect();
     list.extend(columns.iter().map(|(n, column)| format!("{} AS v{n}", put(held, &format!("v{n}"), column).value)));
     let found: Vec<String> = (0..keys.len()).map(|n| format!("p.k{n} = ${}", n + 1)).collect();
-    let given: Vec<String> = keys.iter().map(|key| text(&quote(key))).collect();
+    let given: Vec<String> = keys.iter().map(|key| text(&identifier(key))).collect();
     let named: Vec<String> = (0..keys.len()).map(|n| format!("k{n}")).collect();
     let (texts, now) = (vec!["text"; keys.len()].join(", "), keys.len() + 1);
     let (mut functions, mut alters, mut drops) = (String::new(), Vec::new(), String::new());
@@ -77,7 +80,7 @@ async fn rewrite(session: &Session, held: &Held, table: &Table, with: &str, pair
             END $dbbuild$;\n",
             found.join(" AND "),
         ));
-        let name = quote(&column.name);
+        let name = identifier(&column.name);
         alters.push(format!("ALTER COLUMN {name} TYPE {of} USING {function}({}, {name})", given.join(", ")));
         drops.push_str(&format!("DROP FUNCTION {function};\n"));
     }

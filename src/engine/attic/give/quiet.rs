@@ -4,7 +4,7 @@
 use super::facts::Table;
 use crate::engine::attic::stored::{Answer, rows};
 use crate::engine::session::Session;
-use crate::engine::target::quote;
+use crate::model::sql::identifier;
 
 /// The statements that put everything back.
 #[derive(Debug, Default)]
@@ -111,7 +111,7 @@ impl Aside {
                 continue;
             }
             self.freed.push((table.oid, name.clone()));
-            let alter = format!("ALTER TABLE {} ALTER COLUMN {} SET GENERATED", table.sql(), quote(name));
+            let alter = format!("ALTER TABLE {} ALTER COLUMN {} SET GENERATED", table.sql(), identifier(name));
             session.simple_raw(&format!("{alter} BY DEFAULT")).await?;
             self.back.push(format!("{alter} ALWAYS"));
         }

@@ -3,8 +3,8 @@
 
 use super::facts::Held;
 use crate::engine::attic::stored::{Answer, rows as query};
-use crate::engine::history::literal;
 use crate::engine::session::{ServerError, Session};
+use crate::model::sql::literal;
 use tokio_postgres::SimpleQueryMessage;
 
 /// Why a row is in conflict that meets another one.

@@ -6,11 +6,10 @@ use super::{Giving, range};
 use crate::engine::attic::copy::since;
 use crate::engine::attic::stored::{Answer, cell, rows as query};
 use crate::engine::attic::text::texts;
-use crate::engine::history::literal;
 use crate::engine::session::Session;
-use crate::engine::target::quote;
 use crate::model::attic::Kind;
 use crate::model::attic::given::is_of_rows;
+use crate::model::sql::{identifier, literal};
 
 /// Why a row is in conflict whose key another row has.
 const TAKEN: &str = "a row with its key was made meanwhile";
@@ -33,7 +32,7 @@ pub(super) fn assignments(held: &Held, table: &Table) -> (String, Vec<String>) {
             continue;
         }
         let Put { value, same: guard } = put(held, &format!("v{}", n + 1), column);
-        set.push(format!("{} = {value}", quote(&column.name)));
+        set.push(format!("{} = {value}", identifier(&column.name)));
         same.extend(guard);
     }
     (set.join(", "), same)
@@ -188,7 +187,7 @@ async fn insert(session: &Session, held: &Held, table: &Table) -> Answer<()> {
     let mut same = String::new();
     for (n, column) in held.entry.columns.iter().enumerate().filter_map(|(n, name)| Some((n, table.column(name)?))) {
         let Put { value, same: guard } = put(held, &format!("v{}", n + 1), column);
-        names.push(quote(&column.name));
+        names.push(identifier(&column.name));
         values.push(value);
         same.extend(guard.map(|guard| format!(" AND {guard}")));
     }
@@ -264,7 +263,7 @@ fn orphan(held: &Held, key: &Key, all: &[(&Held, &Table)]) -> Option<String> {
     for (one, other) in &key.pairs {
         let own = kept(held, one)?;
         given.push(format!("k.{own} IS NOT NULL"));
-        stands.push(format!("p.{}::text COLLATE \"C\" = k.{own}::text COLLATE \"C\"", quote(other)));
+        stands.push(format!("p.{}::text COLLATE \"C\" = k.{own}::text COLLATE \"C\"", identifier(other)));
     }
     let mut comes = String::new();
     for (parent, _) in all.iter().filter(|(_, of)| of.oid == key.to) {

@@ -6,11 +6,10 @@ use super::look::by_key;
 use super::rows::{assignments, differs};
 use super::{Giving, Tables, place, range};
 use crate::engine::attic::stored::{Answer, cell, rows as query};
-use crate::engine::history::literal;
 use crate::engine::session::Session;
-use crate::engine::target::quote;
 use crate::model::attic::Kind;
 use crate::model::attic::given::{Conflict, Given, OnConflict, is_of_rows};
+use crate::model::sql::{identifier, literal};
 use std::collections::BTreeMap;
 
 /// So many conflicts of an entry are shown.
@@ -167,7 +166,7 @@ async fn examples(session: &Session, held: &Held, table: &Table) -> Answer<Vec<C
         false => numbered('k', entry.key_columns.len()).iter().map(|key| format!("k.{key}")).collect(),
     };
     let kept = numbered('v', entry.columns.len()).iter().map(|value| format!("k.{value}")).collect();
-    let now = entry.columns.iter().map(|name| format!("t.{}", quote(name))).collect();
+    let now = entry.columns.iter().map(|name| format!("t.{}", identifier(name))).collect();
     let on = by_key(held, table).unwrap_or_else(|| "false".to_owned());
     let sql = format!(
         "SELECT l.why, {}, {}, {}, (t.ctid IS NOT NULL)::text FROM (SELECT kept, pg_catalog.min(why) AS why FROM dbbuild_attic.look \
@@ -219,7 +218,7 @@ fn shorten(value: String) -> String {
 /// Moves a sequence to where it was, never back.
 async fn sequence(session: &Session, held: &Held) -> Answer<Given> {
     let entry = &held.entry;
-    let name = format!("{}.{}", quote(&entry.schema), quote(&entry.table));
+    let name = format!("{}.{}", identifier(&entry.schema), identifier(&entry.table));
     let number = |key: &str| entry.details.get(key).and_then(serde_json::Value::as_i64);
     let called = entry.details.get("is_called").and_then(serde_json::Value::as_bool).unwrap_or(true);
     let there = format!(

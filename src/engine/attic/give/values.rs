@@ -7,9 +7,8 @@ use super::{Giving, fast, places, range};
 use crate::engine::attic::facts;
 use crate::engine::attic::stored::Answer;
 use crate::engine::attic::text::texts;
-use crate::engine::history::literal;
 use crate::engine::session::Session;
-use crate::engine::target::quote;
+use crate::model::sql::{identifier, literal};
 
 /// Why a value is in conflict whose row nobody has.
 const GONE: &str = "its row is gone";
@@ -200,5 +199,5 @@ fn other_value(held: &Held) -> String {
 }
 
 fn of_table(name: &str) -> String {
-    format!("t.{}", quote(name))
+    format!("t.{}", identifier(name))
 }
