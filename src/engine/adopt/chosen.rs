@@ -2,7 +2,7 @@
 
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
-use crate::model::sql::{identifier, literal};
+use crate::model::sql::{literal, qualified};
 
 /// A table whose rows a dump takes; of a partitioned one, each partition that holds rows.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,10 +51,5 @@ async fn find_one(session: &Session, name: &str) -> Result<Vec<Chosen>> {
             .help("name the table that holds the rows; nothing was changed."));
     }
     let whole = rows.iter().filter(|row| !cell(row, 1).is_empty());
-    Ok(whole
-        .map(|row| Chosen {
-            oid: cell(row, 1),
-            pattern: format!("{}.{}", identifier(&cell(row, 2)), identifier(&cell(row, 3))),
-        })
-        .collect())
+    Ok(whole.map(|row| Chosen { oid: cell(row, 1), pattern: qualified(&cell(row, 2), &cell(row, 3)) }).collect())
 }

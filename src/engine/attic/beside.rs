@@ -8,7 +8,7 @@ use super::keeping::{Keeping, Stop, joined};
 use super::text::{PINS, digest, hash, texts};
 use crate::model::attic::effect::{Look, Relation};
 use crate::model::attic::{Kind, Reason};
-use crate::model::sql::{identifier, literal};
+use crate::model::sql::{identifier, literal, qualified};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Tables that are new, or got rows, columns or values.
@@ -159,7 +159,7 @@ impl Keeping<'_, '_> {
         for (n, id, _) in tables {
             let Some(entry) = self.entries.get(*n) else { continue };
             // A table of the same name has a place for the rows, as far as it has the columns.
-            let name = format!("{}.{}", identifier(&entry.schema), identifier(&entry.table));
+            let name = qualified(&entry.schema, &entry.table);
             let columns = entry.columns.clone();
             let Some(stands) = self.table(&name).await?.filter(|one| matches!(one.kind.as_str(), "r" | "p")) else {
                 continue;

@@ -6,7 +6,7 @@ use crate::error::{Error, OrFailed, Result};
 use crate::model::attic::given::is_of_rows;
 use crate::model::attic::{Entry, Kind};
 use crate::model::baseline::copy_value;
-use crate::model::sql::{identifier, literal};
+use crate::model::sql::{identifier, literal, qualified};
 use std::io::{self, Write};
 use std::str::FromStr;
 
@@ -162,7 +162,7 @@ async fn json(session: &Session, entry: &Entry) -> Result<String> {
 
 /// The query of the statements that put an entry's rows back.
 async fn statement(session: &Session, entry: &Entry) -> Result<String> {
-    let table = format!("{}.{}", identifier(&entry.schema), identifier(&entry.table));
+    let table = qualified(&entry.schema, &entry.table);
     if entry.kind == Kind::Sequence {
         let detail = |name: &str| entry.details.get(name).map(ToString::to_string).unwrap_or_default();
         let (last, called) = (detail("last_value"), detail("is_called"));

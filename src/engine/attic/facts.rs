@@ -2,7 +2,7 @@
 
 use crate::engine::session::Session;
 use crate::error::{OrFailed, Result};
-use crate::model::sql::identifier;
+use crate::model::sql::{identifier, qualified};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -59,7 +59,7 @@ pub(super) struct Table {
 impl Table {
     /// Its name with its schema.
     pub fn id(&self) -> String {
-        format!("{}.{}", identifier(&self.schema), identifier(&self.name))
+        qualified(&self.schema, &self.name)
     }
 
     /// What to read its own rows from: those of a partitioned table are its partitions'.

@@ -10,7 +10,7 @@ use super::make_way::NOT_THERE;
 use super::plan::key;
 use crate::engine::runner::{Stumble, Unit};
 use crate::engine::session::ServerError;
-use crate::model::sql::{self, identifier, literal};
+use crate::model::sql::{self, identifier, literal, qualified};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one error was about.
@@ -116,7 +116,7 @@ impl Keeping<'_, '_> {
         known: &BTreeMap<u32, Table>,
     ) -> Result<Offenders, Stop> {
         let (Some(schema), Some(table)) = (&error.schema, &error.table) else { return Ok(Offenders::default()) };
-        let Some(now) = self.table(&format!("{}.{}", identifier(schema), identifier(table))).await? else {
+        let Some(now) = self.table(&qualified(schema, table)).await? else {
             return Ok(Offenders::default());
         };
         let mut tree = self.tree(now.oid).await?;

@@ -2,7 +2,7 @@
 
 use super::facts::Table;
 use super::plan::key;
-use crate::model::sql::identifier;
+use crate::model::sql::{identifier, qualified};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -48,7 +48,7 @@ impl Definition {
                     .collect();
                 let present: Vec<String> =
                     self.own.iter().map(|own| format!("t.{} IS NOT NULL", identifier(own))).collect();
-                let other = format!("{}.{}", identifier(schema), identifier(table));
+                let other = qualified(schema, table);
                 let condition = format!(
                     "{} AND NOT EXISTS (SELECT FROM {only}{other} r WHERE {})",
                     present.join(" AND "),

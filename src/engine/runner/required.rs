@@ -10,7 +10,7 @@ use crate::engine::attic::stored;
 use crate::engine::session::ServerError;
 use crate::model::attic::Kind;
 use crate::model::script::Body;
-use crate::model::sql::{self, identifier};
+use crate::model::sql::{self, identifier, qualified};
 
 /// SQLSTATE of a null where none may be.
 const NOT_NULL_VIOLATION: &str = "23502";
@@ -57,7 +57,7 @@ impl Worker<'_> {
             [one] => Some(one),
             _ => None,
         })?;
-        let table = format!("{}.{}", identifier(&entry.schema), identifier(&entry.table));
+        let table = qualified(&entry.schema, &entry.table);
         let mut text = unit.body.text.clone().into_owned();
         let blank: String =
             text.get(found.clone())?.bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }).collect();

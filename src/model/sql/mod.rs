@@ -30,7 +30,7 @@ pub use mention::{Mention, last_name, mention, same_name};
 pub use object::{ObjectRef, main_object};
 pub use parameter::{parameter, with_parameter};
 pub use password::literal_password;
-pub use quote::{identifier, literal};
+pub use quote::{identifier, literal, qualified};
 pub use required::not_null_of_added;
 pub use retype::{Retyped, retyped};
 pub use role::made_roles;

@@ -6,6 +6,11 @@ pub fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// The name of an object with its schema.
+pub fn qualified(schema: &str, name: &str) -> String {
+    format!("{}.{}", identifier(schema), identifier(name))
+}
+
 /// A text as a string constant that reads the same whatever `standard_conforming_strings` is.
 pub fn literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
@@ -19,6 +24,7 @@ mod tests {
     #[test]
     fn quotes_and_backslashes_stay_what_they_are() {
         assert_eq!(identifier("Odd\" name"), "\"Odd\"\" name\"");
+        assert_eq!(qualified("public", "Odd"), "\"public\".\"Odd\"");
         assert_eq!(literal("it's"), "'it''s'");
         assert_eq!(literal("a\\'b"), "E'a\\\\''b'");
     }

@@ -4,7 +4,7 @@ use crate::engine::attic::names::LEFT;
 use crate::engine::attic::stored::{Answer, cell, rows};
 use crate::engine::session::Session;
 use crate::model::attic::Entry;
-use crate::model::sql::{identifier, literal};
+use crate::model::sql::{identifier, literal, qualified};
 use std::collections::BTreeMap;
 
 /// In the details of an entry: it, or what is left of it, was in conflict.
@@ -44,7 +44,7 @@ pub(super) struct Table {
 impl Table {
     /// Qualified and quoted.
     pub fn sql(&self) -> String {
-        format!("{}.{}", identifier(&self.schema), identifier(&self.name))
+        qualified(&self.schema, &self.name)
     }
 
     /// For FROM, UPDATE and DELETE: rows of inheriting tables are entries of their own.

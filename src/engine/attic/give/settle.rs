@@ -9,7 +9,7 @@ use crate::engine::attic::stored::{Answer, cell, rows as query};
 use crate::engine::session::Session;
 use crate::model::attic::Kind;
 use crate::model::attic::given::{Conflict, Given, OnConflict, is_of_rows};
-use crate::model::sql::{identifier, literal};
+use crate::model::sql::{identifier, literal, qualified};
 use std::collections::BTreeMap;
 
 /// So many conflicts of an entry are shown.
@@ -218,7 +218,7 @@ fn shorten(value: String) -> String {
 /// Moves a sequence to where it was, never back.
 async fn sequence(session: &Session, held: &Held) -> Answer<Given> {
     let entry = &held.entry;
-    let name = format!("{}.{}", identifier(&entry.schema), identifier(&entry.table));
+    let name = qualified(&entry.schema, &entry.table);
     let number = |key: &str| entry.details.get(key).and_then(serde_json::Value::as_i64);
     let called = entry.details.get("is_called").and_then(serde_json::Value::as_bool).unwrap_or(true);
     let there = format!(

@@ -5,7 +5,7 @@ use crate::model::directive::FileKind;
 use crate::model::import::{Key, Remark, ScriptPiece, Setting, names};
 
 use super::name::Kind;
-use crate::model::sql::identifier;
+use crate::model::sql::{identifier, qualified};
 
 impl<'a> Converter<'a> {
     pub(super) fn repeatable(&mut self, mut scripts: Vec<Script<'a>>) {
@@ -74,7 +74,7 @@ impl<'a> Converter<'a> {
         }
         if let Some(schema) = self.schemas().first() {
             let table = self.conf.get("table").unwrap_or(history::TABLE);
-            self.out.table = Some(format!("{}.{}", identifier(schema), identifier(table)));
+            self.out.table = Some(qualified(schema, table));
         } else {
             self.out.table = self.conf.get("table").filter(|table| *table != history::TABLE).map(identifier);
         }
