@@ -134,6 +134,11 @@ impl Output {
         }
     }
 
+    /// A note that says what is waited for.
+    pub fn waits_for(&self, what: &str) {
+        self.note(&format!("waits for {what}"));
+    }
+
     /// A warning on stderr, with what helps.
     pub fn warning(&self, text: &str, help: Option<&str>) {
         if !self.quiet {

@@ -80,12 +80,12 @@ pub struct Blocker {
 
 impl Lock {
     /// Takes the lock on a session that [`crate::engine::session::connect`] gave, which has no time limits, waiting up to
-    /// `wait` for another dbbuild; `waiting` is told once who has it.
+    /// `wait` for another dbbuild; `waiting` is told once what is waited for: `another dbbuild: process 12, …`.
     ///
     /// # Errors
     /// It was not free within `wait`; nothing was changed.
     pub async fn take(session: Session, wait: Duration, waiting: &dyn Fn(&str)) -> Result<Lock> {
-        Lock::take_of(Of::Database, session, wait, waiting).await
+        Lock::take_of(Of::Database, session, wait, &|holder| waiting(&format!("another dbbuild: {holder}"))).await
     }
 
     /// Takes the lock of something that all databases of a server share, on a connection of its own. An advisory lock
@@ -103,7 +103,7 @@ impl Lock {
             Err(_) => session::connect(settings, &options).await?,
         };
         Lock::take_of(of, session, wait, &|holder| {
-            waiting(&format!("waits for another dbbuild at {}: {holder}", of.describe()));
+            waiting(&format!("another dbbuild at {}: {holder}", of.describe()));
         })
         .await
     }

@@ -27,7 +27,7 @@ pub enum Marked {
 }
 
 /// Marks a database, under its lock. `ask` may still get the confirmation from a person, and hears whether the database is
-/// empty; `waiting` hears who has the lock.
+/// empty; `waiting` hears what is waited for.
 ///
 /// # Errors
 /// The guard refuses, or the server does.

@@ -237,9 +237,7 @@ async fn run_unmasked(
             if let Some(lock) = lock {
                 lock.leave_to(&session).await?;
             }
-            let lock = target
-                .lock(&work.project.config, &|holder| (work.sink)(Event::Waiting(format!("another dbbuild: {holder}"))))
-                .await?;
+            let lock = target.lock(&work.project.config, &|what| (work.sink)(Event::Waiting(what.to_owned()))).await?;
             lock.outlast_orphans(&session).await?;
             // What was found without the lock may be old by now.
             let found = target.read(&session).await?;

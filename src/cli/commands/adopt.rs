@@ -80,7 +80,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let proof = proof?;
     let migration = sources.migrations.first().ok_or_else(|| Error::failed("there is no migration zero"))?;
 
-    let _lock = target.lock(&project.config, &|holder| context.output.note(&format!("waits for {holder}"))).await?;
+    let _lock = target.lock(&project.config, &|what| context.output.waits_for(what)).await?;
     let found = target.read(&session).await?;
     adopt::judge(&found)?;
     let to = &target.selected;

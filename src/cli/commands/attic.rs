@@ -115,8 +115,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
             }
             guard::judge_drop_kept(&found.facts, &target.selected, confirm.as_deref())?;
             agree(context, &target, &entries, confirm.is_some())?;
-            let _lock =
-                target.lock(&project.config, &|holder| context.output.note(&format!("waits for {holder}"))).await?;
+            let _lock = target.lock(&project.config, &|what| context.output.waits_for(what)).await?;
             let ids: Vec<i64> = entries.iter().map(|entry| entry.id).collect();
             let dropped = export::drop_entries(&session, &ids).await?;
             dropped.iter().for_each(|entry| context.output.line(&format!("dropped {}", describe(entry))));
@@ -255,7 +254,7 @@ async fn write_out(
 async fn restore(context: &Context, project: &Project, target: &Target, request: &KeptRequest<'_>) -> Result<Done> {
     let out = &context.output;
     let sink = |event: Event| match event {
-        Event::Waiting(what) => out.note(&format!("waits for {what}")),
+        Event::Waiting(what) => out.waits_for(&what),
         Event::Note(text) => out.note(&text),
         _ => {}
     };

@@ -126,8 +126,8 @@ impl Local<'_> {
         let out = &self.context.output;
         let sink = |event: Event| match event {
             Event::Note(text) => out.note(&text),
-            Event::Waiting(what) => out.note(&format!("waits for {what}")),
-            Event::Blocked { blocker, .. } => out.note(&format!("waits for {blocker}")),
+            Event::Waiting(what) => out.waits_for(&what),
+            Event::Blocked { blocker, .. } => out.waits_for(&blocker),
             _ => {}
         };
         let work = Work {

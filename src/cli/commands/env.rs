@@ -113,7 +113,7 @@ async fn mark(context: &Context, request: &Request<'_>, all: bool, many: (ManyAr
     }
     let target = target::Target::find(&project, Some(env), context.globals.url.as_deref(), Start::Never).await?;
     let ask = |empty: bool| confirmation(&target, empty, name, None);
-    let waiting = |holder: &str| context.output.note(&format!("waits for {holder}"));
+    let waiting = |what: &str| context.output.waits_for(what);
     mark::mark(&project, &target, request, &ask, &waiting).await?;
     context.output.line(&format!("{} is marked {name} now", target.describe()));
     context.output.json(&serde_json::json!({ "database": target.describe(), "marked": name }));

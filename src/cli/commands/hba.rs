@@ -80,7 +80,7 @@ async fn run_plan(context: &Context) -> Result<Done> {
 async fn run_apply(context: &Context) -> Result<Done> {
     let project = context.project()?;
     let target = context.target(&project, Start::Never).await?;
-    let applied = apply::apply(&project, &target, &|text| context.output.note(text)).await?;
+    let applied = apply::apply(&project, &target, &|what| context.output.waits_for(what)).await?;
     applied.notes.iter().for_each(|note| context.output.note(note));
     let output = &context.output;
     if applied.written.is_empty() {

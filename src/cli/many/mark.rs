@@ -24,7 +24,7 @@ pub async fn mark(
     let task = |member: &Member, tell: super::Teller| {
         let target = member.target.clone();
         async move {
-            let waiting = |holder: &str| tell(Event::Note(format!("waits for {holder}")));
+            let waiting = |what: &str| tell(Event::Waiting(what.to_owned()));
             mark::mark(project, &target, request, &|_| None, &waiting).await
         }
     };

@@ -47,8 +47,7 @@ pub async fn restore(
     let found = target.read(&session).await?;
     // Before the lock, so that nobody waits for a refusal.
     choose(target, &session, &found, request).await?;
-    let lock =
-        target.lock(&project.config, &|holder| sink(Event::Waiting(format!("another dbbuild: {holder}")))).await?;
+    let lock = target.lock(&project.config, &|what| sink(Event::Waiting(what.to_owned()))).await?;
     lock.outlast_orphans(&session).await?;
     let found = target.read(&session).await?;
     let (chosen, waiting) = choose(target, &session, &found, request).await?;

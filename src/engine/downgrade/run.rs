@@ -28,9 +28,7 @@ pub async fn run(work: &Work<'_>, request: &Request, target: &Target, session: S
     }
     guard::judge_downgrade(&found.facts, &target.selected, request.given.as_deref())?;
     review::plan(&plan)?;
-    let lock = target
-        .lock(&work.project.config, &|holder| (work.sink)(Event::Note(format!("waits for another dbbuild: {holder}"))))
-        .await?;
+    let lock = target.lock(&work.project.config, &|what| (work.sink)(Event::Waiting(what.to_owned()))).await?;
     lock.outlast_orphans(&session).await?;
     // What was found without the lock may be old by now.
     let found = target.read(&session).await?;

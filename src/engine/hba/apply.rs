@@ -28,7 +28,7 @@ pub struct Applied {
     pub notes: Vec<String>,
 }
 
-/// Applies; `waiting` is told for whom it waits.
+/// Applies; `waiting` is told what it waits for.
 ///
 /// # Errors
 /// A danger, a failed expectation or the guard speaks against it, the server is elsewhere or the file may not be written:

@@ -21,7 +21,7 @@ pub async fn in_turn<T>(
     told: &dyn Fn(String),
     work: impl AsyncFn() -> Result<T>,
 ) -> Result<T> {
-    let _lock = Lock::take_of_server(Of::Roles, session, wait, &|text| told(text.to_owned())).await?;
+    let _lock = Lock::take_of_server(Of::Roles, session, wait, &|what| told(format!("waits for {what}"))).await?;
     for tries in 1..=TRIES {
         match work().await {
             Err(e) if collided(&e) => {

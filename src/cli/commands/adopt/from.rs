@@ -36,7 +36,7 @@ pub async fn run(context: &Context, name: &str, args: &Args) -> Result<Done> {
     adopt::judge(&found)?;
     let to = &target.selected;
     let confirm = cleared(&target, &found, args)?;
-    let _lock = target.lock(&project.config, &|holder| context.output.note(&format!("waits for {holder}"))).await?;
+    let _lock = target.lock(&project.config, &|what| context.output.waits_for(what)).await?;
     let found = target.read(&session).await?;
     adopt::judge(&found)?;
     guard::judge_mark(&found.facts, to, confirm.as_deref(), args.unprotect.as_deref())?;

@@ -118,8 +118,7 @@ async fn apply(context: &Context, rotate: Rotate) -> Result<Done> {
     let place = place(context, Start::IfNeeded).await?;
     cleared(&place).await?;
     let target = place.target.reached_by(&place.session);
-    let waits = |holder: &str| context.output.note(&format!("waits for another dbbuild: {holder}"));
-    let _lock = target.lock(&place.project.config, &waits).await?;
+    let _lock = target.lock(&place.project.config, &|what| context.output.waits_for(what)).await?;
     let config = &place.project.config;
     let told = |text: String| context.output.note(&text);
     let planned = roles::in_turn(&place.session, config.lock.wait, &told, async || {
