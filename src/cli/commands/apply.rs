@@ -1,7 +1,7 @@
 //! `dbbuild apply`: what is pending, on a deployed database. Never test data, and nothing is written to the tree.
 
 use crate::cli::events::cost;
-use crate::cli::many::{self, ManyArgs};
+use crate::cli::many::{self, WriteManyArgs};
 use crate::cli::output::count;
 use crate::cli::{Context, Done, Events, ran};
 use crate::engine::deployment::{self, Applied, ApplyOptions};
@@ -48,10 +48,7 @@ pub struct Args {
     #[arg(long, value_name = "WHAT")]
     settle: Vec<Settlement>,
     #[command(flatten)]
-    many: ManyArgs,
-    /// Of many databases, begin the others though one has failed
-    #[arg(long)]
-    keep_going: bool,
+    many: WriteManyArgs,
 }
 
 /// Who waits for fewer seconds than this notices nothing.
@@ -114,7 +111,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     if let Some(fleet) = context.fleet(&project, context.named_environment(), Start::IfNeeded).await? {
         // All are of one environment.
         fleet.members.first().map_or(Ok(()), |member| committed(&member.target))?;
-        return many::apply(context, &project, &sources, &fleet, &options, (args.many, args.keep_going)).await;
+        return many::apply(context, &project, &sources, &fleet, &options, args.many).await;
     }
     let target = context.target(&project, Start::IfNeeded).await?;
     committed(&target)?;

@@ -1,6 +1,6 @@
 //! `dbbuild env show|mark`: what a database is.
 
-use crate::cli::many::{self, ManyArgs};
+use crate::cli::many::{self, WriteManyArgs};
 use crate::cli::{Context, Done, output};
 use crate::engine::mark::{self, Request};
 use crate::engine::target::{self, Start};
@@ -35,10 +35,7 @@ enum Action {
         #[arg(long)]
         all: bool,
         #[command(flatten)]
-        many: ManyArgs,
-        /// Of many databases, begin the others though one has failed
-        #[arg(long)]
-        keep_going: bool,
+        many: WriteManyArgs,
     },
 }
 
@@ -50,9 +47,9 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     match args.action {
         Action::Show => show(context).await,
         Action::Url => url(context).await,
-        Action::Mark { name, confirm, unprotect, all, many, keep_going } => {
+        Action::Mark { name, confirm, unprotect, all, many } => {
             let request = Request { name: &name, confirm: confirm.as_deref(), unprotect: unprotect.as_deref() };
-            mark(context, &request, all, (many, keep_going)).await
+            mark(context, &request, all, many).await
         }
     }
 }
@@ -99,7 +96,7 @@ async fn show(context: &Context) -> Result<Done> {
     Ok(Done::Well)
 }
 
-async fn mark(context: &Context, request: &Request<'_>, all: bool, many: (ManyArgs, bool)) -> Result<Done> {
+async fn mark(context: &Context, request: &Request<'_>, all: bool, many: WriteManyArgs) -> Result<Done> {
     let project = context.project()?;
     // The address is that of the environment which the database shall be, unless another one is named.
     let (name, env) = (request.name, context.named_environment().unwrap_or(request.name));

@@ -1,11 +1,11 @@
 //! `dbbuild apply` over many databases.
 
-use super::{Answer, ManyArgs, Outcome, end, grouped, tally, work};
+use super::{Answer, Outcome, WriteManyArgs, end, grouped, tally, work};
 use crate::cli::commands::apply::{self, FELT};
 use crate::cli::output::count;
 use crate::cli::{Context, Done};
 use crate::engine::deployment::{self, ApplyOptions};
-use crate::engine::fleet::{Fate, Fleet, Member, Pace};
+use crate::engine::fleet::{Fate, Fleet, Member};
 use crate::engine::project::Project;
 use crate::engine::runner::Report;
 use crate::error::{Error, Result};
@@ -33,13 +33,12 @@ pub async fn apply(
     sources: &Sources,
     fleet: &Fleet,
     options: &ApplyOptions<'_>,
-    many: (ManyArgs, bool),
+    many: WriteManyArgs,
 ) -> Result<Done> {
     if !options.settle.is_empty() && fleet.members.len() != 1 {
         return Err(Error::usage("`--settle` is about one database").help("name it: `--target NAME`."));
     }
-    let (ManyArgs { jobs }, keep_going) = many;
-    let pace = Pace { jobs, keep_going, canaries: true };
+    let pace = many.pace(true);
     let is_json = context.output.is_json();
     let task = |member: &Member, tell: super::Teller| {
         let target = member.target.clone();

@@ -5,7 +5,7 @@ use crate::cli::commands::drift;
 use crate::cli::output::count;
 use crate::cli::{Context, Done};
 use crate::engine::deployment::{self, DriftRequest, Expected, short};
-use crate::engine::fleet::{Fate, Fleet, Member, Pace};
+use crate::engine::fleet::{Fate, Fleet, Member};
 use crate::engine::project::Project;
 use crate::engine::runner::Event;
 use crate::error::Result;
@@ -31,7 +31,7 @@ pub async fn drift(
     request: &DriftRequest,
     many: ManyArgs,
 ) -> Result<Done> {
-    let pace = Pace { jobs: many.jobs, keep_going: true, canaries: false };
+    let pace = many.pace();
     let expected = Expected::default();
     let json = context.output.is_json();
     let task = |member: &Member, tell: Teller| {

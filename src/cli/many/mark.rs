@@ -1,8 +1,8 @@
 //! `dbbuild env mark` over many databases.
 
-use super::{Answer, ManyArgs, end, tally, work};
+use super::{Answer, WriteManyArgs, end, tally, work};
 use crate::cli::{Context, Done};
-use crate::engine::fleet::{Fleet, Member, Pace};
+use crate::engine::fleet::{Fleet, Member};
 use crate::engine::mark::{self, Marked, Request};
 use crate::engine::project::Project;
 use crate::engine::runner::Event;
@@ -17,10 +17,9 @@ pub async fn mark(
     project: &Project,
     fleet: &Fleet,
     request: &Request<'_>,
-    many: (ManyArgs, bool),
+    many: WriteManyArgs,
 ) -> Result<Done> {
-    let (ManyArgs { jobs }, keep_going) = many;
-    let pace = Pace { jobs, keep_going, canaries: false };
+    let pace = many.pace(false);
     let task = |member: &Member, tell: super::Teller| {
         let target = member.target.clone();
         async move {

@@ -39,7 +39,31 @@ const BROKEN_OFF: &str = "broken off";
 pub struct ManyArgs {
     /// Of many databases, work on so many at once
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=256))]
-    pub jobs: usize,
+    jobs: usize,
+}
+
+impl ManyArgs {
+    /// How fast databases are read: what stands in one says nothing against reading the next.
+    fn pace(self) -> Pace {
+        Pace { jobs: self.jobs, keep_going: true, canaries: false }
+    }
+}
+
+/// The same for commands that write to them.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct WriteManyArgs {
+    #[command(flatten)]
+    many: ManyArgs,
+    /// Of many databases, begin the others though one has failed
+    #[arg(long)]
+    keep_going: bool,
+}
+
+impl WriteManyArgs {
+    /// How fast databases are written to, the canaries alone at first or not.
+    fn pace(self, canaries: bool) -> Pace {
+        Pace { jobs: self.many.jobs, keep_going: self.keep_going, canaries }
+    }
 }
 
 /// How the answer for one database is printed.

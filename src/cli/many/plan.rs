@@ -5,7 +5,7 @@ use crate::cli::commands::plan::{self, sentence};
 use crate::cli::output::count;
 use crate::cli::{Context, Done};
 use crate::engine::deployment::{self, PlanRequest, Planned};
-use crate::engine::fleet::{Fleet, Member, Pace};
+use crate::engine::fleet::{Fleet, Member};
 use crate::engine::project::Project;
 use crate::error::Result;
 use crate::model::sources::Sources;
@@ -22,7 +22,7 @@ pub async fn plan(
     request: PlanRequest,
     many: ManyArgs,
 ) -> Result<Done> {
-    let pace = Pace { jobs: many.jobs, keep_going: true, canaries: false };
+    let pace = many.pace();
     let request = PlanRequest { apply: true, ..request };
     let task = |member: &Member, _| {
         let (member, request) = (member.clone(), request.clone());

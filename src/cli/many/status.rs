@@ -4,7 +4,7 @@ use super::{Answer, ManyArgs, end, grouped, tally, work};
 use crate::cli::commands::status;
 use crate::cli::{Context, Done};
 use crate::engine::deployment::{self, State, Status};
-use crate::engine::fleet::{Fleet, Member, Pace};
+use crate::engine::fleet::{Fleet, Member};
 use crate::engine::project::Project;
 use crate::engine::switch::Refs;
 use crate::error::Result;
@@ -23,7 +23,7 @@ pub async fn status(
     exit_code: bool,
 ) -> Result<Done> {
     let refs = Refs::of(project);
-    let pace = Pace { jobs: many.jobs, keep_going: true, canaries: false };
+    let pace = many.pace();
     let task = |member: &Member, _| {
         let (target, refs) = (member.target.clone(), &refs);
         async move { deployment::status(project, sources, &target, refs).await }

@@ -38,16 +38,6 @@ pub async fn entries(session: &Session) -> Result<Vec<Entry>> {
     Ok(rows.into_iter().flatten().flatten().filter_map(|text| entry(&text)).collect())
 }
 
-/// One entry.
-///
-/// # Errors
-/// There is none of that number.
-pub async fn one(session: &Session, id: i64) -> Result<Entry> {
-    entries(session).await?.into_iter().find(|entry| entry.id == id).ok_or_else(|| {
-        Error::failed(format!("the attic has no entry {id}")).help("`dbbuild attic list` shows what it holds.")
-    })
-}
-
 /// Those of all entries that have these numbers.
 ///
 /// # Errors

@@ -83,16 +83,19 @@ impl Worker<'_> {
                 attempt = Attempt { opening: format!("{own}; {}", drop_views(back)), statements: 2 };
                 continue;
             }
-            let again = match &stop {
-                Stop::Script(stumble) => self.waits_to_retry(tried, &stumble.failure).await,
-                Stop::Own(failure) => self.waits_to_retry(tried, failure).await,
-                Stop::Refused(_) => false,
-            };
-            if !again {
+            if !self.waits_to_take_back_again(tried, &stop).await {
                 return Err(stop.into_error(self, back, &unit));
             }
         }
         Ok(None)
+    }
+
+    /// [`Worker::waits_to_retry`] of what stopped a down part.
+    pub(super) async fn waits_to_take_back_again(&self, tried: u32, stop: &Stop) -> bool {
+        match stop {
+            Stop::Script(Stumble { failure, .. }) | Stop::Own(failure) => self.waits_to_retry(tried, failure).await,
+            Stop::Refused(_) => false,
+        }
     }
 
     /// Drops what repeatable files made, and their rows.
@@ -176,6 +179,7 @@ fn lossy(back: &TakeBack, entries: &[KeptEntry]) -> Error {
     error.help("it came after the plan was made. It was rolled back, and the migration is still applied; plan again.")
 }
 
-fn title(back: &TakeBack) -> String {
+/// What is done, for an error.
+pub(super) fn title(back: &TakeBack) -> String {
     format!("taking back {}", back.label())
 }

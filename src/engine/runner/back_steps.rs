@@ -4,6 +4,7 @@
 //! What was done stands in the journal, under the negative number of the statement, so that a run after an interruption
 //! goes on where it stood.
 
+use super::back::title;
 use super::failure::{describe, lost, needs_autocommit};
 use super::message::Unit;
 use super::worker::{AS_SELF, Worker};
@@ -134,12 +135,7 @@ impl Worker<'_> {
                 let cause = stop.server_error().map(|error| error.cause()).unwrap_or_default();
                 return Err(cannot_be_kept(back, &cause).at(unit.place_of_statement(0)));
             }
-            let again = match &stop {
-                Stop::Script(stumble) => self.waits_to_retry(tried, &stumble.failure).await,
-                Stop::Own(failure) => self.waits_to_retry(tried, failure).await,
-                Stop::Refused(_) => false,
-            };
-            if !again {
+            if !self.waits_to_take_back_again(tried, &stop).await {
                 return Err(stop.into_error(self, back, &unit));
             }
         }
@@ -243,10 +239,6 @@ fn cannot_be_kept(back: &TakeBack, why: &str) -> Error {
     Error::failed(format!("what {} takes away cannot be kept", back.label()))
         .cause(why)
         .help("take that statement out of the down part, and do it by hand after it.")
-}
-
-fn title(back: &TakeBack) -> String {
-    format!("taking back {}", back.label())
 }
 
 #[cfg(test)]
