@@ -140,7 +140,7 @@
 //! - `src/cli/events.rs`: what happens, as lines of JSON.
 //! - `src/cli/progress.rs`: progress on stderr.
 //! - `src/cli/interrupt.rs`: what Ctrl-C does.
-//! - `src/cli/many/`: the commands that work on many databases: bars, lines, errors, JSON.
+//! - `src/cli/many/`: what commands on many databases share: options, bars, errors, JSON; what each says stands beside it.
 //! - `src/cli/commands/`: one file for each command: `Args` and `run`.
 //!
 //! # Tests

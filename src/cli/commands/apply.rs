@@ -1,7 +1,9 @@
 //! `dbbuild apply`: what is pending, on a deployed database. Never test data, and nothing is written to the tree.
 
+mod many;
+
 use crate::cli::events::cost;
-use crate::cli::many::{self, WriteManyArgs};
+use crate::cli::many::WriteManyArgs;
 use crate::cli::output::count;
 use crate::cli::{Context, Done, Events, ran};
 use crate::engine::deployment::{self, Applied, ApplyOptions};

@@ -1,6 +1,8 @@
 //! `dbbuild drift`: a live database beside the baseline of the commit that it claims.
 
-use crate::cli::many::{self, ManyArgs};
+mod many;
+
+use crate::cli::many::ManyArgs;
 use crate::cli::output::{Output, count};
 use crate::cli::{Context, Done};
 use crate::engine::deployment::{self, DriftRequest, Drifted, Expected, short};

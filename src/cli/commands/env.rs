@@ -1,6 +1,8 @@
 //! `dbbuild env show|mark`: what a database is.
 
-use crate::cli::many::{self, WriteManyArgs};
+mod many;
+
+use crate::cli::many::WriteManyArgs;
 use crate::cli::{Context, Done, output};
 use crate::engine::mark::{self, Request};
 use crate::engine::target::{self, Start};

@@ -1,6 +1,9 @@
 //! `dbbuild plan`: exactly what a run would execute. Writes nothing, not even the version table.
 
-use crate::cli::many::{self, ManyArgs};
+mod down;
+mod many;
+
+use crate::cli::many::ManyArgs;
 use crate::cli::output::Output;
 use crate::cli::{Context, Done};
 use crate::engine::deployment::{self, PlanRequest, Planned};
@@ -10,8 +13,6 @@ use crate::engine::target::Start;
 use crate::error::Result;
 use crate::model::preview::StepView;
 use crate::model::sources::Sources;
-
-mod down;
 
 /// Arguments of `plan`.
 #[derive(Debug, clap::Args)]

@@ -1,6 +1,8 @@
 //! `dbbuild status`: what is applied, pending, changed or unknown.
 
-use crate::cli::many::{self, ManyArgs};
+mod many;
+
+use crate::cli::many::ManyArgs;
 use crate::cli::{Context, Done};
 use crate::engine::deployment::{self, MigrationState, State, Status};
 use crate::engine::project::Project;

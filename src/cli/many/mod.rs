@@ -1,20 +1,11 @@
-//! A command over many databases: the bars while it runs, a line for each, what failed at the end, grouped where it is
-//! the same, and the counts.
+//! What commands over many databases share: the bars while one runs, a line for each database, what failed at the end,
+//! grouped where it is the same, and the counts. What is done and said stands with each command.
 
-mod apply;
 mod bars;
-mod drift;
 mod failures;
 mod group;
-mod mark;
-mod plan;
-mod status;
 
-pub use apply::apply;
-pub use drift::drift;
-pub use mark::mark;
-pub use plan::plan;
-pub use status::status;
+pub use group::grouped;
 
 use super::output::count;
 use super::{Context, Done, Events};
@@ -23,7 +14,6 @@ use crate::engine::runner::Event;
 use crate::engine::target::{MISSING_DATABASE, is_missing};
 use crate::error::{Error, Result};
 use bars::Bars;
-use group::grouped;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,7 +34,7 @@ pub struct ManyArgs {
 
 impl ManyArgs {
     /// How fast databases are read: what stands in one says nothing against reading the next.
-    fn pace(self) -> Pace {
+    pub fn pace(self) -> Pace {
         Pace { jobs: self.jobs, keep_going: true, canaries: false }
     }
 }
@@ -61,7 +51,7 @@ pub struct WriteManyArgs {
 
 impl WriteManyArgs {
     /// How fast databases are written to, the canaries alone at first or not.
-    fn pace(self, canaries: bool) -> Pace {
+    pub fn pace(self, canaries: bool) -> Pace {
         Pace { jobs: self.many.jobs, keep_going: self.keep_going, canaries }
     }
 }
@@ -233,7 +223,7 @@ pub fn tally(fleet: &Fleet, outcome: &Outcome, order: &[&'static str]) -> String
 }
 
 /// There is no such database, and a command over many makes none.
-fn missing(member: &Member) -> Error {
+pub fn missing(member: &Member) -> Error {
     Error::failed(format!("there is no {}", member.target.describe()))
         .sqlstate(MISSING_DATABASE)
         .help(format!("`dbbuild bootstrap {}` makes it from the baseline.", member.options()))

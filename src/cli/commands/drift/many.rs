@@ -1,7 +1,6 @@
 //! `dbbuild drift` over many databases: the same differences once, with the databases that have them.
 
-use super::{Answer, ManyArgs, Teller, end, grouped, tally, work};
-use crate::cli::commands::drift;
+use crate::cli::many::{Answer, ManyArgs, Teller, end, grouped, tally, work};
 use crate::cli::output::count;
 use crate::cli::{Context, Done};
 use crate::engine::deployment::{self, DriftRequest, Expected, short};
@@ -47,7 +46,7 @@ pub async fn drift(
             Ok(Kept {
                 against: format!("{} of {commit}", drifted.baseline),
                 differences: drifted.differences.iter().map(ToString::to_string).collect(),
-                json: if json { drift::json(&drifted) } else { Value::Null },
+                json: if json { super::json(&drifted) } else { Value::Null },
                 notes: drifted.notes,
             })
         }

@@ -1,7 +1,7 @@
 //! `dbbuild apply` over many databases.
 
-use super::{Answer, Outcome, WriteManyArgs, end, grouped, tally, work};
-use crate::cli::commands::apply::{self, FELT};
+use super::FELT;
+use crate::cli::many::{Answer, Outcome, Teller, WriteManyArgs, end, grouped, tally, work};
 use crate::cli::output::count;
 use crate::cli::{Context, Done};
 use crate::engine::deployment::{self, ApplyOptions};
@@ -40,11 +40,11 @@ pub async fn apply(
     }
     let pace = many.pace(true);
     let is_json = context.output.is_json();
-    let task = |member: &Member, tell: super::Teller| {
+    let task = |member: &Member, tell: Teller| {
         let target = member.target.clone();
         async move {
             let applied = deployment::apply(project, sources, &target, options, &tell).await?;
-            let value = if is_json { apply::json(&applied) } else { Value::Null };
+            let value = if is_json { super::json(&applied) } else { Value::Null };
             let (outcome, seconds) = (applied.outcome, applied.seconds);
             outcome.session.close().await;
             let (changed, report, applied) = (outcome.changed, outcome.report, outcome.applied);

@@ -1,7 +1,6 @@
 //! `dbbuild status` over many databases.
 
-use super::{Answer, ManyArgs, end, grouped, tally, work};
-use crate::cli::commands::status;
+use crate::cli::many::{Answer, ManyArgs, end, grouped, tally, work};
 use crate::cli::{Context, Done};
 use crate::engine::deployment::{self, State, Status};
 use crate::engine::fleet::{Fleet, Member};
@@ -32,7 +31,7 @@ pub async fn status(
     let answer = |_: &Member, status: &Status| Answer {
         status: if status.differs() { "pending" } else { "up to date" },
         line: None,
-        json: if json { status::json(status) } else { serde_json::Value::Null },
+        json: if json { super::json(status) } else { serde_json::Value::Null },
     };
     let (outcome, fates) = work(context, fleet, "status", pace, task, answer).await;
     if context.globals.verbose {

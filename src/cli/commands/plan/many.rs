@@ -1,7 +1,7 @@
 //! `dbbuild plan` over many databases: each plan once, with the databases that it is for.
 
-use super::{Answer, ManyArgs, end, grouped, missing, tally, work};
-use crate::cli::commands::plan::{self, sentence};
+use super::sentence;
+use crate::cli::many::{Answer, ManyArgs, end, grouped, missing, tally, work};
 use crate::cli::output::count;
 use crate::cli::{Context, Done};
 use crate::engine::deployment::{self, PlanRequest, Planned};
@@ -39,7 +39,7 @@ pub async fn plan(
     let answer = |_: &Member, planned: &Planned| Answer {
         status: if planned.is_empty { "up to date" } else { "pending" },
         line: None,
-        json: if json { plan::json(planned) } else { serde_json::Value::Null },
+        json: if json { super::json(planned) } else { serde_json::Value::Null },
     };
     let (outcome, fates) = work(context, fleet, "plan", pace, task, answer).await;
     for group in grouped(fleet, &fates, lines) {

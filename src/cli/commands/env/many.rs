@@ -1,6 +1,6 @@
 //! `dbbuild env mark` over many databases.
 
-use super::{Answer, WriteManyArgs, end, tally, work};
+use crate::cli::many::{Answer, Teller, WriteManyArgs, end, tally, work};
 use crate::cli::{Context, Done};
 use crate::engine::fleet::{Fleet, Member};
 use crate::engine::mark::{self, Marked, Request};
@@ -20,7 +20,7 @@ pub async fn mark(
     many: WriteManyArgs,
 ) -> Result<Done> {
     let pace = many.pace(false);
-    let task = |member: &Member, tell: super::Teller| {
+    let task = |member: &Member, tell: Teller| {
         let target = member.target.clone();
         async move {
             let waiting = |what: &str| tell(Event::Waiting(what.to_owned()));
