@@ -4,7 +4,7 @@ use super::Globals;
 use super::interrupt::Interrupt;
 use super::output::Output;
 use super::progress::Progress;
-use crate::engine::fleet::Fleet;
+use crate::engine::fleet::{Fleet, Note};
 use crate::engine::project::Project;
 use crate::engine::target::{Start, Target};
 use crate::error::{Error, Result};
@@ -92,22 +92,45 @@ impl Context {
         Ok(Some(fleet))
     }
 
-    /// All databases of an environment; none where it has but one, or `--url` says which.
+    /// The database that is selected, also one of many that is still to be made.
     ///
     /// # Errors
-    /// See [`Fleet::find`]; or `--target` was given where there is nothing to choose (exit status 2).
-    pub async fn all(&self, project: &Project, env: Option<&str>, start: Start) -> Result<Option<Fleet>> {
-        let output = self.output.clone();
+    /// See [`Target::find`] and [`Fleet::new_one`].
+    pub async fn new_target(&self, project: &Project, start: Start) -> Result<Target> {
+        let env = self.named_environment();
         let fleet = match self.globals.url {
             Some(_) => None,
-            None => Fleet::find(project, env, start, Arc::new(move |text| output.note(&text))).await?,
+            None => Fleet::find_any(project, env, start, self.hear()).await?,
         };
+        match self.chosen_among(project, env, fleet)? {
+            Some(fleet) => fleet.new_one(project, &self.globals.target),
+            None => Target::find(project, env, self.globals.url.as_deref(), start).await,
+        }
+    }
+
+    /// All databases of an environment; none where it has but one, or `--url` says which.
+    async fn all(&self, project: &Project, env: Option<&str>, start: Start) -> Result<Option<Fleet>> {
+        let fleet = match self.globals.url {
+            Some(_) => None,
+            None => Fleet::find(project, env, start, self.hear()).await?,
+        };
+        self.chosen_among(project, env, fleet)
+    }
+
+    /// `--target` wants many databases to choose among (exit status 2).
+    fn chosen_among(&self, project: &Project, env: Option<&str>, fleet: Option<Fleet>) -> Result<Option<Fleet>> {
         if fleet.is_none() && !self.globals.target.is_empty() {
             let name = env.unwrap_or(&project.config.default_env);
             return Err(Error::usage("`--target` chooses among many databases, and there is one")
                 .help(format!("[env.{name}] has no `targets`, or `--url` names the database itself.")));
         }
         Ok(fleet)
+    }
+
+    /// Notes of the engine, shown.
+    fn hear(&self) -> Note {
+        let output = self.output.clone();
+        Arc::new(move |text| output.note(&text))
     }
 
     /// A bar on a terminal, notes anywhere.

@@ -365,8 +365,10 @@ fn what_works_on_one_database_wants_its_name() {
     run(&world, &["env", "show", "--target", "it_ten_one_*"]).fails(2).says("works on one database");
     run(&world, &["env", "show", "--target", "it_ten_one_02"]).ok().says("`it_ten_one_02` on");
     run(&world, &["rehearse", "--target", "it_ten_one_02"]).ok();
-    world
-        .write("db/migrations/1_note.sql", "-- migrate:up\nCREATE TABLE note ();\n-- migrate:down\nDROP TABLE note;\n");
+    world.write(
+        "db/migrations/1_note.sql",
+        "-- migrate:up\nCREATE TABLE IF NOT EXISTS note ();\n-- migrate:down\nDROP TABLE note;\n",
+    );
     run(&world, &["apply", "--target", "it_ten_one_02"]).ok();
     let back = run(&world, &["plan", "--to", "0", "--target", "it_ten_one_02"]);
     back.ok().says("`dbbuild downgrade --env production --target it_ten_one_02 --to 0 --plan ");
@@ -378,7 +380,21 @@ fn what_works_on_one_database_wants_its_name() {
     run(&world, &["apply", "--settle", "1:1=done"]).fails(2).says("`--settle` is about one database");
     run(&world, &["apply", "--jobs", "0"]).fails(2);
     world.write("dbbuild.toml", world.read("dbbuild.toml").replace("it_ten_one_*", "it_ten_none_*"));
-    run(&world, &["apply"]).fails(1).says("no database of ").says("matches `it_ten_none_*`");
+    // There is none yet, and so no canary: only what makes the first one goes on.
+    world.write("dbbuild.toml", format!("{}canaries = [\"it_ten_none_09\"]\n", world.read("dbbuild.toml")));
+    let wrong = run(&world, &["apply"]);
+    wrong.fails(1).says("no database of ").says("matches `it_ten_none_*`");
+    wrong.says("the first database is made by `dbbuild bootstrap --env production --target NAME`");
+    run(&world, &["status"]).fails(1).says("matches `it_ten_none_*`");
+    run(&world, &["bootstrap"]).fails(2).says("it has none yet");
+    run(&world, &["bootstrap", "--target", "other_1"]).fails(2).says("has no database `other_1`");
+    world.dbbuild(&["baseline"]).ok();
+    let first = ["--target", "it_ten_none_01"];
+    run(&world, &[&["plan", "--bootstrap"], &first[..]].concat()).ok().says("there is no `it_ten_none_01`");
+    let made = run(&world, &[&["bootstrap"], &first[..]].concat());
+    let _made = Tenants::existing(server, "it_ten_none_01");
+    made.ok().says("created `it_ten_none_01`").says("marked production");
+    run(&world, &["apply"]).fails(1).says("no database for the canary `it_ten_none_09`");
 }
 
 #[test]

@@ -23,10 +23,7 @@ pub struct Args {
 pub async fn run(context: &Context, args: Args) -> Result<Done> {
     let project = context.project()?;
     let sources = project.sources()?;
-    let target = match context.all(&project, context.named_environment(), Start::IfNeeded).await? {
-        Some(fleet) => fleet.new_one(&project, &context.globals.target)?,
-        None => context.target(&project, Start::IfNeeded).await?,
-    };
+    let target = context.new_target(&project, Start::IfNeeded).await?;
     let (session, created) = target.open(&project.config).await?;
     let given = args.origin.given();
     let progress = context.progress("bootstrap", 0);

@@ -52,7 +52,10 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
     {
         return many::plan(context, &project, &sources, &fleet, request, args.many).await;
     }
-    let target = context.target(&project, Start::Never).await?;
+    let target = match args.bootstrap {
+        true => context.new_target(&project, Start::Never).await?,
+        false => context.target(&project, Start::Never).await?,
+    };
     let planned = deployment::plan(&project, &sources, &target, request).await?;
     show(context, &planned);
     context.output.json(&json(&planned));

@@ -32,7 +32,7 @@ pub(super) async fn members(
         Targets::Query { query, database } => by_query(address, query, database.as_deref()).await,
     };
     let rows: Vec<Row> = rows.map_err(|error| not_found(address, &error))?;
-    if rows.is_empty() {
+    if rows.is_empty() && matches!(targets, Targets::Query { .. }) {
         note(format!("the query gives no database; the environment {} is empty", address.selected.name));
     }
     let environ = environ::read(&project.root, Some(&address.selected.name))?;
@@ -121,11 +121,17 @@ async fn by_pattern(address: &Target, patterns: &[String]) -> Result<Vec<Row>> {
         .map(|name| Row { database: Some(name), ..Row::default() })
         .collect();
     session.close().await;
-    if rows.is_empty() {
-        let list: Vec<String> = patterns.iter().map(|pattern| format!("`{}`", pattern.escape_debug())).collect();
-        return Err(Error::failed(format!("no database of {} matches {}", server(address), list.join(", "))));
-    }
     Ok(rows)
+}
+
+/// No database of the server has a name that fits.
+pub(super) fn fits_none(address: &Target, patterns: &[String]) -> Error {
+    let env = &address.selected.name;
+    let list: Vec<String> = patterns.iter().map(|pattern| format!("`{}`", pattern.escape_debug())).collect();
+    let what = Error::failed(format!("no database of {} matches {}", server(address), list.join(", ")));
+    not_found(address, &what).help(format!(
+        "check the address and `targets` of [env.{env}] in dbbuild.toml; the first database is made by `dbbuild bootstrap --env {env} --target NAME`."
+    ))
 }
 
 /// "db1:5432".

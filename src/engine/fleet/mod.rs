@@ -45,17 +45,29 @@ impl Fleet {
     /// Finds the databases of an environment; none where it has but one. `note` hears what is worth saying.
     ///
     /// # Errors
-    /// The server cannot be asked, a pattern fits no database, or two databases have one name.
+    /// The server cannot be asked, a pattern or a canary fits no database, or two databases have one name.
     pub async fn find(project: &Project, env: Option<&str>, start: Start, note: Note) -> Result<Option<Fleet>> {
+        let Some(mut fleet) = Fleet::find_any(project, env, start, note).await? else { return Ok(None) };
+        let configured = project.config.environment(&fleet.environment)?;
+        if let (Some(Targets::Pattern(patterns)), []) = (&configured.targets, fleet.members.as_slice()) {
+            return Err(list::fits_none(&fleet.address, patterns));
+        }
+        list::choose_canaries(&mut fleet.members, &configured.canaries)?;
+        fleet.members.sort_by_key(|member| !member.canary);
+        Ok(Some(fleet))
+    }
+
+    /// The same for who makes a further one: there may be none yet, and no canaries are chosen.
+    ///
+    /// # Errors
+    /// As [`Fleet::find`], but for what fits no database.
+    pub async fn find_any(project: &Project, env: Option<&str>, start: Start, note: Note) -> Result<Option<Fleet>> {
         let environment = env.unwrap_or(&project.config.default_env).to_owned();
-        let configured = project.config.environment(&environment)?;
-        let Some(targets) = &configured.targets else { return Ok(None) };
+        let Some(targets) = &project.config.environment(&environment)?.targets else { return Ok(None) };
         let mut address = Target::find_address(project, env, None, start).await?;
         let common = Arc::new(Common::new(note.clone()));
         address.common = Some(common.clone());
-        let mut members = list::members(project, &address, targets, &note).await?;
-        list::choose_canaries(&mut members, &configured.canaries)?;
-        members.sort_by_key(|member| !member.canary);
+        let members = list::members(project, &address, targets, &note).await?;
         Ok(Some(Fleet { environment, members, address, common }))
     }
 
@@ -101,12 +113,12 @@ impl Fleet {
     /// None is named, or not exactly one is meant (exit status 2).
     pub fn one(mut self, wanted: &[String]) -> Result<Target> {
         if wanted.is_empty() {
-            return Err(Error::usage(format!("the environment {} has many databases", self.environment)).help(
-                format!(
-                    "this command works on one: name it with `--target NAME`. They are: {}.",
-                    names(self.members.iter().map(|member| member.name.as_str()))
-                ),
-            ));
+            let known = match self.members.as_slice() {
+                [] => "it has none yet".to_owned(),
+                members => format!("they are: {}", names(members.iter().map(|member| member.name.as_str()))),
+            };
+            return Err(Error::usage(format!("the environment {} has many databases", self.environment))
+                .help(format!("this command works on one: name it with `--target NAME`; {known}.")));
         }
         self.choose(wanted)?;
         match self.members.as_slice() {

@@ -21,6 +21,11 @@ impl Tenants {
         Tenants { server, names }
     }
 
+    /// One that dbbuild made.
+    pub(super) fn existing(server: &'static Server, name: &str) -> Tenants {
+        Tenants { server, names: vec![name.to_owned()] }
+    }
+
     pub fn sql(&self, n: usize, text: &str) -> String {
         sql(self.server, &self.names[n], text)
     }
