@@ -284,7 +284,9 @@ fn the_rule_can_be_opted_out_of_warned_of_and_switched_off() {
     ];
     let warned = world("idempotent = \"warn\"");
     let outcome = baseline_of(&warned, again, &cases);
-    outcome.ok().says("0001_first fails when it is run again").says("0002_row changes rows of public.log");
+    outcome.ok().says("0001_first fails when it is run again, in line 1: relation \"a\" already exists (42P07)");
+    assert_eq!(outcome.stderr.matches("0001_first.sql").count(), 1, "its place once\n{}", outcome.show());
+    outcome.says("0002_row changes rows of public.log");
     outcome.says("0003_alone changes").says("0004_sequence changes rows");
     assert_eq!(outcome.stderr.matches("0002_row changes").count(), 1, "once is enough\n{}", outcome.show());
     let off = world("idempotent = \"off\"");

@@ -8,7 +8,7 @@ use super::rows::{self, Digests, NEUTRAL, Positions, Written, list};
 use crate::engine::catalog;
 use crate::engine::runner::Worker;
 use crate::engine::session::Session;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::catalog::{Catalog, CatalogDifference};
 use crate::model::script::Script;
 use std::collections::BTreeMap;
@@ -94,6 +94,17 @@ pub async fn again(worker: &Worker<'_>, script: &Script, own_roles: &[String]) -
     })
 }
 
+/// "fails when it is run again, in line 2: …": the file is named by whoever tells it.
+pub(super) fn fails_again(script: &Script, answer: &Error, on: &str) -> String {
+    let place = match answer.location() {
+        Some(place) if place.path == script.path => format!(", in line {}", place.line),
+        Some(place) => format!(", at {place}"),
+        None => String::new(),
+    };
+    let why = if answer.causes().is_empty() { answer.message().to_owned() } else { answer.causes().join(": ") };
+    format!("fails when it is run again{on}{place}: {why}")
+}
+
 /// How closely the catalogs are looked at.
 #[derive(Clone, Copy)]
 enum Look<'a> {
@@ -137,7 +148,7 @@ async fn run(worker: &Worker<'_>, script: &Script, look: Look<'_>) -> Result<Ver
         }
         Err(answer) => {
             worker.clean_up().await?;
-            return Ok(Verdict::Changed(format!("fails when it is run again: {answer}")));
+            return Ok(Verdict::Changed(fails_again(script, &answer, "")));
         }
     };
     let trace = changed_inside(session, &xid, look).await;

@@ -305,7 +305,7 @@ async fn again_outside(side: &Side<'_>, script: &Script) -> Result<Option<String
     let positions = rows::Positions::before(session, script).await?;
     let (before, rows_before) = (catalog::read(session.client(), &own).await?, rows::all(session).await?);
     if let Err(answer) = side.worker.run_one_by_one(script).await? {
-        return Ok(Some(format!("fails when it is run again: {answer}")));
+        return Ok(Some(probe::fails_again(script, &answer, "")));
     }
     positions.restore(session).await?;
     let (after, rows_after) = (catalog::read(session.client(), &own).await?, rows::all(session).await?);

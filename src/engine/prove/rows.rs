@@ -1,6 +1,7 @@
 //! Rows: digests of tables, which of them a transaction wrote, whether a script changes any when it runs again on test
 //! data, and the positions of sequences. What it did to the schema is [`super::probe`]'s business.
 
+use super::probe::fails_again;
 use crate::engine::runner::Worker;
 use crate::engine::session::Session;
 use crate::error::Result;
@@ -151,7 +152,7 @@ pub async fn again_on_rows(worker: &Worker<'_>, script: &Script) -> Result<Optio
     worker.clean_up().await?;
     let (before, after) = match twice? {
         Twice::Unfit => return Ok(None),
-        Twice::Fails(answer) => return Ok(Some(format!("fails when it is run again on test data: {answer}"))),
+        Twice::Fails(answer) => return Ok(Some(fails_again(script, &answer, " on test data"))),
         Twice::Ran { before, after } => (before, after),
     };
     if let Some(tables) = changed(&before, &after) {
@@ -186,7 +187,7 @@ pub async fn again_one_by_one(worker: &Worker<'_>, script: &Script) -> Result<Op
     }
     let before = all(worker.session()).await?;
     if let Err(answer) = worker.run_one_by_one(script).await? {
-        return Ok(Some(format!("fails when it is run again on test data: {answer}")));
+        return Ok(Some(fails_again(script, &answer, " on test data")));
     }
     let tables = changed(&before, &all(worker.session()).await?);
     Ok(tables.map(|tables| format!("changes rows of {tables} when it is run again on test data")))
