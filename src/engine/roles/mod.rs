@@ -28,6 +28,7 @@ use crate::error::{Error, OrFailed, Result};
 use crate::model::baseline::Baseline;
 use crate::model::config::Config;
 use crate::model::conninfo::Secret;
+use crate::model::migration;
 use crate::model::roles::{Cluster, Difference, Roles, Until, Wish, difference, parse};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,14 +60,16 @@ pub struct Planned {
 /// The text of the roles file as it lies on disk; `None` where there is none.
 ///
 /// # Errors
-/// It cannot be read.
+/// It cannot be read, or is not UTF-8 (exit status 2).
 pub fn text(project: &Project) -> Result<Option<String>> {
     let path = &project.config.paths.roles;
-    match std::fs::read_to_string(project.root.join(path)) {
-        Ok(text) => Ok(Some(text)),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e).or_failed(|| format!("cannot read {path}")),
-    }
+    let bytes = match std::fs::read(project.root.join(path)) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e).or_failed(|| format!("cannot read {path}")),
+    };
+    let text = String::from_utf8(bytes);
+    text.map(Some).map_err(|e| migration::not_utf8(path, e.as_bytes(), e.utf8_error()).of_usage())
 }
 
 /// Reads the text of a roles file.
