@@ -251,6 +251,20 @@ fn without_a_down_part_nothing_runs() {
     }
     assert_eq!(applied(&db), "1 2 3 4 5");
     world.dbbuild(&["downgrade", "--to", "4"]).ok().says("took back 5_e");
+
+    // What helps depends on the file, and on whether the version table may take another text.
+    let up = world.read("db/migrations/4_d.sql");
+    let to_3 = || world.dbbuild(&["plan", "--to", "3"]);
+    world.write("dbbuild.toml", config(&db, true));
+    to_3().fails(1).says("write a new migration that undoes it; `dbbuild new --down 4` drafts its statements");
+    world.write("dbbuild.toml", config(&db, false));
+    std::fs::remove_file(world.path("db/migrations/4_d.sql")).unwrap();
+    to_3().fails(1).says("no file here has it").says("`git log --all -- '*4_d.sql'`").says_not("new --down");
+    world.dbbuild(&["new", "--down", "4"]).fails(2).says("no file here is the migration 4");
+    world.write("db/migrations/4_d.sql", format!("-- migrate:up\n{up}-- migrate:down\nDROP TABLE d;\n"));
+    to_3().fails(1).says("db/migrations/4_d.sql has one by now: `dbbuild` records it").says_not("new --down");
+    world.dbbuild(&["build", "--no-baseline"]).ok().says("recorded db/migrations/4_d.sql");
+    world.dbbuild(&["downgrade", "--to", "3"]).ok().says("took back 4_d");
 }
 
 #[test]

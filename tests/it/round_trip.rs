@@ -68,7 +68,7 @@ fn a_draft_that_takes_nothing_back_is_not_written() {
     assert_eq!(world.read(NEW), replaces);
     world.write(NEW, "CREATE TABLE t (id int);\n\nUPDATE item SET code = 'c' WHERE id = 1;\n");
     world.dbbuild(&["new", "--down", "0020"]).fails(1).says("0020_new.sql:3").says("it may change rows");
-    world.dbbuild(&["new", "--down", "0099"]).fails(2).says("no migration has the version 0099");
+    world.dbbuild(&["new", "--down", "0099"]).fails(2).says("no file here is the migration 0099");
     world.dbbuild(&["new", "--down", "0020", "name"]).fails(2);
 }
 

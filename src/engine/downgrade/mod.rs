@@ -20,6 +20,7 @@ use crate::engine::upgrade::{Job, Work};
 use crate::error::Result;
 use crate::model::plan::{self, Downgrade, History, Plan, PlanOptions};
 use crate::model::reconcile::{Absent, Goal, Texts, way_down};
+use crate::model::sources::Sources;
 
 /// What somebody asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +49,9 @@ pub fn plan_for(
     options: &PlanOptions,
 ) -> Result<Plan> {
     let way = way_down(&request.goal, work.sources, history, texts, &request.ran, &request.absent);
-    let down = Downgrade { way: &way, sources: work.sources, ran: &request.ran, lenient: request.lenient };
+    // What is wrong with the files of the checkout is no matter of a commit's.
+    let here = if way.stuck.is_empty() { Sources::default() } else { work.project.sources().unwrap_or_default() };
+    let down = Downgrade { way: &way, sources: work.sources, here: &here, ran: &request.ran, lenient: request.lenient };
     plan::plan_down(&down, history, options)
 }
 

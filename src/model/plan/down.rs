@@ -1,8 +1,9 @@
 //! The plan of a downgrade: what goes back, and the repeatable files that run after it.
 
-use super::{FileKind, History, Plan, PlanOptions, Purpose, Reason, Step};
+use super::{Applied, FileKind, History, Plan, PlanOptions, Purpose, Reason, Step};
 use crate::error::{Error, Result};
 use crate::model::checksum::{Checksum, Digest};
+use crate::model::draft::lacks_down;
 use crate::model::reconcile::{Absent, Goal, Made, Obstacle, Reload, Stuck, TakeBack, Way, made_by};
 use crate::model::sources::Sources;
 
@@ -13,6 +14,8 @@ pub struct Downgrade<'a> {
     pub way: &'a Way,
     /// The files that are there then: the commit's, or those of the checkout.
     pub sources: &'a Sources,
+    /// Those of the checkout, where something cannot be taken back: they tell what helps.
+    pub here: &'a Sources,
     /// Texts, as they ran, of repeatable files that have another one there.
     pub ran: &'a Absent,
     /// The repeatable files are of another time than the schema, so that one may not load.
@@ -24,7 +27,7 @@ pub struct Downgrade<'a> {
 /// # Errors
 /// A migration on the way cannot be taken back; all of them are named.
 pub fn plan_down(down: &Downgrade<'_>, history: &History, options: &PlanOptions) -> Result<Plan> {
-    passable(down.way)?;
+    passable(down.way, down.here, options.protected)?;
     let mut steps = Vec::new();
     if !down.way.remove.is_empty() {
         steps.push(Step::Remove(down.way.remove.clone()));
@@ -54,18 +57,37 @@ pub fn plan_down(down: &Downgrade<'_>, history: &History, options: &PlanOptions)
     })
 }
 
-fn passable(way: &Way) -> Result<()> {
+fn passable(way: &Way, here: &Sources, protected: bool) -> Result<()> {
     let fault = |stuck: &Stuck| {
         let error = Error::failed(format!("{}_{} cannot be taken back", stuck.row.version, stuck.row.name));
-        error.cause(stuck.why).help(match stuck.why {
-            Obstacle::NoDownPart => format!(
-                "`dbbuild new --down {}` writes a first draft of its down part to review. Nothing was run.",
-                stuck.row.version
-            ),
-            _ => "mend it, or go back less far. Nothing was run.".to_owned(),
-        })
+        let help = match stuck.why {
+            Obstacle::NoDownPart => without_down_part(&stuck.row, here, protected),
+            _ => "mend it, or go back less far".to_owned(),
+        };
+        error.cause(stuck.why).help(format!("{help}. Nothing was run."))
     };
     Error::all(way.stuck.iter().map(fault)).map_or(Ok(()), Err)
+}
+
+/// What helps where the version table keeps no down part: it takes a new one from a file of a local database alone.
+fn without_down_part(row: &Applied, here: &Sources, protected: bool) -> String {
+    let version = &row.version;
+    match here.migration(version) {
+        None => format!(
+            "no file here has it: write a new migration that undoes it, or go back less far; \
+             `git log --all -- '*{version}_{}.sql'` finds what it did",
+            row.name
+        ),
+        Some(file) if !lacks_down(file) && !protected => {
+            format!("{} has one by now: `dbbuild` records it, where the up part has the statements that ran", file.path)
+        }
+        Some(_) if protected => format!(
+            "what is applied here gets no other text: write a new migration that undoes it; `dbbuild new --down {version}` drafts its statements"
+        ),
+        Some(_) => format!(
+            "`dbbuild new --down {version}` writes a first draft of its down part to review; `dbbuild` then records it"
+        ),
+    }
 }
 
 impl Plan {

@@ -78,7 +78,8 @@ fn drafted(
     version: &Version,
 ) -> Result<(Proved, Sources, Migration)> {
     let migration = sources.migration(version).ok_or_else(|| {
-        Error::usage(format!("no migration has the version {version}")).help("`dbbuild status` lists them.")
+        Error::usage(format!("no file here is the migration {version}"))
+            .help("a draft is made from the up part of its file, which another branch or commit may have.")
     })?;
     if !draft::lacks_down(migration) {
         let place = migration.down.as_ref().map_or_else(|| Location::file(&migration.path), |down| down.location(0));
