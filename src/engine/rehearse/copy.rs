@@ -202,7 +202,11 @@ impl Making<'_> {
         (self.tell)(format!("copies the server of `{}` by pg_basebackup", self.source.database));
         let mut command = process::command(&installation.program("pg_basebackup"), state.user());
         command.arg("--pgdata").arg(&data);
-        command.args(["--wal-method=stream", "--no-slot", "--checkpoint=fast", "--no-sync", "--no-password"]);
+        command.args(["--wal-method=stream", "--checkpoint=fast", "--no-sync", "--no-password"]);
+        if !self.source.free_slot {
+            // The server may then remove write-ahead log before it is copied. A slot holds it, and goes with the connection.
+            command.arg("--no-slot");
+        }
         command.envs(self.settings.libpq_env());
         run(command, "pg_basebackup").await?;
         tame(&data, &state)?;
@@ -289,6 +293,12 @@ async fn run(mut command: Command, what: &str) -> Result<()> {
         error = error.help(
             "a copy is made by a role that may read all of it: `GRANT pg_read_all_data TO …`, or `--from URL` with \
              another role; `postgres.role` in dbbuild.toml says who runs the migrations then.",
+        );
+    }
+    if said.contains("has already been removed") {
+        error = error.help(
+            "the server removed write-ahead log before it was copied: run it again, at best with `wal_keep_size` set on the \
+             server, or use `--copy dump`.",
         );
     }
     if said.contains("LOCK TABLE") && said.contains("timeout") {

@@ -16,6 +16,8 @@ pub(super) struct Source {
     pub runner: Option<String>,
     /// That role is a superuser, or may make a physical copy.
     pub may_replicate: bool,
+    /// A replication slot is to be had.
+    pub free_slot: bool,
     /// The role that the server was made with.
     pub first_superuser: String,
     /// Bytes of the database, and of all databases of its server.
@@ -50,7 +52,9 @@ pub(super) async fn read(session: &Session, role: Option<&str>) -> Result<Source
                  (SELECT rolname FROM pg_catalog.pg_roles WHERE oid = 10), pg_catalog.pg_database_size(d.oid)::text, \
                  (SELECT pg_catalog.sum(CASE WHEN pg_catalog.has_database_privilege(o.oid, 'CONNECT') OR u.rolsuper \
                     THEN pg_catalog.pg_database_size(o.oid) END) FROM pg_catalog.pg_database o)::text, \
-                 EXISTS (SELECT FROM pg_catalog.pg_tablespace WHERE oid >= 16384), pg_catalog.pg_export_snapshot() \
+                 EXISTS (SELECT FROM pg_catalog.pg_tablespace WHERE oid >= 16384), pg_catalog.pg_export_snapshot(), \
+                 (SELECT pg_catalog.count(*) FROM pg_catalog.pg_replication_slots) \
+                    < pg_catalog.current_setting('max_replication_slots')::bigint \
                  FROM pg_catalog.pg_database d, pg_catalog.pg_roles u \
                  WHERE d.datname = pg_catalog.current_database() AND u.rolname = SESSION_USER";
     let rows = session.query_rows(facts).await?;
@@ -82,6 +86,7 @@ pub(super) async fn read(session: &Session, role: Option<&str>) -> Result<Source
         extensions: extensions.iter().filter(|row| row.len() == 2).map(pair).collect(),
         roles,
         snapshot: text(7),
+        free_slot: text(8) == "t",
     })
 }
 

@@ -299,9 +299,13 @@ fn spawn(bin: &Path, dir: &Path, port: u16, settings: &[&str]) -> Child {
     let port = format!("port={port}");
     // Without autovacuum, whose sessions and locks come when they like.
     let fast = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off"];
+    // Each DROP DATABASE of another test is a checkpoint, which removes the write-ahead log that a physical copy has yet to
+    // read: a slot holds it only from when the copy has begun.
+    let kept = ["wal_keep_size=64MB"];
     let all = [socket.as_str(), port.as_str(), "listen_addresses=127.0.0.1"]
         .into_iter()
         .chain(fast)
+        .chain(kept)
         .chain(settings.iter().copied());
     postgres.arg("-D").arg(dir.join("data")).args(all.flat_map(|setting| ["-c", setting]));
     let log = fs::File::create(dir.join("log")).unwrap();
