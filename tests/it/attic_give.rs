@@ -422,6 +422,28 @@ fn a_column_that_must_not_be_null_comes_back_to_a_table_that_has_rows_by_now() {
 }
 
 #[test]
+fn where_no_transaction_gives_back_a_person_is_told_how_a_column_comes_to_rows() {
+    let Some(server) = server(15) else { return };
+    for head in ["-- migrate:up transaction:false\n", "-- dbbuild:psql true\n-- migrate:up\n"] {
+        let db = server.fresh_database();
+        let second = format!(
+            "{head}ALTER TABLE t ADD COLUMN IF NOT EXISTS \"C\" text NOT NULL;\n-- migrate:down\nALTER TABLE t DROP COLUMN \"C\";"
+        );
+        let world = world(&db, "CREATE TABLE t (id int PRIMARY KEY);", &second);
+        db.psql("INSERT INTO t VALUES (1, 'one')");
+        world.dbbuild(&["downgrade", "--to", "1"]).ok();
+        let failed = world.dbbuild(&["apply"]);
+        failed.fails(1).says("contains null values (23502)").says("the attic has the values of \"public\".\"t\".\"C\"");
+        let commands: Vec<&str> = failed.stderr.split('`').filter(|one| one.starts_with("ALTER TABLE")).collect();
+        let [add, set] = commands[..] else { panic!("{}", failed.show()) };
+        db.psql(&add.replace('…', "text"));
+        world.dbbuild(&["apply"]).ok().says("gave back 1 value of public.t.C");
+        db.psql(set);
+        assert_eq!(db.psql("TABLE t"), "1|one");
+    }
+}
+
+#[test]
 fn rows_that_the_up_part_moves_stay_whoever_wrote_them() {
     let Some(server) = server(15) else { return };
     let up = "CREATE TABLE IF NOT EXISTS new (id int PRIMARY KEY, a text, b text DEFAULT 'filled'); \

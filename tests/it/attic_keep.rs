@@ -488,7 +488,7 @@ fn a_down_part_that_is_no_transaction_keeps_statement_by_statement_and_goes_on()
     db.psql("INSERT INTO t VALUES (1, 'a'), (2, 'b'); INSERT INTO u VALUES (7); CREATE TABLE gate (x int)");
     std::fs::remove_file(world.path("db/migrations/2_more.sql")).unwrap();
     let stopped = world.dbbuild(&["build", "--no-baseline", "--take-back"]);
-    stopped.fails(1).says("division by zero").says("first 6 statement(s) stay done").says("goes on there");
+    stopped.fails(1).says("division by zero").says("first 6 statements stay done").says("goes on there");
     let entries = "table dropped u {id} {} 1\nrow deleted t {id,a} {id} 1\nvalue changed t {a} {id} 1";
     assert_eq!(db.psql(ENTRIES), entries);
     assert_eq!(db.psql("SELECT string_agg(version, ' ') FROM dbbuild.migration"), "1 2");

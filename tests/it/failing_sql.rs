@@ -225,7 +225,7 @@ fn what_fails_without_a_transaction_is_told_as_it_is() {
     world.write("db/migrations/2_alone.sql", text("SELECT nofn();"));
     let outcome = world.dbbuild(&["apply", "--url", &db.url]);
     outcome.fails(1).says("2_alone failed at db/migrations/2_alone.sql:4:").says("in statement 3 of 3");
-    outcome.says("its first 2 statement(s) stay done").says_not("rolled back");
+    outcome.says("its first 2 statements stay done").says_not("rolled back");
     world.dbbuild(&["status", "--url", &db.url]).ok().says("interrupted");
     world.write("db/migrations/2_alone.sql", text("CREATE TABLE last ();"));
     world.dbbuild(&["apply", "--url", &db.url]).ok();

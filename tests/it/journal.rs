@@ -43,7 +43,7 @@ fn a_failed_statement_leaves_the_earlier_ones_done_and_the_next_run_goes_on_ther
     let world = world(&db, "", &format!("{good}INSERT INTO log VALUES\n  (3, nowhere);\nINSERT INTO log VALUES (4);"));
     let failed = world.dbbuild(&["apply"]);
     failed.fails(1).says("2_steps failed at db/migrations/2_steps.sql:5:7").says("statement 3 of 4");
-    failed.says("(42703)").says("its first 2 statement(s) stay done");
+    failed.says("(42703)").says("its first 2 statements stay done");
     assert_eq!(log(&db), "1 2");
     world.dbbuild(&["apply"]).fails(1).says("2_steps.sql:5:7");
     assert_eq!(log(&db), "1 2");

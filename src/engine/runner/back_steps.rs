@@ -5,7 +5,7 @@
 //! goes on where it stood.
 
 use super::back::title;
-use super::failure::{describe, lost, needs_autocommit};
+use super::failure::{describe, done, lost, needs_autocommit};
 use super::message::Unit;
 use super::worker::{AS_SELF, Worker};
 use crate::engine::attic::{Keeping, Stop, restore_positions};
@@ -72,9 +72,9 @@ impl Worker<'_> {
                 }
                 self.clean().await?;
                 return Err(error.help(format!(
-                    "the down part does not run in one transaction: its first {} statement(s) stay done, and {} still \
+                    "the down part does not run in one transaction: {}, and {} still \
                      counts as applied. The next run goes on there; or `dbbuild reset` builds a local database anew.",
-                    piece.first,
+                    done(piece.first),
                     back.label()
                 )));
             }

@@ -105,6 +105,15 @@ pub(super) fn help_for(error: &ServerError) -> &'static str {
     }
 }
 
+/// What stays of a script that failed behind so many statements.
+pub(super) fn done(statements: usize) -> String {
+    match statements {
+        0 => "none of its statements is done".to_owned(),
+        1 => "its first statement stays done".to_owned(),
+        more => format!("its first {more} statements stay done"),
+    }
+}
+
 pub(in crate::engine) fn lost(error: &ServerError) -> Error {
     Error::failed("lost the connection to the server")
         .cause(error.cause())

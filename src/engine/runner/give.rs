@@ -32,7 +32,7 @@ impl Stop {
 }
 
 /// The versions that a migration stands for.
-fn versions(migration: &Migration) -> Vec<String> {
+pub(super) fn versions(migration: &Migration) -> Vec<String> {
     let mut versions = vec![migration.version.to_string()];
     if migration.is_squash() {
         versions.extend(squash::rows(migration).iter().map(|row| row.version.to_string()));

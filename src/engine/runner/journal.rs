@@ -7,7 +7,7 @@
 use super::Event;
 use super::batch::{Repeated, Stop};
 use super::entry::{Entry, Shape, entries};
-use super::failure::{UnitFailure, describe, needs_autocommit, title};
+use super::failure::{UnitFailure, describe, done, needs_autocommit, title};
 use super::message::Unit;
 use super::psql::PsqlJob;
 use super::settle::{self, Settled};
@@ -417,10 +417,10 @@ impl Journal<'_, '_> {
             None => self.unit.place_of_statement(n),
         };
         let error = describe(&failure.error, &title(self.migration), place, self.unit.ordinal(n));
+        let done = done(entry.first);
         self.worker.name_blocker(error, &failure.error).help(format!(
-            "this migration does not run in one transaction: its first {} statement(s) stay done and are journaled. Fix the \
-             file from this statement on and run `dbbuild` again; it goes on here.",
-            entry.first
+            "this migration does not run in one transaction: {done}. Fix the file from this statement on and run `dbbuild` \
+             again; it goes on here."
         ))
     }
 }

@@ -54,17 +54,20 @@ impl Worker<'_> {
         let ran = if migration.body.is_some() {
             self.migrate_discreetly(migration).await?
         } else if commits {
-            journal::run(&*self, migration).await?;
+            let outcome = journal::run(&*self, migration).await;
+            self.advised(outcome, migration).await?;
             Ran::StatementsFound("it commits a new enum value before using it".to_owned())
         } else if migration.up.means.psql.is_some() && migration.settings.transaction && reason != Reason::Resume {
-            self.migrate_by_psql(migration).await?;
+            let outcome = self.migrate_by_psql(migration).await;
+            self.advised(outcome, migration).await?;
             Ran::Psql
         } else if migration.settings.transaction && reason != Reason::Resume {
             let (ran, measure) = self.migrate_in_transaction(migration).await?;
             told = measure;
             ran
         } else {
-            journal::run(&*self, migration).await?;
+            let outcome = journal::run(&*self, migration).await;
+            self.advised(outcome, migration).await?;
             Ran::Statements
         };
         self.due.clear();

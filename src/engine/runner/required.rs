@@ -1,14 +1,18 @@
 //! A NOT NULL that an up part gives to a column while the table has rows, which it had not when the migration first ran.
 //!
 //! The column is added without it, filled out of the attic, and is NOT NULL then. Only where the server refused the up part
-//! as it is written, and the attic has values of that column.
+//! as it is written, and the attic has values of that column. A migration that is no single transaction, or that psql runs,
+//! gives back only after it ran: there a person is told how to do the same by hand.
 
 use super::failure::UnitFailure;
+use super::give::versions;
 use super::message::Unit;
 use super::worker::Worker;
 use crate::engine::attic::stored;
 use crate::engine::session::ServerError;
+use crate::error::Result;
 use crate::model::attic::Kind;
+use crate::model::migration::Migration;
 use crate::model::script::Body;
 use crate::model::sql::{self, identifier, qualified};
 
@@ -72,8 +76,38 @@ impl Worker<'_> {
         Some((eased, Required { table, column, completed: failure.completed, error: error.clone() }))
     }
 
+    /// Adds to the error of such a migration what a person can do: its values come back after it ran.
+    pub(super) async fn advised<T>(&self, outcome: Result<T>, migration: &Migration) -> Result<T> {
+        let error = match outcome {
+            Err(error) if error.code() == Some(NOT_NULL_VIOLATION) && self.has_kept(migration) => error,
+            outcome => return outcome,
+        };
+        if self.clean().await.is_err() {
+            return Err(error);
+        }
+        let entries = stored::entries(self.session()).await.unwrap_or_default();
+        let versions = versions(migration);
+        // psql tells the column in the server's own words alone.
+        let said = error.causes().first().cloned().unwrap_or_default();
+        let named = |name: &str| said.contains(&format!("\"{name}\""));
+        let found = entries.iter().filter(|entry| entry.kind == Kind::Column && versions.contains(&entry.version));
+        let mut columns = found
+            .filter(|entry| named(&entry.table))
+            .flat_map(|entry| entry.columns.iter().filter(|column| named(column)).map(move |column| (entry, column)));
+        let Some((entry, column)) = columns.next() else { return Err(error) };
+        let table = qualified(&entry.schema, &entry.table);
+        let column = identifier(column);
+        Err(error.help(format!(
+            "the attic has the values of {table}.{column} for rows that are there (entry {}), and gives them back after this \
+             migration: add the column by hand as the file does, but without NOT NULL (`ALTER TABLE {table} ADD COLUMN {column} …`), \
+             run the same command again, and then `ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL`. A file that \
+             adds it by `IF NOT EXISTS` then goes on.",
+            entry.id
+        )))
+    }
+
     /// Makes columns NOT NULL that are filled now. Where one is not, the failure is that of the up part as it is written.
-    pub(super) async fn require(&self, required: &[Required]) -> Result<(), UnitFailure> {
+    pub(super) async fn require(&self, required: &[Required]) -> std::result::Result<(), UnitFailure> {
         for one in required {
             let (table, column) = (&one.table, identifier(&one.column));
             self.send("SAVEPOINT dbbuild_required").await?;
