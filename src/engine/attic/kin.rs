@@ -4,7 +4,7 @@ use super::facts::{self, Table};
 use super::keeping::{Keeping, Stop, joined};
 use super::violation::{Definition, Violation};
 use crate::error::OrFailed;
-use crate::model::sql::{identifier, literal};
+use crate::model::sql::{identifier, literal, qualified};
 use std::collections::{BTreeMap, BTreeSet};
 
 const DEFINITION: &str = include_str!("offend.sql");
@@ -93,7 +93,7 @@ impl Keeping<'_, '_> {
             self.send("ROLLBACK TO SAVEPOINT dbbuild_emptied").await?;
             let (known, error) = (tree.len(), &failure.error);
             if let (Some(schema), Some(table)) = (&error.schema, &error.table)
-                && let Some(other) = self.table(&format!("{}.{}", quoted(schema), quoted(table))).await?
+                && let Some(other) = self.table(&qualified(schema, table)).await?
             {
                 tree.extend(self.tree(other.oid).await?);
             }
