@@ -15,8 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 fn filled(was: &Look, is: &Look) -> BTreeSet<u32> {
     let rows = |oid: &u32, now: &Relation| {
         was.relations.get(oid).is_none_or(|before| {
-            let written = now.counts[0] > before.counts[0] || now.counts[1] > before.counts[1];
-            written || is_wider(before, now) || now.file != before.file
+            now.counts[0] > before.counts[0] || now.counts[1] > before.counts[1] || is_wider(before, now)
         })
     };
     let tables = is.relations.iter().filter(|(_, relation)| relation.kind == 'r' && !relation.own);
@@ -46,11 +45,11 @@ impl Keeping<'_, '_> {
         let (tables, columns) = (of(Kind::Table, Reason::Dropped), of(Kind::Column, Reason::Dropped));
         // Rows that went under their keys, though they were not deleted: they stand there under others.
         let moved = of(Kind::Row, Reason::Changed);
-        if tables.is_empty() && columns.is_empty() && moved.is_empty() {
+        if self.ids.len() == from {
             return Ok(());
         }
         let session = self.worker.session();
-        let filled = if tables.is_empty() { BTreeSet::new() } else { filled(was, is) };
+        let filled = filled(was, is);
         let read = filled.iter().chain(columns.iter().chain(&moved).map(|(.., oid)| oid)).copied();
         let now = self.owned(facts::read(session, read).await?).await?;
         let pins: Vec<String> = PINS.iter().map(|(name, value)| format!("SET LOCAL {name} = '{value}'")).collect();
@@ -58,12 +57,14 @@ impl Keeping<'_, '_> {
         self.send(&joined(pins.into_iter().chain(lift).collect())).await?;
         for (n, id, oid) in columns {
             if let Some((table, now)) = facts.get(&oid).zip(now.get(&oid)) {
-                self.note_columns(n, id, table, now).await?;
+                let changed = self.changed(from, oid, table, now);
+                self.note_columns(n, id, (table, now), changed).await?;
             }
         }
         if !tables.is_empty() {
             self.note_tables(&tables, now.values().filter(|one| filled.contains(&one.oid)), (was, is, fresh)).await?;
         }
+        self.note_elsewhere(from, facts, &now, &filled).await?;
         for (_, id, oid) in moved {
             if let (Some(now), Some(_)) = (now.get(&oid), self.key_of(id).await?) {
                 self.note_rows(&[id], [now].into_iter(), (was, is, fresh)).await?;
@@ -91,18 +92,38 @@ impl Keeping<'_, '_> {
         Ok(tables)
     }
 
-    /// Of dropped columns: what stands in the columns that the script has made in the same table, row by row.
-    async fn note_columns(&mut self, n: usize, id: i64, table: &Table, now: &Table) -> Result<(), Stop> {
-        let made: Vec<&str> = now
+    /// The names that columns have now of which the script has changed values in the same table.
+    fn changed(&self, from: usize, oid: u32, table: &Table, now: &Table) -> Vec<String> {
+        let entries = self.entries.iter().zip(&self.ids).skip(from);
+        let values = entries.filter(|(entry, (_, of))| entry.kind == Kind::Value && *of == oid);
+        let numbers: BTreeSet<i16> = values
+            .flat_map(|(entry, _)| &entry.columns)
+            .filter_map(|name| table.columns.iter().find(|column| column.name == *name))
+            .map(|column| column.number)
+            .collect();
+        now.plain().filter(|column| numbers.contains(&column.number)).map(|column| column.name.clone()).collect()
+    }
+
+    /// Of dropped columns: what stands in the columns that the script has made or changed in the same table, row by row.
+    async fn note_columns(
+        &mut self,
+        n: usize,
+        id: i64,
+        (table, now): (&Table, &Table),
+        changed: Vec<String>,
+    ) -> Result<(), Stop> {
+        let fresh: Vec<&str> = now
             .plain()
             .filter(|column| table.column(column.number).is_none())
             .map(|column| column.name.as_str())
             .collect();
+        let made: Vec<&str> = fresh.iter().copied().chain(changed.iter().map(String::as_str)).collect();
         let Some(key) = self.key_of(id).await?.filter(|_| !made.is_empty()) else { return Ok(()) };
         let Some(on) = (1..)
             .zip(&key)
             .map(|(k, name)| {
-                let column = now.plain().find(|column| column.name == *name)?;
+                let number = table.columns.iter().find(|column| column.name == *name)?.number;
+                let column = now.column(number)?;
                 Some(format!("k.k{k} = {}", copy::stored(column, "t")))
             })
             .collect::<Option<Vec<_>>>()
@@ -112,7 +133,7 @@ impl Keeping<'_, '_> {
         let (kept, from) = (format!("{}.kept_{id}", copy::SCHEMA), now.rows());
         let again: Vec<String> = table
             .plain()
-            .filter(|column| now.column(column.number).is_none() && made.contains(&column.name.as_str()))
+            .filter(|column| now.column(column.number).is_none() && fresh.contains(&column.name.as_str()))
             .map(|column| column.name.clone())
             .collect();
         self.send(&format!(

@@ -5,6 +5,7 @@
 
 mod beside;
 mod copy;
+mod elsewhere;
 pub mod export;
 mod facts;
 pub mod give;

@@ -34,6 +34,8 @@ const UUIDS: &str =
     "CREATE TABLE t (id text PRIMARY KEY, a text); INSERT INTO t VALUES (md5('1'), 'one'), (md5('2'), 'two')";
 const PARTS: &str = "CREATE TABLE t (id int, k int, a text, PRIMARY KEY (id, k)) PARTITION BY LIST (k); CREATE TABLE rest PARTITION OF t DEFAULT; \
      CREATE TABLE t3 PARTITION OF t FOR VALUES IN (3); INSERT INTO t VALUES (7, 7, 'seven')";
+const BOTH: &str = "CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'one'), (2, 'twenty'); \
+     CREATE TABLE o (id int PRIMARY KEY, a text)";
 const PLAIN: Trip = Trip {
     name: "",
     older: "CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'one'), (2, 'twenty')",
@@ -104,6 +106,14 @@ const TRIPS: &[Trip] = &[
         older: "CREATE TABLE t (id int, a text); INSERT INTO t VALUES (1, 'one'), (2, 'twenty'), (2, 'twenty')",
         down: "ALTER TABLE t ALTER a TYPE text USING left(a, 3)",
         rows: (ROWS, "(1,one) (2,twenty) (2,twenty)"),
+        ..PLAIN
+    },
+    Trip {
+        name: "values of rows without a key, which read otherwise in the older type",
+        older: "CREATE TABLE t (id int, a text); INSERT INTO t VALUES (1, 'one'), (2, 'twenty'), (2, 'twenty')",
+        up: "ALTER TABLE t ALTER a TYPE text[] USING string_to_array(a, ',')",
+        down: "ALTER TABLE t ALTER a TYPE text USING a[1]",
+        rows: (ROWS, "(1,{one}) (2,{twenty}) (2,{twenty})"),
         ..PLAIN
     },
     Trip {
@@ -204,6 +214,86 @@ const TRIPS: &[Trip] = &[
             "SELECT string_agg(u::text, ' ' ORDER BY id) FROM u",
             "(1,one) (2,twenty) (3,three) (4,other) (5,another)",
         ),
+        ..PLAIN
+    },
+    Trip {
+        name: "a value written where the down part had put one, and which the up part moves back into the column",
+        older: BOTH,
+        up: "ALTER TABLE t ADD b text; UPDATE t SET b = o.a FROM o WHERE o.id = t.id; DELETE FROM o",
+        written: "UPDATE t SET b = 'second' WHERE id = 2",
+        down: "INSERT INTO o SELECT id, left(b, 3) FROM t WHERE b IS NOT NULL; ALTER TABLE t DROP b",
+        meanwhile: "INSERT INTO o VALUES (1, 'own')",
+        rows: (ROWS, "(1,one,own) (2,twenty,sec)"),
+        left: "column dropped 2",
+        ..PLAIN
+    },
+    Trip {
+        name: "the same where nobody wrote there",
+        older: BOTH,
+        up: "ALTER TABLE t ADD b text; UPDATE t SET b = o.a FROM o WHERE o.id = t.id; DELETE FROM o",
+        written: "UPDATE t SET b = 'second' WHERE id = 2",
+        down: "INSERT INTO o SELECT id, left(b, 3) FROM t WHERE b IS NOT NULL; ALTER TABLE t DROP b",
+        meanwhile: "UPDATE t SET a = 'own' WHERE id = 1",
+        rows: (ROWS, "(1,own,) (2,twenty,second)"),
+        ..PLAIN
+    },
+    Trip {
+        name: "a row that the up part moves into the column, from a table that the down part did not fill",
+        older: BOTH,
+        up: "ALTER TABLE t ADD b text DEFAULT 'none'; UPDATE t SET b = o.a FROM o WHERE o.id = t.id; DELETE FROM o",
+        written: "UPDATE t SET b = 'second'",
+        down: "ALTER TABLE t DROP b",
+        meanwhile: "INSERT INTO o VALUES (1, 'own')",
+        rows: (ROWS, "(1,one,own) (2,twenty,second)"),
+        left: "column dropped 1",
+        ..PLAIN
+    },
+    Trip {
+        name: "a value that the up part overwrites with one from another table",
+        older: BOTH,
+        up: "UPDATE t SET a = o.a FROM o WHERE o.id = t.id; DELETE FROM o",
+        written: "UPDATE t SET a = 'first' WHERE id = 1",
+        down: "INSERT INTO o SELECT * FROM t; UPDATE t SET a = NULL",
+        meanwhile: "UPDATE o SET a = 'own' WHERE id = 2",
+        rows: (ROWS, "(1,first) (2,own)"),
+        left: "value changed 1",
+        ..PLAIN
+    },
+    Trip {
+        name: "rows that move between two tables, one written where the down part had put it",
+        older: BOTH,
+        up: "INSERT INTO o SELECT * FROM t; DELETE FROM t",
+        down: "DELETE FROM t; INSERT INTO t SELECT id, left(a, 3) FROM o; DELETE FROM o",
+        meanwhile: "UPDATE t SET a = 'own' WHERE id = 1",
+        rows: ("SELECT string_agg(o::text, ' ' ORDER BY id) FROM o", "(1,own) (2,twe)"),
+        left: "row deleted 2",
+        ..PLAIN
+    },
+    Trip {
+        name: "rows that move between two tables, and nobody wrote",
+        older: BOTH,
+        up: "INSERT INTO o SELECT * FROM t; DELETE FROM t",
+        down: "DELETE FROM t; INSERT INTO t SELECT id, left(a, 3) FROM o; DELETE FROM o",
+        rows: ("SELECT string_agg(o::text, ' ' ORDER BY id) FROM o", "(1,one) (2,twenty)"),
+        ..PLAIN
+    },
+    Trip {
+        name: "a value written into a column that stood and got what was in a dropped one",
+        up: "ALTER TABLE t ADD p text; UPDATE t SET p = substr(a, 4), a = left(a, 3)",
+        written: "UPDATE t SET p = 'for ty' WHERE id = 2",
+        down: "UPDATE t SET a = a || left(p, 3); ALTER TABLE t DROP p",
+        meanwhile: "UPDATE t SET a = 'ownvalue' WHERE id = 1",
+        rows: (ROWS, "(1,own,value) (2,twe,\"for ty\")"),
+        left: "column dropped 1",
+        ..PLAIN
+    },
+    Trip {
+        name: "a table without a key that is made from another one, beside one that is only converted",
+        older: BOTH,
+        up: "CREATE TABLE u AS SELECT id, a FROM t; ALTER TABLE t DROP a; ALTER TABLE o ALTER id TYPE bigint",
+        written: "DELETE FROM u WHERE id = 2; INSERT INTO o VALUES (1, 'o')",
+        down: "ALTER TABLE o ALTER id TYPE int; ALTER TABLE t ADD a text; UPDATE t SET a = u.a FROM u WHERE u.id = t.id; DROP TABLE u",
+        rows: ("SELECT string_agg(u::text, ' ' ORDER BY u::text) FROM u", "(1,one)"),
         ..PLAIN
     },
     Trip {

@@ -24,6 +24,10 @@ pub(super) struct Column {
     pub identity: bool,
     /// Its collation is a user's, which the attic leaves behind.
     pub collated: bool,
+    /// What it is where nothing is said of it, as far as that calls no function of unknown effect.
+    pub default: Option<String>,
+    /// It gets numbers of a sequence by itself.
+    pub numbered: bool,
     /// Storage, compression and collation are those of its type, so that its type can be set again without loss.
     pub plain: bool,
 }
@@ -63,7 +67,9 @@ const TABLE: &str = "SELECT c.oid::text, c.relkind::text, \
     a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), (a.attgenerated <> '')::text, \
     (a.attidentity = 'a')::text, (a.attstorage = t.typstorage \
     AND (pg_catalog.to_jsonb(a) ->> 'attcompression' = '') IS NOT FALSE \
-    AND a.attcollation = t.typcollation)::text, (a.attcollation >= 16384)::text, (a.attidentity <> '')::text \
+    AND a.attcollation = t.typcollation)::text, (a.attcollation >= 16384)::text, (a.attidentity <> '')::text, \
+    (SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid) FROM pg_catalog.pg_attrdef d \
+        WHERE d.adrelid = c.oid AND d.adnum = a.attnum AND a.attgenerated = '') \
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
     LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid";
@@ -95,6 +101,8 @@ pub(super) async fn table(session: &Session, schema: &str, name: &str) -> Answer
                 plain: text(7) == "true",
                 collated: text(8) == "true",
                 identity: text(9) == "true",
+                default: row.get(10).cloned().flatten().filter(|default| !default.contains('(') || default == "now()"),
+                numbered: text(9) == "true" || text(10).starts_with("nextval("),
             });
         }
     }
@@ -233,6 +241,8 @@ mod tests {
             generated: false,
             always: false,
             identity: false,
+            default: None,
+            numbered: false,
             collated: false,
             plain: true,
         }

@@ -1,7 +1,7 @@
 //! The look before the up part: which kept rows and values somebody has changed since the down part.
 
 use super::facts::{self, Held, Table, equal, numbered};
-use super::{Giving, LOOK, Wanted, quiet};
+use super::{Giving, LOOK, Wanted, elsewhere, quiet};
 use crate::engine::attic::stored::{Answer, cell, rows as query};
 use crate::engine::attic::text::{PINS, digest, hash, texts};
 use crate::engine::session::Session;
@@ -35,8 +35,13 @@ impl Look {
         for held in &giving.held {
             carrying.push(carriers(session, held).await?);
         }
+        let mut places = BTreeMap::new();
+        for held in &giving.held {
+            places.insert(held.entry.id, elsewhere::places(session, held).await?);
+        }
         let carriers = carrying.iter().flatten().flatten().filter_map(|(table, _)| table.as_ref());
-        let seen: Vec<&Table> = giving.before.values().chain(carriers).collect();
+        let others = places.values().flatten().map(|place| &place.table);
+        let seen: Vec<&Table> = giving.before.values().chain(carriers).chain(others).collect();
         quiet::lock(session, &seen).await?;
         let lifted = quiet::lift(session, &seen).await?;
         for (held, carriers) in giving.held.iter().zip(&carrying) {
@@ -46,6 +51,7 @@ impl Look {
             giving.carriers.insert(held.entry.id, carriers.collect());
             giving.untouched.insert(held.entry.id, untouched);
         }
+        elsewhere::compare(session, &mut places).await?;
         giving.stood = standing(session).await?;
         for held in &giving.held {
             session.simple_raw(&format!("DELETE FROM dbbuild_attic.look WHERE entry = {}", held.entry.id)).await?;
@@ -57,6 +63,7 @@ impl Look {
             }
         }
         lifted.put_back(session).await?;
+        giving.places = places;
         unpin(session, before).await?;
         Ok(Some(giving))
     }
@@ -130,15 +137,29 @@ fn written(held: &Held, table: &Table) -> Option<String> {
     ))
 }
 
-const TABLES: &str = "SELECT c.oid::text, CASE WHEN n.nspname NOT IN ('pg_catalog', 'information_schema', 'dbbuild', 'dbbuild_attic') \
-        AND pg_catalog.pg_relation_size(c.oid) > 0 THEN pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)::text END \
+const TABLES: &str = "SELECT c.oid::text, n.nspname NOT IN ('pg_catalog', 'information_schema', 'dbbuild', 'dbbuild_attic') \
+        AND pg_catalog.pg_relation_size(c.oid) > 0, pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)::text, \
+        pg_catalog.pg_stat_get_xact_tuples_updated(c.oid)::text \
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p')";
 
-/// All tables; of those that hold rows, how many of them this transaction has deleted.
-pub(super) async fn standing(session: &Session) -> Answer<BTreeMap<String, Option<String>>> {
+/// What a table holds, and what this transaction has done to it so far.
+#[derive(Debug, Clone)]
+pub(super) struct Counts {
+    /// It has rows, and is no table of dbbuild's or the server's.
+    pub holds: bool,
+    pub deleted: String,
+    pub updated: String,
+}
+
+/// Tables by OID.
+pub(super) type Standing = BTreeMap<String, Counts>;
+
+/// All tables.
+pub(super) async fn standing(session: &Session) -> Answer<Standing> {
     let one = |row: Vec<Option<String>>| {
-        let mut cells = row.into_iter();
-        Some((cells.next()??, cells.next()?))
+        let mut cells = row.into_iter().flatten();
+        let (oid, holds) = (cells.next()?, cells.next()? == "t");
+        Some((oid, Counts { holds, deleted: cells.next()?, updated: cells.next()? }))
     };
     Ok(query(session, TABLES).await?.into_iter().filter_map(one).collect())
 }

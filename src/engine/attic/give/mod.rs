@@ -5,6 +5,7 @@
 //! back later, when a person asks for that or by the next up part: then whatever stands counts. It runs no script and
 //! writes no row of the version table, and begins and ends no transaction.
 
+mod elsewhere;
 mod facts;
 mod fast;
 mod look;
@@ -40,12 +41,16 @@ pub struct Giving {
     held: Vec<Held>,
     /// Tables as they were before the up part, under the names of then.
     before: Tables,
-    /// All tables that there were before the up part, whatever their names; of those that held rows, how many were deleted.
-    stood: BTreeMap<String, Option<String>>,
+    /// All tables that there were before the up part, whatever their names.
+    stood: look::Standing,
     /// Of entries whose rows the down part may have put elsewhere: the tables that it put rows into.
     carriers: BTreeMap<i64, BTreeSet<String>>,
     /// Entries whose rows may be somebody's, since the up part took rows away from tables that the down part had not filled.
     moved: BTreeSet<i64>,
+    /// Of other entries: the tables that the down part had filled besides.
+    places: BTreeMap<i64, Vec<elsewhere::Place>>,
+    /// Entries whose rows and values the up part may have brought from where somebody had written.
+    wary: BTreeSet<i64>,
     /// Of entries whose rows the down part may have put elsewhere: whether that stands as it left it.
     untouched: BTreeMap<i64, bool>,
     /// The checksum of the migration as it is applied now.
@@ -97,6 +102,8 @@ impl Giving {
             stood: BTreeMap::new(),
             carriers: BTreeMap::new(),
             moved: BTreeSet::new(),
+            places: BTreeMap::new(),
+            wary: BTreeSet::new(),
             untouched: BTreeMap::new(),
             checksum: wanted.checksum.clone(),
             shares: wanted.shares,
@@ -169,23 +176,6 @@ impl Giving {
         Ok(given)
     }
 
-    /// Sees which entries' rows may have come from where somebody had written them.
-    async fn see_moved(&mut self, session: &Session) -> Answer<()> {
-        if self.stood.is_empty() {
-            return Ok(());
-        }
-        let now = look::standing(session).await?;
-        let robbed = |(oid, held): &(&String, &Option<String>)| held.is_some() && now.get(*oid) != Some(*held);
-        let robbed: BTreeSet<&String> = self.stood.iter().filter(robbed).map(|(oid, _)| oid).collect();
-        let none = BTreeSet::new();
-        let moved = |held: &&Held| {
-            let carriers = self.carriers.get(&held.entry.id).unwrap_or(&none);
-            robbed.iter().any(|oid| !carriers.contains(*oid))
-        };
-        self.moved = self.held.iter().filter(moved).map(|held| held.entry.id).collect();
-        Ok(())
-    }
-
     /// Removes what was looked at; what another migration was interrupted with stays.
     async fn close(&self, session: &Session) -> Answer<()> {
         let ids: Vec<String> = self.held.iter().map(|held| held.entry.id.to_string()).collect();
@@ -239,8 +229,8 @@ impl Giving {
         match self.untouched.get(&held.entry.id) {
             Some(untouched) => !untouched || self.moved.contains(&held.entry.id),
             None => {
-                self.stood.contains_key(&table.oid.to_string())
-                    && self.before.get(&held.left()).is_none_or(|before| before.oid != table.oid)
+                let renamed = self.before.get(&held.left()).is_none_or(|before| before.oid != table.oid);
+                self.wary.contains(&held.entry.id) || (self.stood.contains_key(&table.oid.to_string()) && renamed)
             }
         }
     }

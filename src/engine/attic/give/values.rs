@@ -89,14 +89,26 @@ impl Giving {
         ));
         let before = self.before.get(&held.left());
         let looked = !self.yields(held) && before.is_some_and(|before| look::changed(held, before).is_some());
+        let wary = self.wary.contains(&id);
         let meanwhile = match (held.has_made(), self.yields(held)) {
-            (true, _) if looked => None,
+            (true, _) if looked => {
+                wary.then(|| format!("{current} IS DISTINCT FROM {made} AND ({})", other_value(held, None)))
+            }
             (true, _) => Some(format!("{current} IS DISTINCT FROM {made}")),
             // What a person asks for may fill what is empty.
-            (false, true) if self.later => Some(other_value(held)),
+            (false, true) if self.later => Some(other_value(held, None)),
             (false, true) => Some("true".to_owned()),
-            (false, false) => None,
+            (false, false) => wary.then(|| other_value(held, Some(table))),
         };
+        if !held.has_made() {
+            // What somebody wrote in other columns did not get into these.
+            sql.push_str(&format!(
+                "DELETE FROM dbbuild_attic.look l USING {kept} k JOIN {only} t ON {on} \
+                 WHERE l.entry = {id} AND l.kept = k.ctid AND l.why = {} AND NOT ({}); ",
+                literal(CHANGED),
+                other_value(held, Some(table))
+            ));
+        }
         if let Some(meanwhile) = meanwhile {
             sql.push_str(&format!(
                 "INSERT INTO dbbuild_attic.look SELECT {id}, k.ctid, true, {} FROM {kept} k JOIN {only} t ON {on} \
@@ -121,12 +133,7 @@ impl Giving {
         if let Some(lost) = entry.key_columns.iter().find(|name| table.column(name).is_none()) {
             return Ok(Some(format!("its rows were found by the column {lost}, which is gone")));
         }
-        let columns = entry.columns.iter().map(String::as_str);
-        let (made, keys) = (numbered('m', entry.columns.len()), numbered('k', entry.key_columns.len()));
-        let (now, then) = match held.has_made() {
-            true => (texts("t", columns), texts("k", made.iter().map(String::as_str))),
-            false => ("ROW(1)".to_owned(), "ROW(1)".to_owned()),
-        };
+        let keys = numbered('k', entry.key_columns.len());
         let open = match (self.yields(held) && !held.has_made(), self.later) {
             (false, _) => "true".to_owned(),
             // Other rows have their values already, and which is whose cannot be told.
@@ -135,23 +142,44 @@ impl Giving {
             }
             (true, false) => "false".to_owned(),
         };
+        let open = match self.wary.contains(&entry.id) && !held.has_made() && !self.yields(held) {
+            true => format!("{open} AND {}", is_unfilled(held, table)),
+            false => open,
+        };
         let (set, same) = assignments(held, table);
         let same: String = same.iter().map(|same| format!(" AND {same}")).collect();
-        let with = format!(
-            "WITH now AS MATERIALIZED (SELECT t.ctid AS at, t.tableoid AS rel, {row_now}::text AS row, {now}::text AS made, \
-             pg_catalog.row_number() OVER (PARTITION BY {row_now}::text, {now}::text ORDER BY t.ctid) AS n FROM {only} t WHERE {open}), \
-             held AS MATERIALIZED (SELECT k.*, k.ctid AS kept, {row_then}::text AS row_then, {then}::text AS made_then, \
-             pg_catalog.row_number() OVER (PARTITION BY {row_then}::text, {then}::text ORDER BY k.ordinal) AS n_then \
-             FROM {held_table} k WHERE {free}) ",
-            row_now = texts("t", entry.key_columns.iter().map(String::as_str)),
-            row_then = texts("k", keys.iter().map(String::as_str)),
-            only = table.only(),
-            open = open,
-            held_table = held.sql(),
-            free = unsettled(held),
-        );
+        let with = |letter: Option<char>| {
+            let (now, then) = match letter.map(|letter| numbered(letter, entry.columns.len())) {
+                Some(then) => {
+                    (texts("t", entry.columns.iter().map(String::as_str)), texts("k", then.iter().map(String::as_str)))
+                }
+                None => ("ROW(1)".to_owned(), "ROW(1)".to_owned()),
+            };
+            format!(
+                "WITH now AS MATERIALIZED (SELECT t.ctid AS at, t.tableoid AS rel, {row_now}::text AS row, {now}::text AS made, \
+                 pg_catalog.row_number() OVER (PARTITION BY {row_now}::text, {now}::text ORDER BY t.ctid) AS n FROM {only} t WHERE {open}), \
+                 held AS MATERIALIZED (SELECT k.*, k.ctid AS kept, {row_then}::text AS row_then, {then}::text AS made_then, \
+                 pg_catalog.row_number() OVER (PARTITION BY {row_then}::text, {then}::text ORDER BY k.ordinal) AS n_then \
+                 FROM {held_table} k WHERE {free}) ",
+                row_now = texts("t", entry.key_columns.iter().map(String::as_str)),
+                row_then = texts("k", keys.iter().map(String::as_str)),
+                only = table.only(),
+                held_table = held.sql(),
+                free = unsettled(held),
+            )
+        };
         let found = "now.row = k.row_then AND now.made = k.made_then AND now.n = k.n_then";
         let stands = "t.ctid = now.at AND t.tableoid = now.rel";
+        if held.has_made() {
+            // The up part itself made of some what they were.
+            let equal = format!(
+                "{}INSERT INTO dbbuild_attic.look SELECT {}, k.kept, false, NULL FROM held k JOIN now ON {found}",
+                with(Some('v')),
+                entry.id
+            );
+            session.simple_raw(&equal).await?;
+        }
+        let with = with(held.has_made().then_some('m'));
         let sql = format!(
             "{with}, done AS (UPDATE {only} t SET {set} FROM held k JOIN now ON {found} WHERE {stands}{same} RETURNING k.kept) \
              INSERT INTO dbbuild_attic.look SELECT {id}, held.kept, false, {why} FROM held \
@@ -186,16 +214,37 @@ async fn is_unique(session: &Session, held: &Held, table: &Table) -> Answer<bool
     Ok(now.keys.iter().any(|key| key.iter().all(mine)))
 }
 
-/// Whether a row of `t` holds a value of its own where `k` kept another.
-fn other_value(held: &Held) -> String {
+/// Whether a row of `t` holds a value of its own where `k` kept another; with a table none that its column has by default.
+fn other_value(held: &Held, table: Option<&Table>) -> String {
     let kept = numbered('v', held.entry.columns.len());
     let one = |(name, kept): (&String, &String)| {
         format!(
-            "{0} IS NOT NULL AND {0}::text COLLATE \"C\" IS DISTINCT FROM k.{kept}::text COLLATE \"C\"",
+            "NOT ({}) AND {}::text COLLATE \"C\" IS DISTINCT FROM k.{kept}::text COLLATE \"C\"",
+            is_empty(name, table),
             of_table(name)
         )
     };
     held.entry.columns.iter().zip(&kept).map(one).collect::<Vec<_>>().join(" OR ")
+}
+
+/// Whether a row of `t` holds in no column of an entry another value than that by default.
+fn is_unfilled(held: &Held, table: &Table) -> String {
+    let all: Vec<String> = held.entry.columns.iter().map(|name| format!("({})", is_empty(name, Some(table)))).collect();
+    all.join(" AND ")
+}
+
+/// Whether a column holds no value, or with a table that which it has by default.
+fn is_empty(name: &str, table: Option<&Table>) -> String {
+    let value = of_table(name);
+    let column = table.and_then(|table| table.column(name));
+    if column.is_some_and(|column| column.numbered) {
+        return "true".to_owned();
+    }
+    let default = column.and_then(|column| Some((column.default.as_ref()?, &column.full_type)));
+    let default = default.map(|(default, of)| {
+        format!(" OR {value}::text COLLATE \"C\" IS NOT DISTINCT FROM ({default})::{of}::text COLLATE \"C\"")
+    });
+    format!("{value} IS NULL{}", default.unwrap_or_default())
 }
 
 fn of_table(name: &str) -> String {
