@@ -182,7 +182,7 @@ impl Keeping<'_, '_> {
             // A table of the same name has a place for the rows, as far as it has the columns.
             let name = qualified(&entry.schema, &entry.table);
             let columns = entry.columns.clone();
-            let Some(stands) = self.table(&name).await?.filter(|one| matches!(one.kind.as_str(), "r" | "p")) else {
+            let Some(stands) = self.table(&name).await?.filter(Table::is_of_rows) else {
                 continue;
             };
             let shared: Vec<(usize, &String)> =
@@ -209,7 +209,7 @@ impl Keeping<'_, '_> {
         (was, is, fresh): Looks<'_>,
     ) -> Result<(), Stop> {
         let mut noted = Vec::new();
-        for table in tables.filter(|table| matches!(table.kind.as_str(), "r" | "p")) {
+        for table in tables.filter(|table| table.is_of_rows()) {
             let names: Vec<&str> = table.plain().map(|column| column.name.as_str()).collect();
             let rows = self.ask(&digest(&table.rows(), &names)).await?;
             let digest = rows.into_iter().flatten().flatten().next().unwrap_or_default();

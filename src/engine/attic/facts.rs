@@ -26,13 +26,28 @@ pub(super) struct Column {
     pub generated: bool,
 }
 
+/// What holds rows, and how: `relkind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(super) enum Holds {
+    /// Rows of its own.
+    #[serde(rename = "r")]
+    Rows,
+    /// Those of its partitions.
+    #[serde(rename = "p")]
+    Partitions,
+    /// None that can be kept: a sequence, a view, a foreign table.
+    #[serde(other)]
+    Other,
+}
+
 /// One table or sequence.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Table {
     pub oid: u32,
     pub schema: String,
     pub name: String,
-    pub kind: String,
+    #[serde(rename = "kind")]
+    pub holds: Holds,
     /// The file that holds its own rows.
     pub file: u32,
     /// Row security holds for the owner too, who could lift it.
@@ -64,7 +79,12 @@ impl Table {
 
     /// What to read its own rows from: those of a partitioned table are its partitions'.
     pub fn rows(&self) -> String {
-        if self.kind == "p" { self.id() } else { format!("ONLY {}", self.id()) }
+        if self.holds == Holds::Partitions { self.id() } else { format!("ONLY {}", self.id()) }
+    }
+
+    /// Whether there are rows in it or in its partitions.
+    pub fn is_of_rows(&self) -> bool {
+        self.holds != Holds::Other
     }
 
     /// The column with a number.

@@ -1,6 +1,6 @@
 //! The tables that stand with one in a partitioning or inheritance, and what an older schema demands of each of them.
 
-use super::facts::{self, Table};
+use super::facts::{self, Holds, Table};
 use super::keeping::{Keeping, Stop, joined};
 use super::violation::{Definition, Violation};
 use crate::error::OrFailed;
@@ -56,7 +56,7 @@ impl Keeping<'_, '_> {
         let rows = self.ask(&TREE.replace("{table}", &oid.to_string())).await?;
         let oids: Vec<u32> = rows.into_iter().flatten().flatten().filter_map(|oid| oid.parse().ok()).collect();
         let tree = facts::read(self.worker.session(), oids).await?;
-        Ok(if tree.values().all(|one| matches!(one.kind.as_str(), "r" | "p")) { tree } else { BTreeMap::new() })
+        Ok(if tree.values().all(|one| one.is_of_rows()) { tree } else { BTreeMap::new() })
     }
 
     /// In which tables a column must have a value now, or once the statement has run: the one that was told of at least.
@@ -76,7 +76,7 @@ impl Keeping<'_, '_> {
             let fresh = |one: &&Table| named(one) == Some(true) && tree.get(&one.oid).and_then(named) == Some(false);
             oids.extend(made.values().filter(fresh).map(|one| one.oid));
         }
-        let holds = |oid: &u32| tree.get(oid).is_some_and(|one| one.kind == "r" && named(one).is_some());
+        let holds = |oid: &u32| tree.get(oid).is_some_and(|one| one.holds == Holds::Rows && named(one).is_some());
         let rule = |oid| (oid, Violation::Rows(format!("t.{} IS NULL", identifier(column)), None));
         Ok(oids.into_iter().filter(holds).map(rule).collect())
     }

@@ -4,7 +4,7 @@
 //! savepoint. Values that a type does not hold are found by trying them, halving what fails.
 
 use super::copy;
-use super::facts::{self, Table};
+use super::facts::{self, Holds, Table};
 use super::keeping::{Keeping, Stop, joined};
 use super::make_way::NOT_THERE;
 use super::plan::key;
@@ -133,7 +133,7 @@ impl Keeping<'_, '_> {
             }
             _ => self.bounds(&mut tree, text.unwrap_or_default()).await?,
         };
-        let stood = |one: &&Table| one.kind == "r" && self.stood(one.oid);
+        let stood = |one: &&Table| one.holds == Holds::Rows && self.stood(one.oid);
         let all: Vec<u32> = tree.values().filter(stood).map(|one| one.oid).collect();
         if !all.iter().all(|oid| known.contains_key(oid)) {
             return Ok(Offenders::unknown(all));

@@ -38,8 +38,8 @@ pub(super) struct Table {
     pub oid: u32,
     pub schema: String,
     pub name: String,
-    /// `r` or `p`; others get nothing back.
-    pub kind: char,
+    /// Its rows are those of its partitions.
+    pub partitioned: bool,
     /// It stands in an inheritance or a partitioning.
     pub related: bool,
     pub columns: Vec<Column>,
@@ -53,7 +53,7 @@ impl Table {
 
     /// For FROM, UPDATE and DELETE: rows of inheriting tables are entries of their own.
     pub fn only(&self) -> String {
-        let only = if self.kind == 'r' { "ONLY " } else { "" };
+        let only = if self.partitioned { "" } else { "ONLY " };
         format!("{only}{}", self.sql())
     }
 
@@ -88,7 +88,7 @@ pub(super) async fn table(session: &Session, schema: &str, name: &str) -> Answer
             oid: text(0).parse().unwrap_or(0),
             schema: schema.to_owned(),
             name: name.to_owned(),
-            kind: text(1).chars().next().unwrap_or('r'),
+            partitioned: text(1) == "p",
             related: text(2) == "true",
             columns: Vec::new(),
         });

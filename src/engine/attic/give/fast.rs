@@ -24,7 +24,7 @@ pub(super) async fn give(session: &Session, held: &Held, table: &Table) -> Answe
     };
     let simple = entry.kind == Kind::Column
         && entry.rows >= WORTH
-        && (table.kind == 'p' || !table.related)
+        && (table.partitioned || !table.related)
         && entry.columns.iter().enumerate().all(|(n, name)| same(name, format!("v{}", n + 1)))
         && entry.key_columns.iter().enumerate().all(|(n, name)| same(name, format!("k{}", n + 1)))
         && entry.columns.iter().all(|name| table.column(name).is_some_and(|column| column.plain && !column.identity))
