@@ -52,7 +52,7 @@ use crate::model::attic::Kept;
 use crate::model::attic::given::{self, Given, OnConflict};
 use crate::model::guard::{Cleared, Mark};
 use crate::model::migration::Migration;
-use crate::model::plan::{FileKind, Step};
+use crate::model::plan::{FileKind, Plan, Reason, Step};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -193,6 +193,19 @@ pub async fn run(cleared: &Cleared, session: Session, options: &RunOptions<'_>) 
         worker.look_into_attic().await?;
     }
     worker.is_timed = options.measure;
+    prepare(&mut worker, plan, outdated).await?;
+    let mut report = Report { notes: plan.notes.clone(), ..Report::default() };
+    run_steps(cleared, &mut worker, options.lock, &mut report).await?;
+    worker.write_timings().await?;
+    report.measures = worker.take_measures();
+    if options.measure {
+        measure::fill(worker.session(), &mut report.measures).await?;
+    }
+    Ok((report, worker.into_session()))
+}
+
+/// Makes the version table, or brings it up to date, and says of files that they are to run again.
+async fn prepare(worker: &mut Worker<'_>, plan: &Plan, outdated: bool) -> Result<()> {
     if plan.install {
         worker
             .execute(history::SCHEMA)
@@ -205,26 +218,32 @@ pub async fn run(cleared: &Cleared, session: Session, options: &RunOptions<'_>) 
             e.help("the version table is of an older dbbuild and could not be given its new columns; nothing was run.")
         })?;
     }
-    let due = again::due(&plan.steps);
-    if !due.is_empty() {
-        worker.due = history::stale_files(&due);
-    }
-    if !plan.install && plan.steps.iter().any(|step| matches!(step, Step::TakeBack(_))) {
+    let takes_back = plan.steps.iter().any(|step| matches!(step, Step::TakeBack(_)));
+    if takes_back && !plan.install {
         history::add_taken_back(worker.session()).await?;
     }
-    if !due.is_empty() && plan.steps.iter().any(|step| matches!(step, Step::TakeBack(_) | Step::Remove(_))) {
-        // Before anything goes.
-        let due = std::mem::take(&mut worker.due);
-        worker.execute(&due).await?;
+    let due = again::due(&plan.steps);
+    if due.is_empty() {
+        return Ok(());
     }
-    let mut report = Report { notes: plan.notes.clone(), ..Report::default() };
-    let total = plan.migrations().count();
-    let mut steps = plan.steps.as_slice();
+    let due = history::stale_files(&due);
+    if takes_back || plan.steps.iter().any(|step| matches!(step, Step::Remove(_))) {
+        // Before anything goes.
+        worker.execute(&due).await
+    } else {
+        worker.due = due;
+        Ok(())
+    }
+}
+
+async fn run_steps(cleared: &Cleared, worker: &mut Worker<'_>, lock: &Lock, report: &mut Report) -> Result<()> {
+    let total = cleared.plan().migrations().count();
+    let mut steps = cleared.plan().steps.as_slice();
     while let Some(step) = steps.first() {
-        if options.lock.is_lost() {
-            return Err(left_behind(lock::lost(), &report, total));
+        if lock.is_lost() {
+            return Err(left_behind(lock::lost(), report, total));
         }
-        let batch = migrations_ahead(steps, &worker);
+        let batch = migrations_ahead(steps, worker);
         if batch.len() > 1 {
             let done = worker.migrate_batch(&batch).await?;
             report.migrations.extend(batch.iter().take(done).map(|m| (m.path.clone(), None)));
@@ -238,21 +257,15 @@ pub async fn run(cleared: &Cleared, session: Session, options: &RunOptions<'_>) 
             [Step::File { kind: FileKind::Init, .. }, Step::Sequences, ..] => (2, true),
             _ => (1, false),
         };
-        let outcome = run_step(step, sequences, cleared, &mut worker, &mut report).await;
-        if let Err(error) = outcome {
+        if let Err(error) = run_step(step, sequences, cleared, worker, report).await {
             // What failed is what counts; how long the others took is only told.
             let _ = worker.write_timings().await;
             report.given.extend(worker.take_given());
-            return Err(left_behind(error, &report, total));
+            return Err(left_behind(error, report, total));
         }
         steps = steps.get(taken..).unwrap_or_default();
     }
-    worker.write_timings().await?;
-    report.measures = worker.take_measures();
-    if options.measure {
-        measure::fill(worker.session(), &mut report.measures).await?;
-    }
-    Ok((report, worker.into_session()))
+    Ok(())
 }
 
 /// The migrations at the head of the list that may travel in one message.
@@ -260,7 +273,7 @@ fn migrations_ahead<'s>(steps: &'s [Step], worker: &Worker<'_>) -> Vec<&'s Migra
     let mut batch = Vec::new();
     let mut bytes = 0;
     for step in steps {
-        let Step::Migration { migration, reason: crate::model::plan::Reason::New } = step else { break };
+        let Step::Migration { migration, reason: Reason::New } = step else { break };
         bytes += migration.up.text.len();
         let full = batch.len() >= message::BATCH_FILES || bytes > message::BATCH_BYTES;
         if full || !message::may_travel(migration) || worker.has_kept(migration) {
