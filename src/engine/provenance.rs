@@ -28,12 +28,12 @@ pub fn author(project: &Project, given: &Given) -> Author {
             None => told.commit,
         }),
         pipeline: filled(&given.pipeline).map(|text| without_account(&text)).or(told.pipeline),
-        run_by: filled(&given.by).or(told.by).or_else(user),
+        run_by: filled(&given.by).or(told.by).or_else(|| Some(user())),
     }
 }
 
 /// The user of the operating system; a number where a container's user has no name.
-fn user() -> Option<String> {
+fn user() -> String {
     let uid = Uid::effective();
-    Some(User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name))
+    User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
 }

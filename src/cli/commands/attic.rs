@@ -99,17 +99,16 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
         Action::List => list(context, &target).await,
         Action::Show { id, limit } => show(context, &target, id, limit).await,
         Action::Export { ids, all, format, output } => {
-            write_out(context, &target, &chosen(ids, all), format, output.as_deref()).await
+            write_out(context, &target, chosen(&ids, all), format, output.as_deref()).await
         }
         Action::Restore { ids, all, on_conflict, confirm } => {
-            let ids = chosen(ids, all);
-            let request = KeptRequest { ids: ids.as_deref(), on_conflict, confirm: confirm.as_deref() };
+            let request = KeptRequest { ids: chosen(&ids, all), on_conflict, confirm: confirm.as_deref() };
             restore(context, &project, &target, &request).await
         }
         Action::Drop { ids, all, confirm } => {
             let session = target.connect_to_write(&project.config).await?;
             let found = target.read(&session).await?;
-            let entries = some(&session, &chosen(ids, all)).await?;
+            let entries = some(&session, chosen(&ids, all)).await?;
             if entries.is_empty() {
                 return empty(context, &target);
             }
@@ -127,7 +126,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Done> {
 }
 
 /// Which entries are meant: none for all of them.
-fn chosen(ids: Vec<i64>, all: bool) -> Option<Vec<i64>> {
+fn chosen(ids: &[i64], all: bool) -> Option<&[i64]> {
     (!all).then_some(ids)
 }
 
@@ -137,7 +136,7 @@ async fn kept(session: &Session) -> Result<Vec<Entry>> {
 }
 
 /// The entries that are meant, each of which must be there.
-async fn some(session: &Session, ids: &Option<Vec<i64>>) -> Result<Vec<Entry>> {
+async fn some(session: &Session, ids: Option<&[i64]>) -> Result<Vec<Entry>> {
     let all = kept(session).await?;
     let Some(ids) = ids else { return Ok(all) };
     if all.is_empty() {
@@ -183,7 +182,7 @@ async fn list(context: &Context, target: &Target) -> Result<Done> {
 
 async fn show(context: &Context, target: &Target, id: i64, limit: u64) -> Result<Done> {
     let session = target.connect().await?;
-    let entries = some(&session, &Some(vec![id])).await?;
+    let entries = some(&session, Some(&[id])).await?;
     let Some(entry) = entries.first() else { return empty(context, target) };
     let (names, rows) = export::rows(&session, entry, limit).await?;
     let out = &context.output;
@@ -215,7 +214,7 @@ async fn show(context: &Context, target: &Target, id: i64, limit: u64) -> Result
 async fn write_out(
     context: &Context,
     target: &Target,
-    ids: &Option<Vec<i64>>,
+    ids: Option<&[i64]>,
     format: Option<Format>,
     path: Option<&Path>,
 ) -> Result<Done> {

@@ -44,7 +44,7 @@ impl Destination {
         wanted: &str,
     ) -> Result<Destination> {
         match version(here, history, wanted) {
-            Some(version) => Ok(to_version(project, here, history, wanted, version)),
+            Some(goal) => Ok(to_version(project, here, history, wanted, goal)),
             None => match commit(project, wanted)? {
                 Some(commit) => to_commit(project, here, session, history, wanted, commit).await,
                 None => Err(unknown(project, here, history, wanted)),
@@ -59,7 +59,7 @@ impl Destination {
 }
 
 /// The version that is meant: one that is applied or has a file, with or without its name; `0` is before all of them.
-pub(super) fn version(here: &Sources, history: &History, wanted: &str) -> Option<Option<Version>> {
+pub(super) fn version(here: &Sources, history: &History, wanted: &str) -> Option<Goal> {
     let digits = wanted.split_once('_').map_or(wanted, |(version, _)| version);
     let version = Version::parse(digits).ok()?;
     let labels = history.applied.iter().map(|row| (&row.version, row.name.as_str()));
@@ -69,9 +69,10 @@ pub(super) fn version(here: &Sources, history: &History, wanted: &str) -> Option
         // A squash knows the versions that it stands for.
         let squashed = squash::of(here, &version).is_some();
         let none = version.as_str().bytes().all(|digit| digit == b'0');
-        return (digits == wanted && (none || squashed)).then(|| (!none).then_some(version));
+        return (digits == wanted && (none || squashed)).then(|| Goal::Version((!none).then_some(version)));
     }
-    (digits == wanted || known.any(|(known, name)| wanted == format!("{known}_{name}"))).then_some(Some(version))
+    let meant = digits == wanted || known.any(|(known, name)| wanted == format!("{known}_{name}"));
+    meant.then_some(Goal::Version(Some(version)))
 }
 
 fn commit(project: &Project, wanted: &str) -> Result<Option<String>> {
@@ -82,14 +83,7 @@ fn commit(project: &Project, wanted: &str) -> Result<Option<String>> {
     }
 }
 
-fn to_version(
-    project: &Project,
-    here: &Sources,
-    history: &History,
-    wanted: &str,
-    version: Option<Version>,
-) -> Destination {
-    let goal = Goal::Version(version);
+fn to_version(project: &Project, here: &Sources, history: &History, wanted: &str, goal: Goal) -> Destination {
     let ran = ran_texts(project, here, here, history);
     let request = Request { goal, lenient: true, ran, absent: Absent::new(), given: None };
     Destination { name: wanted.to_owned(), sources: here.clone(), lacking: Vec::new(), notes: Vec::new(), request }

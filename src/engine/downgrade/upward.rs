@@ -13,7 +13,8 @@ use crate::model::version::Version;
 
 /// The version of a file here that a target names; that of anything else is for a downgrade alone.
 pub fn version_here(here: &Sources, wanted: &str) -> Option<Version> {
-    version(here, &History::default(), wanted).flatten().filter(|version| here.migration(version).is_some())
+    let Goal::Version(Some(version)) = version(here, &History::default(), wanted)? else { return None };
+    here.migration(&version).is_some().then_some(version)
 }
 
 /// Plans the way up to a version; none where the way to it is a downgrade, or the rest of one that was interrupted.

@@ -118,10 +118,9 @@ pub fn sweep(state: &StateDir) -> Vec<PathBuf> {
 }
 
 fn sweep_instance(path: &Path) -> bool {
-    let lock = match File::open(path.join(LOCK)) {
-        Ok(lock) => lock,
+    let Ok(lock) = File::open(path.join(LOCK)) else {
         // Somebody else removes it at this moment, or somebody removed the lock alone.
-        Err(_) => return old(path) && remove_instance(path),
+        return old(path) && remove_instance(path);
     };
     match lock.try_lock() {
         Ok(()) => {
