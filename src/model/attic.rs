@@ -47,8 +47,6 @@ pub enum Reason {
     Refused,
     /// It refers to a row that was refused.
     Dependent,
-    /// It went to another place.
-    Moved,
 }
 
 impl Kind {
@@ -74,7 +72,7 @@ impl Kind {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Reason; 8] = [
+    pub const ALL: [Reason; 7] = [
         Reason::Dropped,
         Reason::Emptied,
         Reason::Narrowed,
@@ -82,7 +80,6 @@ impl Reason {
         Reason::Deleted,
         Reason::Refused,
         Reason::Dependent,
-        Reason::Moved,
     ];
 
     /// The word in the attic and in JSON.
@@ -95,7 +92,6 @@ impl Reason {
             Reason::Deleted => "deleted",
             Reason::Refused => "refused",
             Reason::Dependent => "dependent",
-            Reason::Moved => "moved",
         }
     }
 
@@ -229,7 +225,7 @@ impl Kept {
 impl KeptEntry {
     /// Whether the older schema has a place for it and does not hold it; what goes with its table or column is kept whole.
     pub fn is_loss(&self) -> bool {
-        self.rows > 0 && !matches!(self.reason, Reason::Dropped | Reason::Moved)
+        self.rows > 0 && self.reason != Reason::Dropped
     }
 
     /// Whether it is worth a line.

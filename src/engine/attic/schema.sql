@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS dbbuild_attic.entry (
     name text NOT NULL,
     checksum text NOT NULL,
     kind text NOT NULL CHECK (kind IN ('table', 'column', 'value', 'row', 'sequence')),
-    reason text NOT NULL CHECK (reason IN ('dropped', 'emptied', 'narrowed', 'changed', 'deleted', 'refused', 'dependent', 'moved')),
+    reason text NOT NULL CHECK (reason IN ('dropped', 'emptied', 'narrowed', 'changed', 'deleted', 'refused', 'dependent')),
     schema_name text NOT NULL,
     table_name text NOT NULL,
     columns text[] NOT NULL,
