@@ -4,6 +4,7 @@ use crate::engine::cache::Kind;
 use crate::engine::catalog;
 use crate::engine::project::Project;
 use crate::engine::prove;
+use crate::engine::roles;
 use crate::engine::session::Session;
 use crate::engine::target::Target;
 use crate::error::{Error, Result};
@@ -28,17 +29,20 @@ pub async fn find(
 ) -> Result<Vec<CatalogDifference>> {
     let inputs = prove::inputs(&project.config, sources);
     let stamp = format!("{}\n{}", target.describe(), catalog::stamp(session.client()).await?);
-    let key = Checksum::of_text(&format!("{inputs}\n{stamp}"));
+    let judged = roles::with_settings_in(&project.config, sources.roles.as_deref(), target.settings.database())?;
+    let key = Checksum::of_text(&format!("{inputs}\n{stamp}\n{judged:?}"));
     if project.cache.get(Kind::Clean, &key).is_some() {
         return Ok(Vec::new());
     }
     let Some(mut accepted) = prove::remembered(&project.cache, &inputs) else { return Ok(Vec::new()) };
     let exclude = &project.config.baseline.exclude;
-    accepted.iter_mut().for_each(|catalog| catalog.forget_tables(exclude));
-    let accepted: Vec<&Catalog> = accepted.iter().collect();
     let own_roles = own_roles(session, &accepted).await?;
     let mut found = catalog::read_exactly(session.client(), &own_roles).await?;
-    found.forget_tables(exclude);
+    for catalog in accepted.iter_mut().chain([&mut found]) {
+        catalog.forget_tables(exclude);
+        catalog.forget_settings_of(&judged, &own_roles);
+    }
+    let accepted: Vec<&Catalog> = accepted.iter().collect();
     let differences: Vec<_> =
         drift(&found, &accepted).into_iter().filter(|difference| !difference.is_inherited_column_order()).collect();
     if differences.is_empty() {
@@ -49,7 +53,7 @@ pub async fn find(
 
 /// Who runs migrations here, and who owns the database: their objects carry no owner in the baseline. An adopted one may
 /// name the database's owner all the same.
-async fn own_roles(session: &Session, accepted: &[&Catalog]) -> Result<Vec<String>> {
+async fn own_roles(session: &Session, accepted: &[Catalog]) -> Result<Vec<String>> {
     let sql = "SELECT CURRENT_USER UNION SELECT pg_catalog.pg_get_userbyid(datdba) FROM pg_catalog.pg_database \
                WHERE datname = pg_catalog.current_database()";
     let rows = session.query_rows(sql).await?;

@@ -469,14 +469,14 @@ fn migrations_find_them_on(major: u32, bin: &Path) {
     world.write(
         "dbbuild.toml",
         format!(
-            "[postgres]\nversion = {major}\nbin_dir = \"{bin}\"\nthrowaway = \"local\"\nrole = \"shop_owner\"\n[env.development]\n\
+            "[postgres]\nversion = {major}\nbin_dir = \"{bin}\"\nthrowaway = \"local\"\ndatabase = \"app\"\nrole = \"shop_owner\"\n[env.development]\n\
              [env.production]\nurl_env = \"U\"\n"
         ),
     );
     world.write(
         "db/roles.toml",
         "[role.shop_owner]\nlogin = true\nmember_of = [\"tables\"]\n[role.tables]\n[role.app_reader]\nlogin = true\nenvironments = [\"production\"]\n\
-         password = { env = \"NOT_SET\" }\n[role.dev]\nlogin = true\nmember_of = [\"app_reader\"]\nenvironments = [\"development\"]\n[role.made]\n",
+         password = { env = \"NOT_SET\" }\n[role.dev]\nlogin = true\nmember_of = [\"app_reader\"]\nsettings_in.app = { work_mem = \"8MB\" }\nenvironments = [\"development\"]\n[role.made]\n",
     );
     world.write(
         "db/migrations/1_first.sql",
@@ -543,6 +543,10 @@ fn bootstrap_makes_the_declared_roles_first() {
         assert!(!fs::read_to_string(server.dir.join("log")).unwrap().contains(CLEAR));
         world.write("db/roles.toml", odd(FILE));
         world.dbbuild(&["roles", "plan"]).ok();
+        // What the file says of this database is no drift; what it says no longer is.
+        world.dbbuild(&["drift"]).ok();
+        world.write("db/roles.toml", odd(FILE).replace("settings_in.shop", "settings_in.crm"));
+        world.dbbuild(&["drift"]).fails(3).says("settings `this database for a role of shop_app` is unexpected");
     });
 }
 

@@ -9,6 +9,7 @@ use crate::engine::git::{Git, Source};
 use crate::engine::history;
 use crate::engine::project::Project;
 use crate::engine::prove::{self, Goal, Request};
+use crate::engine::roles;
 use crate::engine::runner::{Event, Sink};
 use crate::engine::session::Session;
 use crate::engine::target::{Target, check_version};
@@ -96,16 +97,20 @@ pub async fn drift(
     let path = wanted.config.paths.baseline.clone();
     let maker = Maker { project, expected, wanted: &wanted, live: &live, sink };
     let mut accepted = maker.accepted(session.server_version(), &mut notes).await?;
-    let exclude = &wanted.config.baseline.exclude;
-    accepted.iter_mut().for_each(|catalog| catalog.forget_tables(exclude));
+    let judged = judged_settings(project, &wanted, target.settings.database())?;
+    let forget = |catalog: &mut Catalog| {
+        catalog.forget_tables(&wanted.config.baseline.exclude);
+        catalog.forget_settings_of(&judged, &live.own);
+    };
+    accepted.iter_mut().for_each(forget);
     let mut found = read_catalog(project, &session, &live, &accepted).await?;
-    found.forget_tables(exclude);
+    forget(&mut found);
     let mut told = compare(&found, &accepted);
     if !told.is_empty()
         && let Some(mut replayed) = maker.replayed().await
     {
         // An upgraded database writes some expressions otherwise than one that was loaded.
-        replayed.iter_mut().for_each(|catalog| catalog.forget_tables(exclude));
+        replayed.iter_mut().for_each(forget);
         accepted.extend(replayed);
         told = compare(&found, &accepted);
     }
@@ -123,6 +128,14 @@ pub async fn drift(
         expected: first,
         notes,
     })
+}
+
+/// Roles whose settings here a roles file declares: the commit's, or that of the files here, which may have been applied
+/// without a migration.
+fn judged_settings(project: &Project, wanted: &Wanted, database: &str) -> Result<BTreeSet<String>> {
+    let mut judged = roles::with_settings_in(&wanted.config, wanted.sources.roles.as_deref(), database)?;
+    judged.extend(roles::with_settings_in(&project.config, roles::text(project)?.as_deref(), database)?);
+    Ok(judged)
 }
 
 fn compare(found: &Catalog, accepted: &[Catalog]) -> Vec<CatalogDifference> {

@@ -53,6 +53,16 @@ pub fn made_first(config: &Config, sources: &Sources) -> Result<MadeFirst> {
     Ok(MadeFirst { names, sql })
 }
 
+/// The roles whose settings in a database a roles file declares: `dbbuild roles plan` is who compares these.
+///
+/// # Errors
+/// The file is wrong.
+pub fn with_settings_in(config: &Config, text: Option<&str>, database: &str) -> Result<BTreeSet<String>> {
+    let Some(text) = text else { return Ok(BTreeSet::new()) };
+    let declared = parsed(config, text)?.roles.into_iter();
+    Ok(declared.filter(|(_, role)| role.settings_in.contains_key(database)).map(|(name, _)| name).collect())
+}
+
 /// Whether a declared role is made there: whoever runs the server, and whoever runs migrations, are there already.
 fn is_made(name: &str, runner: Option<&str>) -> bool {
     Some(name) != runner && name != "postgres"

@@ -14,7 +14,7 @@ mod visit;
 mod words;
 
 pub use cluster::read as read_cluster;
-pub use declared::{MadeFirst, made_first, missing_locally, spoken_of};
+pub use declared::{MadeFirst, made_first, missing_locally, spoken_of, with_settings_in};
 pub use password::resolve;
 pub use proof::try_whole;
 pub use run::run;

@@ -1,8 +1,9 @@
-//! Tables that the baseline leaves out (`baseline.exclude`): nobody expects them, so no comparison tells of them.
+//! What nobody expects or somebody else compares, so that no comparison tells of it: tables that the baseline leaves out
+//! (`baseline.exclude`), and settings that the roles file declares.
 
-use super::{Aspects, Catalog};
+use super::{Aspects, Catalog, OWNER};
 use crate::model::glob;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The kinds that a pattern of tables may mean.
 const TABLES: [&str; 5] = ["table", "foreign table", "view", "materialized view", "sequence"];
@@ -44,6 +45,16 @@ impl Catalog {
             schemas.retain(|schema, _| !empty.contains(schema));
         }
         self.objects.retain(|_, objects| !objects.is_empty());
+    }
+
+    /// Leaves out what roles have set in this database, where the roles file says what that is to be.
+    pub fn forget_settings_of(&mut self, roles: &BTreeSet<String>, own_roles: &[String]) {
+        let own = own_roles.iter().any(|role| roles.contains(role));
+        let judged = |owner: &String| roles.contains(owner) || own && owner == OWNER;
+        if let Some(settings) = self.objects.get_mut("settings") {
+            settings.retain(|_, aspects| !aspects.get("owner").is_some_and(judged));
+        }
+        self.objects.retain(|kind, objects| kind != "settings" || !objects.is_empty());
     }
 }
 
@@ -97,6 +108,23 @@ mod tests {
         catalog.forget_tables(&["Tool.*".to_owned(), "used.*".to_owned(), "other.log".to_owned()]);
         let left: Vec<String> = catalog.iter().map(|(id, _)| id.to_string()).collect();
         assert_eq!(left, ["function `used.f()`", "schema `empty`", "schema `other`", "schema `used`"]);
+    }
+
+    #[test]
+    fn settings_of_declared_roles_go_and_others_stay() {
+        let mut catalog = Catalog::default();
+        for definition in ["a=1", "owner=app\u{1f}a=1", "owner=me\u{1f}a=1", "owner=other\u{1f}a=1"] {
+            let identity = if definition.starts_with("owner") { "this database for a role" } else { "this database" };
+            catalog.insert("settings", identity, definition, &["me".to_owned()]);
+        }
+        let left = |catalog: &Catalog| catalog.iter().map(|(id, _)| id.identity).collect::<Vec<_>>();
+        catalog.forget_settings_of(&BTreeSet::from(["app".to_owned()]), &["me".to_owned()]);
+        assert_eq!(
+            left(&catalog),
+            ["this database", "this database for a role of <owner>", "this database for a role of other"]
+        );
+        catalog.forget_settings_of(&BTreeSet::from(["me".to_owned(), "other".to_owned()]), &["me".to_owned()]);
+        assert_eq!(left(&catalog), ["this database"]);
     }
 
     #[test]
