@@ -66,7 +66,7 @@ fn each_database_that_runs_has_a_bar_and_none_is_left() {
             "error: `it_bar_03`: 2_second failed at db/migrations/2_second.sql:2:1",
             "caused by: relation \"second\" already exists (42P07)",
             "caused by: in statement 2 of 2",
-            "help: it was rolled back. Fix the file and run `dbbuild` again.",
+            "help: it was rolled back. Fix the file and run the same command again.",
             "help: 0 of 1 pending migrations are applied.",
         ],
         "{screen:#?}"

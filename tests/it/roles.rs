@@ -435,6 +435,15 @@ fn what_is_wrong_with_the_file_is_said_with_its_place() {
             world.dbbuild(&["roles", verb]).fails(status).says(says).says_not(CLEAR);
         }
     }
+    // What only the server knows to be wrong.
+    world.write("db/roles.toml", "[role.a]\n\n[role.b]\nsettings = { work_mem = \"banana\" }\n");
+    for command in [&["roles", "apply"][..], &["roles", "check"]] {
+        world
+            .dbbuild(command)
+            .fails(1)
+            .says("work_mem = 'banana'` failed at db/roles.toml:3:7")
+            .says("nothing was changed");
+    }
     assert_eq!(server.existing("shop").psql("SELECT count(*) FROM pg_roles WHERE oid >= 16384"), "0");
     // A password of another environment is nobody's business here.
     world.write("db/roles.toml", "[role.a]\nenvironments = [\"development\"]\npassword = { env = \"NOT_SET\" }\n");

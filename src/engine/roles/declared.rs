@@ -1,7 +1,7 @@
 //! Declared roles where nobody logs in with them: throwaway servers, and the private server of a repository.
 
 use super::words::Words;
-use super::{Planned, parsed, read_cluster};
+use super::{Planned, parsed, places, read_cluster};
 use crate::engine::project::Project;
 use crate::engine::session::Session;
 use crate::error::Result;
@@ -163,7 +163,7 @@ pub async fn missing_locally(
     environment: &str,
     session: &Session,
 ) -> Result<Planned> {
-    let none = Planned { difference: Default::default(), verifiers: BTreeMap::new() };
+    let none = Planned { difference: Default::default(), verifiers: BTreeMap::new(), places: BTreeMap::new() };
     let Some(text) = &sources.roles else { return Ok(none) };
     let mut roles = parsed(&project.config, text)?;
     let own = made_by_sources(sources);
@@ -186,5 +186,5 @@ pub async fn missing_locally(
     let wish = Wish { roles: &roles, environment, passwords: &empty, named: &empty, owner: None };
     let mut found = difference(&wish, &cluster)?;
     found.undeclared.clear();
-    Ok(Planned { difference: found, ..none })
+    Ok(Planned { difference: found, places: places(&roles), ..none })
 }

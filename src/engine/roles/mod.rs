@@ -24,7 +24,7 @@ pub use visit::visit;
 
 use crate::engine::project::Project;
 use crate::engine::session::{self, Session, environ};
-use crate::error::{Error, OrFailed, Result};
+use crate::error::{Error, Location, OrFailed, Result};
 use crate::model::baseline::Baseline;
 use crate::model::config::Config;
 use crate::model::conninfo::Secret;
@@ -55,6 +55,13 @@ pub struct Planned {
     pub difference: Difference,
     /// What the server is to keep instead of each password.
     verifiers: BTreeMap<String, Secret>,
+    /// Where the file declares each role.
+    places: BTreeMap<String, Location>,
+}
+
+/// Where the file declares each role.
+fn places(roles: &Roles) -> BTreeMap<String, Location> {
+    roles.roles.iter().map(|(name, role)| (name.clone(), role.at.clone())).collect()
 }
 
 /// The text of the roles file as it lies on disk; `None` where there is none.
@@ -121,7 +128,7 @@ pub async fn plan(
     let wish = Wish { roles, environment, passwords: &set, named: &named, owner };
     let mut difference = difference(&wish, &cluster)?;
     difference.notes.append(&mut notes);
-    Ok(Planned { difference, verifiers })
+    Ok(Planned { difference, verifiers, places: places(roles) })
 }
 
 /// What the server is to keep of each password that is to be set.

@@ -1,6 +1,6 @@
 //! The whole file, tried on a server that is thrown away: everything is made, and after that nothing is left to do.
 
-use super::{Planned, read_cluster, run};
+use super::{Planned, places, read_cluster, run};
 use crate::engine::prove::ThrowawayPlan;
 use crate::engine::server::Throwaway;
 use crate::engine::session::{self, ConnectOptions, Session};
@@ -38,7 +38,7 @@ async fn twice(session: &Session, roles: &Roles, config: &Config) -> Result<usiz
     }
     let found = compare(session, roles).await?;
     let statements = found.changes.len();
-    let planned = Planned { difference: found, verifiers: BTreeMap::new() };
+    let planned = Planned { difference: found, verifiers: BTreeMap::new(), places: places(roles) };
     run(&planned, session, config.lock.timeout).await?;
     let again = compare(session, roles).await?.changes;
     if again.is_empty() {

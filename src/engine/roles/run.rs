@@ -81,6 +81,9 @@ async fn statements(session: &Session, changes: &[&Change], planned: &Planned) -
         let sql = verifier.map_or_else(|| change.sql.clone(), |kept| set_password(&change.role, kept.expose()));
         if let Err(fault) = session.run(&sql).await {
             let mut error = fault.to_error(format!("`{}` failed", change.sql));
+            if let Some(place) = planned.places.get(&change.role) {
+                error = error.at(place.clone());
+            }
             if fault.sqlstate.as_deref() == Some("XX000") {
                 error = error.help("another session changed the same role at the same time: run the command again.");
             }

@@ -85,23 +85,25 @@ pub(in crate::engine) fn describe(error: &ServerError, title: &str, place: Locat
 }
 
 const CHANGED_RECORD: &str = "it was rolled back: a script must not change the schema dbbuild, nor make its transaction \
-    read-only. Fix the file and run `dbbuild` again.";
+    read-only. Fix the file and run the same command again.";
 
 pub(super) fn help_for(error: &ServerError) -> &'static str {
     match code(error) {
         "23505" if error.message.contains("migration_pkey") => {
-            "it was rolled back: another dbbuild applied it at the same time. Run `dbbuild` again."
+            "it was rolled back: another dbbuild applied it at the same time. Run the same command again."
         }
         "58P01" | "0A000" if error.message.contains("extension") => {
             "it was rolled back. Install the extension on the server (Debian: the package postgresql-contrib or its own), \
-             then run `dbbuild` again."
+             then run the same command again."
         }
         "42704" if error.message.starts_with("role") => {
             "it was rolled back. Declare the role in the roles file (on a deployed server `dbbuild roles apply` makes it), or \
-             create it in an earlier migration, then run `dbbuild` again."
+             create it in an earlier migration, then run the same command again."
         }
-        "55P03" | "40P01" => "it was rolled back. Run `dbbuild` again when the lock is free, or raise `lock.timeout`.",
-        _ => "it was rolled back. Fix the file and run `dbbuild` again.",
+        "55P03" | "40P01" => {
+            "it was rolled back. Run the same command again when the lock is free, or raise `lock.timeout`."
+        }
+        _ => "it was rolled back. Fix the file and run the same command again.",
     }
 }
 

@@ -419,7 +419,7 @@ impl Journal<'_, '_> {
         let error = describe(&failure.error, &title(self.migration), place, self.unit.ordinal(n));
         let done = done(entry.first);
         self.worker.name_blocker(error, &failure.error).help(format!(
-            "this migration does not run in one transaction: {done}. Fix the file from this statement on and run `dbbuild` \
+            "this migration does not run in one transaction: {done}. Fix the file from this statement on and run the same command \
              again; it goes on here."
         ))
     }

@@ -191,7 +191,7 @@ async fn not_copied(maintenance: &Session, origin: &Target, target: &Target, err
     Error::failed(format!("cannot copy {} while others are connected to it", origin.describe()))
         .detail(who.join("\n"))
         .help(format!(
-            "end these sessions and run `dbbuild` again; or let `dbbuild reset` make {} from the files.",
+            "end these sessions and run the same command again; or let `dbbuild reset` make {} from the files.",
             target.describe()
         ))
 }

@@ -154,7 +154,7 @@ async fn apply_again(worker: &Worker<'_>, target: &Target, sources: &Sources, wa
             Err(failure) if matches!(failure.code(), Some("25001" | "2D000" | "55P04")) => return Ok(()),
             Err(failure) => {
                 return Err(failure_of(format!("{} failed", migration.label()), &failure).help(
-                    "this was a rehearsal that is rolled back: nothing was changed. Fix the file and run `dbbuild` again.",
+                    "this was a rehearsal that is rolled back: nothing was changed. Fix the file and run the same command again.",
                 ));
             }
         }

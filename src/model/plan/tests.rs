@@ -285,7 +285,7 @@ fn an_interrupted_migration_goes_on_before_what_follows() {
 
 #[test]
 fn an_interrupted_migration_may_be_mended() {
-    // The runner says of a failed one: "Fix the file from this statement on and run `dbbuild` again; it goes on here."
+    // The runner says of a failed one: "Fix the file from this statement on and run the same command again; it goes on here."
     // Statements that ran already are compared by the journal.
     let history = history(&[Applied { complete: false, ..row("9_nine", "NINE; WRONG;") }], &[]);
     let plan = plan(&tree_with(&[("migrations/9_nine.sql", "NINE; RIGHT;")]), &history, &options()).unwrap();
