@@ -288,6 +288,7 @@ fn a_down_part_that_fails_half_way_leaves_the_database_at_a_migration() {
     down.fails(1)
         .says("taking back 4_d")
         .says("it was rolled back")
+        .says("What ran is the down part that the database keeps")
         .says("taken back before it, and so not applied now: 5_e");
     assert_eq!((applied(&db).as_str(), db.psql("SELECT count(*) FROM d").as_str()), ("1 2 3 4", "1"));
     // What stood in the way is mended, and the same command ends it.

@@ -135,8 +135,9 @@ impl Stop {
                 let place = failure.position.map_or_else(|| unit.place_of_statement(n), |at| unit.place_at(at));
                 let error = describe(&failure.error, &title(back), place, unit.ordinal(n));
                 worker.name_blocker(error, &failure.error).help(format!(
-                    "{rolled_back} Remove what stands in the way and run the command again; `dbbuild reset` builds a local \
-                     database anew."
+                    "{rolled_back} Remove what stands in the way and run the command again. What ran is the down part that \
+                     the database keeps since it was applied: a local one takes a mended one from the file with `dbbuild`, and \
+                     `dbbuild reset` builds it anew."
                 ))
             }
             Stop::Own(failure) => {
