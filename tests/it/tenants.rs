@@ -285,7 +285,9 @@ fn a_role_without_rights_is_told_whose_the_version_table_is() {
             denied.says("and the same in 1 more");
         }
     }
-    run(&world, &["log", "--target", "*_01"]).fails(1).says("it belongs to `postgres`");
+    for command in ["log", "rehearse"] {
+        run(&world, &[command, "--target", "*_01"]).fails(1).says("it belongs to `postgres`");
+    }
     // What the message says is enough for looking, and not for more.
     let denied = run(&world, &["status", "--target", "*_01"]);
     let (_, grant) = denied.stderr.split_once("needs `").unwrap();

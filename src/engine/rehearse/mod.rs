@@ -65,7 +65,14 @@ pub async fn rehearse(rehearsal: &Rehearsal<'_>) -> Result<Report> {
     let session = target.connect().await?;
     check_version(&session, config, &target.describe())?;
     source::begin(&session, config.lock.timeout).await?;
-    let found = target.read(&session).await?;
+    let found = match target.read(&session).await {
+        Ok(found) => found,
+        Err(error) => {
+            // Its transaction answers nothing any more.
+            session.simple("ROLLBACK").await?;
+            return target.explained(&session, Err(error)).await;
+        }
+    };
     let mut report =
         Report { environment: target.selected.name.clone(), source: target.describe(), ..Report::default() };
     let plan = pending(rehearsal, &found).await?;
