@@ -250,6 +250,9 @@ async fn run_unmasked(
         }
     };
     make_roles(work, target, &session).await?;
+    if !found.history.installed {
+        tell_owner(work, target, &session).await?;
+    }
     (work.begin)(cleared.plan().migrations().count());
     let options = RunOptions {
         lock_timeout: work.project.config.lock.timeout,
@@ -268,6 +271,20 @@ async fn run_unmasked(
     }
     let applied = history::count(&session).await?;
     Ok(Outcome { report, changed: true, applied, session })
+}
+
+/// Whoever runs first owns what is made, the version table too; that is to be the role that is to run migrations.
+async fn tell_owner(work: &Work<'_>, target: &Target, session: &Session) -> Result<()> {
+    let Some(role) = work.project.config.postgres.role.as_ref().filter(|_| !target.embedded) else { return Ok(()) };
+    let rows = session.query_rows("SELECT CURRENT_USER").await?;
+    let user = rows.into_iter().flatten().flatten().next().unwrap_or_default();
+    if user != *role {
+        (work.sink)(Event::Note(format!(
+            "what is made belongs to `{user}`, who is connected; `postgres.role` says that `{role}` runs migrations, whose runs \
+             would be refused here"
+        )));
+    }
+    Ok(())
 }
 
 /// Makes the declared roles: for a new database those of its environment as they are declared, with the passwords that can

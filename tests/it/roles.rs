@@ -560,6 +560,35 @@ fn bootstrap_makes_the_declared_roles_first() {
 }
 
 #[test]
+fn the_role_that_runs_migrations_can_be_made_before_there_is_a_database_of_its_own() {
+    let Some((server, mut world)) = shop(15, &[]) else { return };
+    world.write(
+        "dbbuild.toml",
+        world.read("dbbuild.toml").replace("database = \"shop\"", "database = \"shop\"\nrole = \"shop_owner\""),
+    );
+    world.write("db/roles.toml", odd(FILE));
+    world.write("db/migrations/1_first.sql", "CREATE TABLE IF NOT EXISTS t (id int PRIMARY KEY);\n");
+    world.dbbuild(&["baseline"]).ok();
+    // Who is connected owns what it makes.
+    let theirs = world.dbbuild(&["bootstrap"]);
+    theirs
+        .ok()
+        .says("what is made belongs to `postgres`")
+        .says("`postgres.role` says that `shop_owner` runs migrations");
+    server.run("psql", &["-Xqc", "DROP DATABASE shop", "-d", "postgres"]).ok();
+    server.run("psql", &["-Xqc", "DROP ROLE shop_app, shop_owner", "-d", "postgres"]).ok();
+    // The server's own database is empty, and so lets roles be made.
+    world.dbbuild(&["env", "show", "--url", &server.url("postgres")]).ok().says("not marked; it is empty");
+    world.dbbuild(&["roles", "apply", "--url", &server.url("postgres")]).ok();
+    world.set("SHOP_URL", server.url("shop").replace("//postgres@", "//shop_owner@"));
+    let own = world.dbbuild(&["bootstrap"]);
+    own.ok().says("created `shop`").says_not("belongs to");
+    assert_eq!(server.existing("shop").psql("SELECT tableowner FROM pg_tables WHERE tablename = 't'"), "shop_owner");
+    server.existing("postgres").psql("CREATE TABLE t (id int)");
+    world.dbbuild(&["env", "show", "--url", &server.url("postgres")]).ok().says("it is not empty");
+}
+
+#[test]
 fn two_runs_through_two_databases_take_turns() {
     each(&[], |server, world| {
         server.run("psql", &["-Xqc", "CREATE DATABASE crm", "-d", "postgres"]).ok();

@@ -15,7 +15,8 @@ pub(super) fn made_here_and_brought() -> String {
     let exists = |from: &str, to: &str| format!("EXISTS (SELECT FROM ({}) o)", objects(from, to));
     let made = format!(
         "{} OR EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata)",
-        exists("d.oid", "'4294967295'::pg_catalog.oid")
+        // `postgres` and `template1` are younger than nothing: the server's own objects have greater OIDs.
+        exists(&format!("GREATEST(d.oid, {FIRST_NORMAL}::pg_catalog.oid)"), "'4294967295'::pg_catalog.oid")
     );
     format!("{made}, {}", exists(FIRST_NORMAL, "d.oid"))
 }
