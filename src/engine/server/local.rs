@@ -16,8 +16,9 @@ use super::template::template;
 use super::throwaway::{Origin, ThrowawayOptions};
 use crate::error::{Error, OrFailed, Result};
 
-/// How long a server may take to shut down in order.
-const STOP_LIMIT: Duration = Duration::from_secs(10);
+/// How long a server may take to shut down in order: as long as to start, since its last checkpoint may be of much, on a
+/// machine that has much else to do.
+const STOP_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long one that nobody needs may take to end at once; after 5 s a postmaster kills its children by itself.
 const END_LIMIT: Duration = Duration::from_secs(6);
