@@ -6,11 +6,12 @@
 
 use super::facts::{self, Table};
 use super::keeping::{Keeping, Stop, joined};
-use super::plan::{Found, Mode, Plan, needed};
+use super::plan::{Found, Mode, Plan, key, needed};
 use super::{copy, look, split};
 use crate::engine::runner::{Stumble, Unit};
 use crate::error::{Error, Result};
 use crate::model::attic::effect::{Change, Effects, Look, between};
+use crate::model::sql::identifier;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::SimpleQueryMessage;
 
@@ -74,6 +75,7 @@ impl Keeping<'_, '_> {
             let shrunk = self.columns_of(&effects.composites).await?;
             let all = needed(&effects, &before).into_iter().chain(shrunk.keys().copied());
             let facts = facts::read(self.worker.session(), all).await?;
+            let later = self.unique(later, &facts, &effects).await?;
             let found = Found {
                 effects: &effects,
                 before: &before,
@@ -225,15 +227,42 @@ impl Keeping<'_, '_> {
         Ok(rows.into_iter().flatten().flatten().filter_map(|oid| oid.parse().ok()).collect())
     }
 
-    /// The keys that tables have after the script, where it leaves all rows as they are but for columns. Of a table that some
-    /// rows were taken out of, these may bear one twice.
+    /// The keys that tables have after the script, where it neither adds nor deletes rows. Of a table that some rows were
+    /// taken out of, these may bear one twice.
     async fn later(&self, effects: &Effects) -> Result<BTreeMap<u32, Vec<Vec<i16>>>, Stop> {
         let still = |(oid, change): &(&u32, &Change)| {
-            change.touched() == 0 && !change.gone && !self.ids.iter().any(|(_, of)| of == *oid)
+            change.keeps_rows() && !change.gone && !self.ids.iter().any(|(_, of)| of == *oid)
         };
         let oids = effects.tables.iter().filter(still).map(|(oid, _)| *oid);
         let facts = facts::read(self.worker.session(), oids).await?;
         Ok(facts.into_iter().map(|(oid, table)| (oid, table.keys)).collect())
+    }
+
+    /// Those of these keys that no two rows bear before the script either, as far as they are needed.
+    async fn unique(
+        &self,
+        mut later: BTreeMap<u32, Vec<Vec<i16>>>,
+        facts: &BTreeMap<u32, Table>,
+        effects: &Effects,
+    ) -> Result<BTreeMap<u32, Vec<Vec<i16>>>, Stop> {
+        for (oid, keys) in &mut later {
+            let (Some(table), Some(change)) = (facts.get(oid), effects.tables.get(oid)) else { continue };
+            let mut unique = Vec::new();
+            let needed = key(table, &change.dropped, &change.retyped).whole;
+            for key in keys.drain(..).filter(|key| needed && key.iter().all(|number| table.column(*number).is_some())) {
+                let columns: Vec<String> = copy::names(table, &key).iter().map(|name| identifier(name)).collect();
+                let twice = format!(
+                    "SELECT 1 FROM {} GROUP BY {} HAVING pg_catalog.count(*) > 1 LIMIT 1",
+                    table.rows(),
+                    columns.join(", ")
+                );
+                if self.ask(&twice).await?.is_empty() {
+                    unique.push(key);
+                }
+            }
+            *keys = unique;
+        }
+        Ok(later)
     }
 
     /// The columns of tables whose type is one of these composite types, or holds one.

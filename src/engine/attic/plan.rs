@@ -70,7 +70,7 @@ pub(super) struct Found<'f> {
     pub facts: &'f BTreeMap<u32, Table>,
     /// Tables that hold no row after the first run.
     pub emptied: &'f BTreeSet<u32>,
-    /// The keys after the first run, of tables whose rows it left where they were.
+    /// The keys after the first run, of tables that it neither added rows to nor deleted any from.
     pub later: &'f BTreeMap<u32, Vec<Vec<i16>>>,
     /// Columns of types that lost something, by table.
     pub shrunk: &'f BTreeMap<u32, BTreeSet<i16>>,
@@ -160,7 +160,7 @@ impl Found<'_> {
     fn key(&self, table: &Table, dropped: &BTreeSet<i16>, converted: &BTreeSet<i16>) -> Key {
         let own = key(table, dropped, converted);
         let root = self.root(table.oid);
-        let touched = |(oid, change): (&u32, &Change)| change.touched() > 0 && self.root(*oid) == root;
+        let touched = |(oid, change): (&u32, &Change)| !change.keeps_rows() && self.root(*oid) == root;
         if !own.whole || self.effects.tables.iter().any(touched) {
             return own;
         }

@@ -82,6 +82,11 @@ impl Change {
         self.counts[1] + self.counts[2]
     }
 
+    /// No row was added or deleted.
+    pub fn keeps_rows(&self) -> bool {
+        self.counts[0] == 0 && self.counts[2] == 0
+    }
+
     fn loses(&self) -> bool {
         *self != Change { counts: [self.counts[0], 0, 0], ..Change::default() }
     }

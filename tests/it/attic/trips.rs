@@ -382,6 +382,26 @@ const TRIPS: &[Trip] = &[
         ..PLAIN
     },
     Trip {
+        name: "a longer key and values of the same rows, and nobody wrote",
+        up: "ALTER TABLE t DROP CONSTRAINT t_pkey; ALTER TABLE t ADD q int NOT NULL DEFAULT 1; \
+             ALTER TABLE t ADD CONSTRAINT t_pk PRIMARY KEY (id, q); UPDATE t SET a = a || '!'",
+        written: "UPDATE t SET q = 7 WHERE id = 2",
+        down: "UPDATE t SET a = 'gone'; ALTER TABLE t DROP q; ALTER TABLE t ADD PRIMARY KEY (id)",
+        rows: (ROWS, "(1,one!,1) (2,twenty!,7)"),
+        ..PLAIN
+    },
+    Trip {
+        name: "a value that is made of itself, beside a table that somebody wrote into and that is made anew",
+        older: BOTH,
+        up: "UPDATE t SET a = a || '!'; ALTER TABLE o RENAME TO p; CREATE TABLE o (LIKE p INCLUDING ALL); \
+             INSERT INTO o SELECT * FROM p; DROP TABLE p",
+        down: "UPDATE t SET a = 'gone'; ALTER TABLE o RENAME TO p; CREATE TABLE o (LIKE p INCLUDING ALL); \
+               INSERT INTO o SELECT * FROM p; DROP TABLE p",
+        meanwhile: "INSERT INTO o VALUES (1, 'own')",
+        rows: (ROWS, "(1,one!) (2,twenty!)"),
+        ..PLAIN
+    },
+    Trip {
         name: "a value of a row whose older key the up part gives to another one too",
         up: "ALTER TABLE t DROP CONSTRAINT t_pkey; ALTER TABLE t ADD x text; INSERT INTO t SELECT id, 'two' FROM t WHERE a = 'own'",
         written: "UPDATE t SET x = a",

@@ -8,6 +8,8 @@ use crate::engine::attic::elsewhere::ELSEWHERE;
 use crate::engine::attic::stored::{Answer, cell, rows as query};
 use crate::engine::attic::text::digest;
 use crate::engine::session::Session;
+use crate::model::attic::Kind;
+use crate::model::sql::literal;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,8 +70,10 @@ impl Giving {
             if taken {
                 moved.insert(id);
             }
+            // A new column is filled from somewhere; what an older one gets is more often made of its own values.
+            let by_update = held.entry.kind == Kind::Column;
             for place in places.iter().filter(|place| !place.as_left) {
-                taken = taken || !self.shares || self.is_taken_from(session, place, &now).await?;
+                taken = taken || !self.shares || self.is_taken_from(session, place, &now, by_update).await?;
             }
             if taken {
                 wary.insert(id);
@@ -79,15 +83,19 @@ impl Giving {
         Ok(())
     }
 
-    /// Whether the up part has taken something away from a table: the table itself, columns, rows or values.
-    async fn is_taken_from(&self, session: &Session, place: &Place, now: &Standing) -> Answer<bool> {
+    /// Whether the up part has taken something away from a table: the table itself, unless it made it anew, columns, rows
+    /// or values.
+    async fn is_taken_from(&self, session: &Session, place: &Place, now: &Standing, by_update: bool) -> Answer<bool> {
         let oid = place.table.oid.to_string();
-        let Some((was, is)) = self.stood.get(&oid).zip(now.get(&oid)) else { return Ok(true) };
-        if was.deleted != is.deleted || was.updated != is.updated {
+        if let Some((was, is)) = self.stood.get(&oid).zip(now.get(&oid))
+            && (was.deleted != is.deleted || (by_update && was.updated != is.updated))
+        {
             return Ok(true);
         }
         let sql = format!(
-            "SELECT a.attname FROM pg_catalog.pg_attribute a WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped"
+            "SELECT a.attname FROM pg_catalog.pg_attribute a WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid = \
+             coalesce((SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid = {oid}), pg_catalog.to_regclass({}))",
+            literal(&place.table.sql())
         );
         let names: BTreeSet<String> = query(session, &sql).await?.into_iter().flatten().flatten().collect();
         Ok(!place.table.columns.iter().all(|column| names.contains(&column.name)))
