@@ -212,19 +212,30 @@ impl Lock {
         }
     }
 
-    /// Sessions that the process `pid` waits for.
+    /// Sessions and prepared transactions that the process `pid` waits for.
     ///
     /// # Errors
     /// The server said no.
     pub async fn blockers(&self, pid: i32) -> Result<Vec<Blocker>> {
+        let waited = format!(
+            "(SELECT EXTRACT(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.min(l.waitstart)) \
+             FROM pg_catalog.pg_locks l WHERE l.pid = {pid} AND NOT l.granted)"
+        );
         let sql = format!(
             "SELECT pid::text, pg_catalog.format('process %s: %s (%s), %s for %s s%s', pid, usename, \
              COALESCE(NULLIF(application_name, ''), 'unnamed'), state, \
              pg_catalog.round(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - state_change)), \
-             ': ' || pg_catalog.left(pg_catalog.regexp_replace(query, '\\s+', ' ', 'g'), 80)), \
-             (SELECT EXTRACT(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.min(l.waitstart)) \
-              FROM pg_catalog.pg_locks l WHERE l.pid = {pid} AND NOT l.granted) \
-             FROM pg_catalog.pg_stat_activity WHERE pid = ANY (pg_catalog.pg_blocking_pids({pid}))"
+             ': ' || pg_catalog.left(pg_catalog.regexp_replace(query, '\\s+', ' ', 'g'), 80)), {waited} \
+             FROM pg_catalog.pg_stat_activity WHERE pid = ANY (pg_catalog.pg_blocking_pids({pid})) \
+             UNION ALL SELECT x.gid, pg_catalog.format('prepared transaction %L of %s, for %s s', x.gid, x.owner, \
+             pg_catalog.round(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - x.prepared))), {waited} \
+             FROM pg_catalog.pg_prepared_xacts x WHERE 0 = ANY (pg_catalog.pg_blocking_pids({pid})) \
+             AND EXISTS (SELECT FROM pg_catalog.pg_locks o JOIN pg_catalog.pg_locks h USING (virtualtransaction) \
+                 JOIN pg_catalog.pg_locks w ON w.pid = {pid} AND NOT w.granted AND \
+                 (h.locktype, h.database, h.relation, h.page, h.tuple, h.virtualxid, h.transactionid, h.classid, h.objid, h.objsubid) \
+                 IS NOT DISTINCT FROM \
+                 (w.locktype, w.database, w.relation, w.page, w.tuple, w.virtualxid, w.transactionid, w.classid, w.objid, w.objsubid) \
+                 WHERE o.transactionid = x.transaction AND o.pid IS NULL AND h.pid IS NULL AND o.granted AND h.granted)"
         );
         let rows = self.watcher().await?.query_rows(&sql).await?;
         let text = |row: &[Option<String>], i: usize| row.get(i).cloned().flatten().unwrap_or_default();

@@ -146,7 +146,7 @@ fn rows_that_others_hold_locks_on_are_kept() {
 
 #[test]
 fn what_is_published_to_subscribers_is_kept_and_given_back() {
-    let Some(server) = Server::private(15, &["wal_level=logical"]) else { return };
+    let Some(server) = Server::private(15, &["wal_level=logical", "max_prepared_transactions=2"]) else { return };
     let db = server.fresh_database();
     db.psql("CREATE PUBLICATION everything FOR ALL TABLES");
     let base = "CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE bag (a int, b text); ALTER TABLE bag REPLICA IDENTITY FULL; \
@@ -160,4 +160,12 @@ fn what_is_published_to_subscribers_is_kept_and_given_back() {
     world.dbbuild(&["apply"]).ok().says("id = 2: it was changed meanwhile");
     assert_eq!(db.psql("SELECT string_agg(v, ' ' ORDER BY id) FROM t"), "a mine");
     assert_eq!(db.psql("SELECT (SELECT count(*) FROM bag), (SELECT count(*) FROM n)"), "1|2");
+    // What nobody is connected for any more is named too.
+    Held::open(&db).run("BEGIN; UPDATE t SET v = 'late' WHERE id = 1; PREPARE TRANSACTION 'left behind'");
+    until(&db, "SELECT count(*) = 1 FROM pg_prepared_xacts");
+    let mut down = world.start(&DOWN);
+    down.until_says("waits for prepared transaction 'left behind' of postgres, for ");
+    db.psql("COMMIT PREPARED 'left behind'");
+    down.wait().ok();
+    assert_eq!(db.psql("SELECT v FROM t WHERE id = 1"), "LATE");
 }

@@ -225,7 +225,6 @@ const TRIPS: &[Trip] = &[
         meanwhile: "INSERT INTO o VALUES (1, 'own')",
         rows: (ROWS, "(1,one,own) (2,twenty,sec)"),
         left: "column dropped 2",
-        ..PLAIN
     },
     Trip {
         name: "the same where nobody wrote there",
@@ -246,7 +245,6 @@ const TRIPS: &[Trip] = &[
         meanwhile: "INSERT INTO o VALUES (1, 'own')",
         rows: (ROWS, "(1,one,own) (2,twenty,second)"),
         left: "column dropped 1",
-        ..PLAIN
     },
     Trip {
         name: "a value that the up part overwrites with one from another table",
@@ -257,7 +255,6 @@ const TRIPS: &[Trip] = &[
         meanwhile: "UPDATE o SET a = 'own' WHERE id = 2",
         rows: (ROWS, "(1,first) (2,own)"),
         left: "value changed 1",
-        ..PLAIN
     },
     Trip {
         name: "rows that move between two tables, one written where the down part had put it",
