@@ -29,11 +29,6 @@ fn relations(db: &Db<'_>) -> String {
     )
 }
 
-/// The versions in the version table, in the order of their application.
-fn versions(db: &Db<'_>) -> String {
-    db.psql("SELECT string_agg(version, ' ' ORDER BY position) FROM dbbuild.migration")
-}
-
 /// A file that must be refused before anything runs, with what the message must say.
 struct Fault {
     path: &'static str,
@@ -173,7 +168,7 @@ fn all_faults_are_told_at_once_in_json_too() {
     world.write(BAD, "").write("db/migrations/x.sql", "SELECT 1;").write("db/checks/c.sql", b"\xff");
     let outcome = world.dbbuild(&["verify", "--worktree", "--json"]);
     outcome.fails(1);
-    let value: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let value = outcome.json();
     let error = &value["error"];
     let places: Vec<&str> = std::iter::once(error)
         .chain(error["others"].as_array().unwrap())
@@ -314,5 +309,5 @@ fn a_large_file_of_rows_is_streamed() {
     world.dbbuild(&["apply", "--url", &db.url]).ok();
     assert_eq!(db.psql("SELECT count(*), max(id) FROM big"), "200000|199999");
     world.dbbuild(&["apply", "--url", &db.url]).ok().says("is up to date");
-    assert_eq!(versions(&db), "1 2");
+    assert_eq!(db.applied(), "1 2");
 }

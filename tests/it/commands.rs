@@ -4,16 +4,12 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{Outcome, World, server, skip};
+use crate::support::{World, server, skip};
 
 const ONE: &str = "CREATE TABLE IF NOT EXISTS a (id int PRIMARY KEY, note text);\n";
 const TWO: &str = "-- migrate:up\nALTER TABLE a ADD COLUMN IF NOT EXISTS more text;\nUPDATE a SET more = 'x' WHERE more IS NULL;\n\
                    -- migrate:down\nALTER TABLE a DROP COLUMN IF EXISTS more;\n";
 const THREE: &str = "-- migrate:up\nCREATE INDEX CONCURRENTLY IF NOT EXISTS a_note ON a (note);\n-- migrate:down\nDROP INDEX IF EXISTS a_note;\n";
-
-fn json(outcome: &Outcome) -> Value {
-    serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}\n{}", outcome.show()))
-}
 
 /// A project whose environments lead to the two addresses; one migration, one set of test data, one check.
 fn project(development: &str, production: &str) -> World {
@@ -36,24 +32,24 @@ fn a_plan_is_what_a_run_does_and_writes_nothing() {
     let (database, production) = (server.fresh_database(), server.fresh_database());
     let world = project(&database.url, &production.url);
     let empty = database.pg_dump();
-    let first = json(world.dbbuild(&["plan", "--json"]).ok());
+    let first = world.dbbuild(&["plan", "--json"]).ok().json();
     let kinds = |plan: &Value| -> Vec<String> {
         plan["plan"]["steps"].as_array().unwrap().iter().map(|step| step["kind"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(kinds(&first), ["mark", "migration", "testdata", "check"]);
     assert_eq!(first["plan"]["steps"][1]["statements"], 1);
     assert_eq!(first["plan"]["environment"], "development");
-    let deployed = json(world.dbbuild(&["plan", "--json", "--env", "production"]).ok());
+    let deployed = world.dbbuild(&["plan", "--json", "--env", "production"]).ok().json();
     assert_eq!(kinds(&deployed), ["mark", "migration", "init", "sequences", "check"], "never test data");
     assert_eq!(database.pg_dump(), empty, "a plan makes no schema of dbbuild's");
 
-    let built = json(world.dbbuild(&["--json"]).ok());
+    let built = world.dbbuild(&["--json"]).ok().json();
     assert_eq!(built["applied"], 1);
     assert_eq!(built["ran"]["files"][0]["kind"], "testdata");
     world.write("db/migrations/2_more.sql", TWO).write("db/migrations/3_index.sql", THREE);
     database.psql("ANALYZE a");
     let before = database.pg_dump();
-    let plan = json(world.dbbuild(&["plan", "--json"]).ok());
+    let plan = world.dbbuild(&["plan", "--json"]).ok().json();
     let steps = plan["plan"]["steps"].as_array().unwrap();
     assert_eq!(steps[0]["path"], "db/migrations/2_more.sql");
     assert_eq!(steps[0]["statements"], 2);
@@ -73,7 +69,7 @@ fn a_plan_is_what_a_run_does_and_writes_nothing() {
         world.dbbuild(looking);
     }
     assert_eq!(database.pg_dump(), before, "commands that look write nothing");
-    let ran = json(world.dbbuild(&["--json"]).ok());
+    let ran = world.dbbuild(&["--json"]).ok().json();
     let paths: Vec<&Value> = ran["ran"]["migrations"].as_array().unwrap().iter().map(|m| &m["path"]).collect();
     assert_eq!(paths, ["db/migrations/2_more.sql", "db/migrations/3_index.sql"]);
     world.dbbuild(&["plan"]).ok().says("nothing is pending");
@@ -112,7 +108,7 @@ fn status_and_log_tell_each_state() {
         "INSERT INTO dbbuild.migration (version, name, checksum, state, origin) \
          SELECT '3', 'index', repeat('0', 64), 'started', 'run'",
     );
-    let states = json(world.dbbuild(&["status", "--json"]).ok());
+    let states = world.dbbuild(&["status", "--json"]).ok().json();
     let state = |version: &str| {
         let rows = states["migrations"].as_array().unwrap();
         rows.iter().find(|row| row["version"] == version).unwrap()["state"].as_str().unwrap().to_owned()
@@ -123,7 +119,7 @@ fn status_and_log_tell_each_state() {
     text.fails(3).says("unknown      1_a").says("stale; run `dbbuild baseline`");
     world.dbbuild(&[]).fails(1).says("2_more").says("with other content").says("dbbuild reset");
 
-    let log = json(world.dbbuild(&["log", "--json", "-n", "2"]).ok());
+    let log = world.dbbuild(&["log", "--json", "-n", "2"]).ok().json();
     assert_eq!(log["log"].as_array().unwrap().len(), 2);
     assert_eq!(log["log"][1]["version"], "2");
     assert_eq!(log["log"][1]["by"], "postgres");
@@ -186,7 +182,7 @@ fn env_shows_and_marks() {
     world.dbbuild(&["env", "mark", "development", "--yes"]).fails(1);
     world.dbbuild(&["env", "mark", "development", "--confirm", "production"]).fails(1);
     world.dbbuild(&["env", "mark", "development", "--confirm", "development"]).ok().says("is marked development now");
-    let shown = json(world.dbbuild(&["env", "show", "--json"]).ok());
+    let shown = world.dbbuild(&["env", "show", "--json"]).ok().json();
     assert_eq!(shown["mark"]["environment"], "development");
     assert_eq!(shown["valid"], true);
     world.dbbuild(&["env", "mark", "nowhere"]).fails(2).says("development");
@@ -222,7 +218,7 @@ fn psql_and_doctor() {
     world.write("db/migrations/x.sql", "SELECT 1;");
     let report = world.dbbuild(&["doctor"]);
     report.fails(1).says("problem  files").says("x.sql").says("1 problem found");
-    let found = json(&world.dbbuild(&["doctor", "--json"]));
+    let found = world.dbbuild(&["doctor", "--json"]).json();
     assert!(found["findings"].as_array().unwrap().iter().any(|finding| finding["health"] == "problem"));
     world.write("dbbuild.toml", "[postgres]\nversion = \"x\"\n");
     world.dbbuild(&["doctor"]).fails(1).says("problem  configuration").says("dbbuild.toml:2");
@@ -269,7 +265,7 @@ fn the_options_of_every_command() {
     assert!(!colours(&["--no-color", "--env", "staging", "status"], false), "--no-color");
     assert!(!world.dbbuild(&wrong).stderr.contains(red), "NO_COLOR");
 
-    let failure = json(world.dbbuild(&["--env", "staging", "status", "--json"]).fails(2));
+    let failure = world.dbbuild(&["--env", "staging", "status", "--json"]).fails(2).json();
     assert_eq!(failure["error"]["status"], 2);
     assert!(failure["error"]["message"].as_str().unwrap().contains("staging"));
 }

@@ -51,21 +51,9 @@ fn project(db: &Db<'_>, protected: bool) -> World {
     world
 }
 
-fn applied(db: &Db<'_>) -> String {
-    db.psql("SELECT string_agg(version, ' ' ORDER BY position) FROM dbbuild.migration")
-}
-
-fn has(db: &Db<'_>, relation: &str) -> bool {
-    db.psql(&format!("SELECT to_regclass('{relation}') IS NOT NULL")) == "t"
-}
-
 /// Every row of every table and column of the fixture.
 fn rows(db: &Db<'_>) -> String {
     db.psql("SELECT * FROM a ORDER BY 1; SELECT * FROM b ORDER BY 1; SELECT * FROM c ORDER BY 1; SELECT * FROM notes ORDER BY 1")
-}
-
-fn json(outcome: &Outcome) -> serde_json::Value {
-    serde_json::from_str(&outcome.stdout).unwrap_or_else(|e| panic!("{e}\n{}", outcome.show()))
 }
 
 #[test]
@@ -77,7 +65,7 @@ fn a_version_is_gone_back_to_and_come_back_from() {
     let down = world.dbbuild(&["downgrade", "--to", "1"]);
     down.ok().says("took back 3_c").says("took back 2_b").says("now has 1 migration");
     down.says("db/repeatable/notes.sql does not load in the older schema");
-    assert_eq!((applied(&db).as_str(), has(&db, "b"), has(&db, "c"), has(&db, "notes")), ("1", false, false, false));
+    assert_eq!((db.applied().as_str(), db.has("b"), db.has("c"), db.has("notes")), ("1", false, false, false));
     assert_eq!(db.psql("SELECT name FROM a ORDER BY id"), "one\ntwo");
 
     // What was taken back is pending, and the log knows who did it.
@@ -95,11 +83,11 @@ fn a_version_is_gone_back_to_and_come_back_from() {
     world.dbbuild(&["downgrade", "--to", "1"]).ok().says("nothing to do").says_not("took back");
 
     world.dbbuild(&["apply"]).ok();
-    assert_eq!(applied(&db), "1 2 3");
+    assert_eq!(db.applied(), "1 2 3");
     assert_eq!(rows(&db), before);
     // A version with its name is the same.
     world.dbbuild(&["downgrade", "--to", "2_b"]).ok().says("took back 3_c").says_not("2_b");
-    assert_eq!(applied(&db), "1 2");
+    assert_eq!(db.applied(), "1 2");
 }
 
 #[test]
@@ -110,16 +98,16 @@ fn a_commit_and_a_tag_are_gone_back_to_from_where_one_is() {
     let before = rows(&db);
     let plan = world.dbbuild(&["plan", "--to", "v2"]);
     plan.ok().says("back to v2").says("1  remove notes.sql").says("2  take-back 3_c (downgrade, 1 statement)");
-    assert_eq!((applied(&db).as_str(), has(&db, "notes")), ("1 2 3", true));
+    assert_eq!((db.applied().as_str(), db.has("notes")), ("1 2 3", true));
     // The commit before the view was there: it goes, though nothing here says so.
     let down = world.dbbuild(&["downgrade", "--to", "v2", "--json"]);
-    let told = json(down.ok());
+    let told = down.ok().json();
     assert_eq!(told["ran"]["taken_back"], serde_json::json!(["3_c"]));
     assert_eq!(told["ran"]["removed"], serde_json::json!(["notes.sql"]));
     assert_eq!((told["applied"].as_u64(), told["to"]["name"].as_str()), (Some(2), Some("v2")));
     let head = world.git(&["rev-parse", "v2"]).stdout;
     assert_eq!(told["to"]["commit"].as_str(), Some(head.trim()));
-    assert_eq!((applied(&db).as_str(), has(&db, "notes")), ("1 2", false));
+    assert_eq!((db.applied().as_str(), db.has("notes")), ("1 2", false));
     assert_eq!(world.git(&["status", "--porcelain"]).stdout, "", "nothing is checked out");
 
     world.dbbuild(&["apply"]).ok();
@@ -164,7 +152,7 @@ fn an_older_checkout_knows_nothing_of_what_it_takes_back() {
     world.git(&["checkout", "-q", "v1"]).ok();
     let down = world.dbbuild(&["downgrade", "--to", "1"]);
     down.ok().says("took back 3_c").says("took back 2_b");
-    assert_eq!((applied(&db).as_str(), has(&db, "notes")), ("1", false));
+    assert_eq!((db.applied().as_str(), db.has("notes")), ("1", false));
     world.dbbuild(&["status"]).ok().says("1 applied, 0 pending");
     world.git(&["checkout", "-q", "main"]).ok();
     world.dbbuild(&["apply"]).ok();
@@ -184,9 +172,9 @@ fn without_a_repository_a_version_will_do() {
     std::fs::remove_file(world.path("db/migrations/3_c.sql")).unwrap();
     world.dbbuild(&["downgrade", "--to", "v2"]).fails(2).says("without a git repository a downgrade goes to a version");
     let down = world.dbbuild(&["downgrade", "--to", "2", "--commit", "abc123", "--json"]);
-    assert_eq!(json(down.ok())["ran"]["taken_back"], serde_json::json!(["3_c"]));
+    assert_eq!(down.ok().json()["ran"]["taken_back"], serde_json::json!(["3_c"]));
     assert_eq!(db.psql("SELECT git_commit FROM dbbuild.taken_back"), "abc123");
-    assert!(has(&db, "notes"), "what still loads stays");
+    assert!(db.has("notes"), "what still loads stays");
 }
 
 #[test]
@@ -204,12 +192,12 @@ fn what_was_merged_late_goes_by_its_version_in_the_order_of_application() {
         "-- migrate:up\nCREATE TABLE IF NOT EXISTS old (id int);\n-- migrate:down\nDROP TABLE old;\n",
     );
     world.dbbuild(&["apply"]).ok();
-    assert_eq!(applied(&db), "1 2 3 15 9");
+    assert_eq!(db.applied(), "1 2 3 15 9");
     world.dbbuild(&["downgrade", "--to", "9"]).ok().says("took back 15_late").says_not("took back 9_old");
     world.dbbuild(&["apply"]).ok();
-    assert_eq!(applied(&db), "1 2 3 9 15");
+    assert_eq!(db.applied(), "1 2 3 9 15");
     let down = world.dbbuild(&["downgrade", "--to", "3", "--json"]);
-    assert_eq!(json(down.ok())["ran"]["taken_back"], serde_json::json!(["15_late", "9_old"]));
+    assert_eq!(down.ok().json()["ran"]["taken_back"], serde_json::json!(["15_late", "9_old"]));
 }
 
 #[test]
@@ -227,7 +215,7 @@ fn a_target_that_never_was_is_named_with_its_neighbours() {
     }
     let before = world.git(&["commit-tree", "-m", "none", "4b825dc642cb6eb9a060e54bf8d69288fbee4904"]).stdout;
     world.dbbuild(&["downgrade", "--to", before.trim()]).fails(1).says("holds no dbbuild.toml");
-    assert_eq!(applied(&db), "1 2 3");
+    assert_eq!(db.applied(), "1 2 3");
 }
 
 #[test]
@@ -249,7 +237,7 @@ fn without_a_down_part_nothing_runs() {
             .says("no down part of it is kept")
             .says("dbbuild new --down 4");
     }
-    assert_eq!(applied(&db), "1 2 3 4 5");
+    assert_eq!(db.applied(), "1 2 3 4 5");
     world.dbbuild(&["downgrade", "--to", "4"]).ok().says("took back 5_e");
 
     // What helps depends on the file, and on whether the version table may take another text.
@@ -283,14 +271,14 @@ fn a_down_part_that_fails_half_way_leaves_the_database_at_a_migration() {
     world.dbbuild(&["apply"]).ok();
     db.psql("INSERT INTO d VALUES (1); INSERT INTO e VALUES (1)");
     world.dbbuild(&["plan", "--to", "3"]).fails(1).says("the down part of 4_d:2").says("42P01");
-    assert_eq!(applied(&db), "1 2 3 4 5");
+    assert_eq!(db.applied(), "1 2 3 4 5");
     let down = world.dbbuild(&["downgrade", "--to", "3"]);
     down.fails(1)
         .says("taking back 4_d")
         .says("it was rolled back")
         .says("What ran is the down part that the database keeps")
         .says("taken back before it, and so not applied now: 5_e");
-    assert_eq!((applied(&db).as_str(), db.psql("SELECT count(*) FROM d").as_str()), ("1 2 3 4", "1"));
+    assert_eq!((db.applied().as_str(), db.psql("SELECT count(*) FROM d").as_str()), ("1 2 3 4", "1"));
     // What stood in the way is mended, and the same command ends it.
     db.psql("CREATE TABLE gate AS SELECT 1");
     world.dbbuild(&["downgrade", "--to", "3"]).ok().says("took back 4_d");
@@ -327,7 +315,7 @@ fn rows_of_a_baseline_take_their_texts_from_files_or_from_git() {
     // One has its file, the other only a commit.
     std::fs::remove_file(world.path("db/migrations/3_c.sql")).unwrap();
     world.dbbuild(&["downgrade", "--to", "1"]).ok().says("took back 3_c").says("took back 2_b");
-    assert_eq!((applied(&new).as_str(), has(&new, "b")), ("1", false));
+    assert_eq!((new.applied().as_str(), new.has("b")), ("1", false));
     // Neither: said before anything runs.
     std::fs::remove_dir_all(world.path(".git")).unwrap();
     std::fs::remove_file(world.path("db/migrations/1_a.sql")).unwrap();
@@ -349,5 +337,5 @@ fn one_that_was_marked_as_run_is_taken_back_by_nothing() {
     );
     world.dbbuild(&["apply"]).ok().says("marked");
     world.dbbuild(&["downgrade", "--to", "3"]).ok().says("took back 4_d");
-    assert_eq!(applied(&db), "1 2 3");
+    assert_eq!(db.applied(), "1 2 3");
 }

@@ -58,7 +58,7 @@ fn it_says_what_was_changed_by_hand_table_by_table() {
     at("of no table");
     told.says_not("log_1");
     let json = drift(&world, &["--json"]);
-    let json: Value = serde_json::from_str(&json.fails(3).stdout).unwrap();
+    let json = json.fails(3).json();
     let head = world.git(&["rev-parse", "HEAD"]).ok().stdout.trim().to_owned();
     assert_eq!((&json["commit"], &json["environment"]), (&Value::from(head), &Value::from("production")));
     let index = json["differences"].as_array().unwrap().iter().find(|one| one["kind"] == "index").unwrap();

@@ -22,10 +22,6 @@ fn filled(world: World) -> World {
     world
 }
 
-fn versions(db: &Db<'_>) -> String {
-    db.psql("SELECT string_agg(version, ' ' ORDER BY position) FROM dbbuild.migration")
-}
-
 /// The dump, without the sequence that a rolled back row moved.
 fn dump(db: &Db<'_>) -> String {
     db.pg_dump().lines().filter(|line| !line.contains("setval('dbbuild.")).collect()
@@ -57,14 +53,14 @@ fn statement_seven_of_twelve() {
     outcome.says("caused by: column \"legacy_id\" of relation \"s6\" does not exist (42703)\n");
     outcome.says("caused by: in statement 7 of 12\n");
     outcome.says("help: it was rolled back. ").says("help: 6 of 8 pending migrations are applied.");
-    assert_eq!(versions(&db), "1 2 3 4 5 6");
+    assert_eq!(db.applied(), "1 2 3 4 5 6");
     assert!(!exists(&db, "s1") && !exists(&db, "later"), "nothing of it and nothing after it");
 
     // Where PostgreSQL gives a position, it is the very word.
     world.write("db/migrations/7_bad.sql", seven("SELECT 1, 'é',\n  nope(1)"));
     let outcome = world.dbbuild(&["apply", "--url", &db.url, "--json"]);
     outcome.fails(1).says("help: 0 of 2 pending migrations are applied.");
-    let value: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let value = outcome.json();
     assert_eq!(
         value["error"]["location"],
         serde_json::json!({ "path": "db/migrations/7_bad.sql", "line": 10, "column": 3 })
@@ -76,7 +72,7 @@ fn statement_seven_of_twelve() {
 
     world.write("db/migrations/7_bad.sql", seven("SELECT 1"));
     world.dbbuild(&["apply", "--url", &db.url]).ok();
-    assert_eq!(versions(&db), "1 2 3 4 5 6 7 8");
+    assert_eq!(db.applied(), "1 2 3 4 5 6 7 8");
 }
 
 /// A second migration that fails, and what is said of it.
@@ -156,7 +152,7 @@ fn a_failing_file_of_another_kind_has_its_place_too() {
     world.dbbuild(&["apply", "--url", &db.url]).fails(1).says("db/checks/c.sql").says("42");
     world.write("db/checks/c.sql", "SELECT id\nFROM okk;\n");
     world.dbbuild(&["apply", "--url", &db.url]).fails(1).says("db/checks/c.sql:2:6").says("okk");
-    assert_eq!(versions(&db), "1");
+    assert_eq!(db.applied(), "1");
 }
 
 /// Files that PostgreSQL refuses inside a transaction block, and what is said of them when they run.
@@ -193,7 +189,7 @@ fn what_no_transaction_takes_runs_without_being_told() {
         let line = outcome.ok().stdout.lines().find(|line| line.contains(&path)).unwrap();
         assert!(line.contains("ran as transaction:false without being told: ") && line.contains(why), "{line}");
     }
-    assert_eq!(versions(&db), "1 10 11 12 13 20");
+    assert_eq!(db.applied(), "1 10 11 12 13 20");
     assert_eq!(db.psql("SELECT string_agg(id::text, ' ' ORDER BY id) FROM ok"), "1 2 5");
     assert_eq!(
         db.psql("SELECT string_agg(version, ' ' ORDER BY version) FROM dbbuild.migration WHERE NOT transactional"),

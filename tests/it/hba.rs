@@ -2,15 +2,9 @@
 
 use std::path::Path;
 
-use serde_json::Value;
-
 use crate::support::{Outcome, World, docker, server};
 
 pub const HBA: &str = "db/pg_hba.conf";
-
-pub fn json(outcome: &Outcome) -> Value {
-    serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}\n{}", outcome.show()))
-}
 
 /// A project for a server of this version, whose production is at `url`.
 pub fn project(major: u32, bin: &Path, url: &str) -> World {
@@ -127,7 +121,7 @@ fn expectations_are_tried_by_real_logins() {
     let Some((world, _)) = judged("local all all peer\n", "") else { return };
     world.write(HBA, EXPECTING).write("db/access.toml", EXPECTED);
     world.write("db/roles.toml", "[role.member]\nmember_of = [\"team\"]\n[role.team]\n");
-    let report = json(world.dbbuild(&["hba", "check", "--json"]).ok());
+    let report = world.dbbuild(&["hba", "check", "--json"]).ok().json();
     let outcomes = report["files"][0]["expectations"].as_array().unwrap();
     let of = |user: &str| outcomes.iter().filter(|o| o["about"].as_str().unwrap().contains(user)).collect::<Vec<_>>();
     assert!(outcomes.iter().all(|outcome| outcome["holds"] == true), "{report}");
@@ -172,7 +166,7 @@ fn a_container_is_knocked_at_from_its_own_loopback() {
     );
     world.write(HBA, EXPECTING).write("db/access.toml", EXPECTED);
     world.write("db/roles.toml", "[role.member]\nmember_of = [\"team\"]\n[role.team]\n");
-    let report = json(world.dbbuild(&["hba", "check", "--json"]).ok());
+    let report = world.dbbuild(&["hba", "check", "--json"]).ok().json();
     let outcomes = report["files"][0]["expectations"].as_array().unwrap();
     let of = |who: &str| outcomes.iter().filter(|o| o["about"].as_str().unwrap().starts_with(who)).collect::<Vec<_>>();
     for who in ["`app` to `shop` from 127", "`lab`", "`postgres`", "`member`"] {
@@ -286,7 +280,7 @@ fn what_is_said_of_a_file_is_what_a_server_does() {
             file.push_str(&format!("{kind} {database} {user} {address} {method}\n"));
         }
         world.write(HBA, &file);
-        let report = json(&world.dbbuild(&["hba", "check", "--json"]));
+        let report = world.dbbuild(&["hba", "check", "--json"]).json();
         let checked = &report["files"][0];
         let hidden: Vec<String> = checked["findings"]
             .as_array()

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::hba::{HBA, json, project};
+use crate::hba::{HBA, project};
 use crate::support::{Server, World, as_server_user, server, skip};
 
 /// A server with a file that lets superusers in through the socket, and its project.
@@ -49,7 +49,7 @@ fn a_file_is_compared_applied_and_adopted() {
         plan.fails(3).says("+ local all postgres trust").says("- local all all trust").says("+++ db/pg_hba.conf");
         assert_eq!(fs::read_to_string(&file).unwrap(), before, "a plan writes nothing");
 
-        let applied = json(world.dbbuild(&production(&["apply", "--json"])).ok());
+        let applied = world.dbbuild(&production(&["apply", "--json"])).ok().json();
         assert_eq!(fs::read_to_string(&file).unwrap(), world.read(HBA));
         let now = fs::metadata(&file).unwrap();
         assert_eq!((now.uid(), now.gid(), now.mode()), (owner.uid(), owner.gid(), owner.mode()));

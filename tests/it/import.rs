@@ -403,7 +403,7 @@ fn the_report_is_whole_in_json() {
     world.write("prisma/migrations/20240101000000_a/notes.txt", "x");
     world.commit("one");
     let outcome = world.dbbuild(&["init", "--from", "prisma", "--keep", "--no-hooks", "--json"]).ok().clone();
-    let answer: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let answer = outcome.json();
     let import = &answer["import"];
     assert_eq!(import["files"][0]["path"], "db/migrations/20240101000000_a.sql");
     assert_eq!(import["files"][0]["from"][0], "prisma/migrations/20240101000000_a/migration.sql");

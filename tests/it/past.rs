@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{Outcome, World, server};
+use crate::support::{World, server};
 
 const CONFIG: &str = "[postgres]\nversion = 15\nthrowaway = \"local\"\n";
 const ORDERS: &str = "CREATE TABLE IF NOT EXISTS orders (id int PRIMARY KEY, total numeric(10,2), note text);\n\
@@ -15,13 +15,9 @@ const CUSTOMERS: &str = "CREATE TABLE IF NOT EXISTS customers (id int PRIMARY KE
 const FUNCTION: &str = "CREATE OR REPLACE FUNCTION total(wanted int) RETURNS numeric LANGUAGE sql AS $$\n\
                         SELECT total FROM orders WHERE id = wanted\n$$;\n";
 
-fn json(outcome: &Outcome) -> Value {
-    serde_json::from_str(&outcome.ok().stdout).unwrap_or_else(|error| panic!("{error}\n{}", outcome.show()))
-}
-
 /// The summaries of the commits that the history of an object names, newest first, and the files of each.
 fn history(world: &World, object: &str) -> Vec<(String, Vec<String>)> {
-    let found = json(&world.dbbuild(&["history", "--json", object]));
+    let found = world.dbbuild(&["history", "--json", object]).ok().json();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let events = found["history"].as_array().unwrap().iter();
     events.map(|e| (text(&e["summary"]), e["by"].as_array().unwrap().iter().map(text).collect())).collect()
@@ -117,7 +113,7 @@ fn a_changelog_tells_object_by_object() {
     assert!(!text.contains("- added `customers`"), "what came and went is no change\n{text}");
     let first = world.dbbuild(&["changelog", "v1~1..v1"]);
     first.ok().says("added `orders`: with `id`, `total`, `note`").says("added `status`: with `name`; 2 rows added");
-    let back = json(&world.dbbuild(&["changelog", "--json", "..v1"]));
+    let back = world.dbbuild(&["changelog", "--json", "..v1"]).ok().json();
     let changes: Vec<&Value> = back["migrations"].as_array().unwrap().iter().map(|m| &m["change"]).collect();
     assert_eq!(changes, ["removed", "removed", "removed"]);
     assert_eq!(back["changes"][0]["object"]["name"], "total(integer)");

@@ -76,7 +76,7 @@ fn each_step_tells_what_it_did_to_the_real_data() {
     }
     let json = world.dbbuild(&["rehearse", "--json"]);
     json.ok();
-    let value: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    let value = json.json();
     let steps = value["rehearsal"]["steps"].as_array().unwrap();
     let paths: Vec<&str> =
         steps.iter().map(|step| step["path"].as_str().unwrap().rsplit('/').next().unwrap()).collect();
@@ -178,7 +178,7 @@ fn what_only_the_real_data_refuses_is_found() {
     assert_eq!(fingerprint(&db), before);
     let json = world.dbbuild(&["rehearse", "--json"]);
     json.fails(1);
-    let value: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    let value = json.json();
     assert_eq!(value["rehearsal"]["steps"][1]["failed"], true);
     assert_eq!(value["rehearsal"]["failures"].as_array().unwrap().len(), 1);
     // Every check that fails is told, and the migrations that ran before them.

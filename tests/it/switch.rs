@@ -40,14 +40,6 @@ fn side(world: &World, text: &str) {
     commit(world, "two");
 }
 
-fn applied(db: &Db<'_>) -> String {
-    db.psql("SELECT string_agg(version, ' ' ORDER BY position) FROM dbbuild.migration")
-}
-
-fn has(db: &Db<'_>, table: &str) -> bool {
-    db.psql(&format!("SELECT to_regclass('{table}') IS NOT NULL")) == "t"
-}
-
 #[test]
 fn what_another_branch_left_is_told_and_taken_back_on_request() {
     let Some(server) = server(15) else { return };
@@ -61,14 +53,14 @@ fn what_another_branch_left_is_told_and_taken_back_on_request() {
     let json = world.dbbuild(&["status", "--json"]);
     json.ok().says("\"branches\":[\"side\"]").says("\"state\":\"unknown\"");
     world.dbbuild(&["build", "--no-baseline"]).ok().says("2_b (of branch side); `dbbuild build --take-back`");
-    assert_eq!(applied(&db), "1 2");
+    assert_eq!(db.applied(), "1 2");
 
     let plan = world.dbbuild(&["plan", "--take-back"]);
     plan.ok().says("take-back 2_b (in no file here, 2 statements)").says("ACCESS EXCLUSIVE on b");
-    assert_eq!(applied(&db), "1 2");
+    assert_eq!(db.applied(), "1 2");
     let built = world.dbbuild(&["build", "--no-baseline", "--take-back"]);
     built.ok().says("table public.b with 2 rows").says("column public.a.note with 1 value").says("took back 2_b");
-    assert_eq!((applied(&db).as_str(), has(&db, "b")), ("1", false));
+    assert_eq!((db.applied().as_str(), db.has("b")), ("1", false));
     world.dbbuild(&["build", "--no-baseline", "--take-back"]).ok().says(" has 1 migration").says_not("took back");
 
     world.git(&["checkout", "-q", "side"]).ok().says("1 migration pending").says("run `dbbuild`");
@@ -102,13 +94,13 @@ fn with_auto_a_switch_takes_back_and_applies() {
         .ok()
         .says("taking back moves into the attic: table public.b with 1 row")
         .says("took back 2_b");
-    assert_eq!((applied(&db).as_str(), has(&db, "b")), ("1", false));
+    assert_eq!((db.applied().as_str(), db.has("b")), ("1", false));
     // The database is what the baseline says, by its catalogs.
     world.dbbuild(&[]).ok().says("nothing to do: 1 migration applied, db/baseline.sql is fresh");
     world.git(&["checkout", "-q", "side"]).ok().says("applied db/migrations/2_b.sql");
     world.git(&["checkout", "-q", "main"]).ok();
     world.git(&["merge", "-q", "side"]).ok().says("applied db/migrations/2_b.sql");
-    assert_eq!(applied(&db), "1 2");
+    assert_eq!(db.applied(), "1 2");
 
     // Without a kept down part: said, with the ways out, and git is not stopped.
     world.write("db/migrations/3_c.sql", "CREATE TABLE IF NOT EXISTS c (id int);\n");
@@ -116,7 +108,7 @@ fn with_auto_a_switch_takes_back_and_applies() {
     world.dbbuild(&["build", "--no-baseline"]).ok();
     commit(&world, "three");
     world.git(&["checkout", "-q", "main"]).ok().says("3_c").says("no down part of it is kept").says("dbbuild reset");
-    assert_eq!(applied(&db), "1 2 3");
+    assert_eq!(db.applied(), "1 2 3");
 }
 
 #[test]
@@ -151,12 +143,12 @@ fn only_an_unprotected_marked_database_is_taken_back() {
     for env in ["production", "development"] {
         db.psql(&format!("UPDATE dbbuild.environment SET name = '{env}', protected = true"));
         world.dbbuild(&["build", "--no-baseline", "--take-back", "--env", env]);
-        assert_eq!((applied(&db).as_str(), has(&db, "b")), ("1 2", true), "{env}");
+        assert_eq!((db.applied().as_str(), db.has("b")), ("1 2", true), "{env}");
     }
     world.write("dbbuild.toml", config(&db, ""));
     let take_back = |says: &str| {
         world.dbbuild(&["build", "--no-baseline", "--take-back", "--yes"]).fails(1).says("refused to ").says(says);
-        assert_eq!((applied(&db).as_str(), has(&db, "b")), ("1 2", true));
+        assert_eq!((db.applied().as_str(), db.has("b")), ("1 2", true));
     };
     take_back("it is marked development, which is protected");
     db.psql("UPDATE dbbuild.environment SET protected = false, database_oid = 1");
@@ -175,7 +167,7 @@ fn a_down_part_that_fails_leaves_its_migration_applied() {
     world.git(&["checkout", "-q", "main"]).ok();
     let refused = world.dbbuild(&["build", "--no-baseline", "--take-back"]);
     refused.fails(1).says("2_b cannot be taken back").says("view in_the_way depends on table b").says("dbbuild reset");
-    assert_eq!((applied(&db).as_str(), db.psql("SELECT count(note) FROM a").as_str()), ("1 2", "0"));
+    assert_eq!((db.applied().as_str(), db.psql("SELECT count(note) FROM a").as_str()), ("1 2", "0"));
 }
 
 #[test]
@@ -188,10 +180,10 @@ fn what_runs_in_no_transaction_is_taken_back_by_statement() {
         "-- migrate:up transaction:false\nCREATE INDEX CONCURRENTLY IF NOT EXISTS a_id ON a (id);\n\
          -- migrate:down transaction:false\nDROP INDEX CONCURRENTLY IF EXISTS a_id;\n",
     );
-    assert!(has(&db, "a_id"));
+    assert!(db.has("a_id"));
     world.git(&["checkout", "-q", "main"]).ok();
     world.dbbuild(&["build", "--no-baseline", "--take-back"]).ok().says("took back 2_b");
-    assert_eq!((applied(&db).as_str(), has(&db, "a_id")), ("1", false));
+    assert_eq!((db.applied().as_str(), db.has("a_id")), ("1", false));
     assert_eq!(db.psql("SELECT count(*) FROM dbbuild.statement"), "0");
 }
 
@@ -229,10 +221,10 @@ fn views_of_repeatable_files_stand_in_nobodys_way() {
         .says("took back 2_b")
         .says("ran 1 repeatable file");
     assert_eq!(db.psql("SELECT string_agg(name, ' ') FROM dbbuild.file WHERE kind = 'repeatable'"), "all_a.sql");
-    assert_eq!((has(&db, "all_a"), has(&db, "notes"), has(&db, "on_notes")), (true, false, false));
+    assert_eq!((db.has("all_a"), db.has("notes"), db.has("on_notes")), (true, false, false));
     world.git(&["checkout", "-q", "side"]).ok();
     world.dbbuild(&["build", "--no-baseline"]).ok().says("ran 3 repeatable files");
-    assert!(has(&db, "on_notes"));
+    assert!(db.has("on_notes"));
 }
 
 /// How many databases of branches there are beside this one. (Not by LIKE, for which `_` is any character: that would count
@@ -285,13 +277,13 @@ fn each_branch_has_a_database_of_its_own() {
         .says("applied db/migrations/2_b.sql");
     commit(&world, "two");
     let copy = server.existing(&name);
-    assert_eq!((copy.psql("SELECT id FROM a").as_str(), applied(&copy).as_str()), ("7", "1 2"));
+    assert_eq!((copy.psql("SELECT id FROM a").as_str(), copy.applied().as_str()), ("7", "1 2"));
     let shown = world.dbbuild(&["psql", "--", "-XAtc", "SELECT current_database()"]);
     assert_eq!(shown.ok().stdout.trim(), name);
     // The copy is marked as itself, so it is as free as its original.
     world.dbbuild(&["env", "show"]).ok().says("mark:     marked development");
     world.dbbuild(&["status"]).ok().says("the database of branch side");
-    assert_eq!(applied(&db), "1");
+    assert_eq!(db.applied(), "1");
 
     // A branch from main gets main's database, though one came from another branch.
     world.git(&["checkout", "-q", "-b", "third", "main"]).ok().says(&format!("from `{}`", db.name));
@@ -318,7 +310,7 @@ fn a_branch_database_is_made_by_the_hook_with_auto_and_never_from_a_protected_on
     let world = project(&db, "[local]\nper_branch = true\n[hooks]\nauto = true\n");
     world.git(&["checkout", "-q", "-b", "side"]).ok().says(&format!("made `{}_side_", db.name));
     let name = current(&world);
-    assert_eq!(applied(&server.existing(&name)), "1");
+    assert_eq!(server.existing(&name).applied(), "1");
     world.dbbuild(&["drop", "--yes"]).ok().says(&format!("dropped `{name}`"));
     db.psql("UPDATE dbbuild.environment SET protected = true");
     world.git(&["checkout", "-q", "-b", "third"]).ok().says_not("made");

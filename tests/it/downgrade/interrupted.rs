@@ -1,6 +1,6 @@
 //! Killed at any point, dbbuild or the server, a downgrade leaves the database at a migration and the attic whole; run again, it ends.
 
-use super::{World, applied, config};
+use super::{World, config};
 use crate::support::{Held, Server, server, until};
 use nix::sys::signal::Signal;
 use rand::rngs::StdRng;
@@ -45,7 +45,7 @@ fn is_viewed(server: &Server, name: &str, label: &str) {
 /// Whatever is applied stands whole, and what is not is whole in the attic.
 fn check(server: &Server, name: &str, label: &str) {
     let db = server.existing(name);
-    let applied = applied(&db);
+    let applied = db.applied();
     let newest: u32 = applied.split(' ').count().try_into().unwrap();
     let expected: Vec<String> = (1..=newest).map(|n| n.to_string()).collect();
     assert_eq!(applied, expected.join(" "), "{label}: not at a migration");

@@ -1,10 +1,10 @@
 //! On a protected database: by the fingerprint of a plan that loses nothing, and by nothing else.
 
-use super::{Db, Outcome, applied, json, project, rows};
+use super::{Db, Outcome, project, rows};
 use crate::support::server;
 
 fn fingerprint(plan: &Outcome) -> String {
-    json(plan)["plan"]["fingerprint"].as_str().unwrap().to_owned()
+    plan.json()["plan"]["fingerprint"].as_str().unwrap().to_owned()
 }
 
 #[test]
@@ -16,10 +16,10 @@ fn a_protected_database_wants_the_fingerprint_of_its_plan() {
     let refused = world.dbbuild(&["downgrade", "--to", "1", "--yes"]);
     refused.fails(1).says("refused to downgrade").says("no plan was given").says("dbbuild plan --to TARGET");
     world.dbbuild(&["downgrade", "--to", "1", "--plan", "0123456789ab"]).fails(1).says("not 0123456789ab");
-    assert_eq!(applied(&db), "1 2 3");
+    assert_eq!(db.applied(), "1 2 3");
 
     let plan = world.dbbuild(&["plan", "--to", "1", "--json"]);
-    let told = json(plan.ok());
+    let told = plan.ok().json();
     assert_eq!((&told["refusal"], &told["losses"]), (&serde_json::Value::Null, &serde_json::json!([])));
     assert_eq!(told["rehearsed"], true);
     let kinds: Vec<&str> = told["plan"]["steps"][1]["kept"]
@@ -38,7 +38,7 @@ fn a_protected_database_wants_the_fingerprint_of_its_plan() {
     let fingerprint = fingerprint(&plan);
     world.dbbuild(&["downgrade", "--to", "2", "--plan", &fingerprint]).fails(1).says("the plan is");
     world.dbbuild(&["downgrade", "--to", "1", "--plan", &fingerprint]).ok().says("took back 2_b");
-    assert_eq!(applied(&db), "1");
+    assert_eq!(db.applied(), "1");
     world.dbbuild(&["downgrade", "--to", "1"]).ok().says("nothing to do");
     world.dbbuild(&["apply"]).ok();
     assert_eq!(rows(&db), before);
@@ -70,13 +70,13 @@ fn what_the_older_schema_would_not_hold_is_refused() {
         let world = add(&db, down);
         let before = rows(&db);
         let plan = world.dbbuild(&["plan", "--to", "3", "--json"]);
-        let told = json(plan.fails(1));
+        let told = plan.fails(1).json();
         let losses = told["losses"].to_string();
         assert!(losses.contains("4_d: ") && losses.contains(what), "{down}: {losses}");
         assert!(told["refusal"].as_str().unwrap().contains("its plan loses something"), "{told}");
         let fingerprint = fingerprint(&plan);
         world.dbbuild(&["downgrade", "--to", "3", "--plan", &fingerprint]).fails(1).says(what);
-        assert_eq!((applied(&db).as_str(), rows(&db)), ("1 2 3 4", before));
+        assert_eq!((db.applied().as_str(), rows(&db)), ("1 2 3 4", before));
     }
 }
 
@@ -89,7 +89,7 @@ fn a_loss_that_came_after_the_plan_is_refused() {
     plan.ok();
     db.psql("INSERT INTO a VALUES (9, 'late', NULL)");
     world.dbbuild(&["downgrade", "--to", "3", "--plan", &fingerprint(&plan)]).fails(1).says("the plan is");
-    assert_eq!((applied(&db).as_str(), db.psql("SELECT count(*) FROM a").as_str()), ("1 2 3 4", "3"));
+    assert_eq!((db.applied().as_str(), db.psql("SELECT count(*) FROM a").as_str()), ("1 2 3 4", "3"));
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn what_runs_in_no_transaction_cannot_promise_to_lose_nothing() {
     let db = server.fresh_database();
     let world = add(&db, "VACUUM a;");
     let plan = world.dbbuild(&["plan", "--to", "3", "--json"]);
-    assert!(json(plan.fails(1))["losses"].to_string().contains("runs in no transaction"));
+    assert!(plan.fails(1).json()["losses"].to_string().contains("runs in no transaction"));
     // An index that is dropped concurrently holds no rows, and is tried without that word.
     let db = server.fresh_database();
     let world = add(&db, "DROP INDEX CONCURRENTLY IF EXISTS a_name;");

@@ -1,7 +1,7 @@
 //! A downgrade over migrations that are not like others: limited to environments, secure, squashed, marked as run; under
 //! hooks that build by themselves; and beside an attic that a newer dbbuild made.
 
-use super::{applied, config, has, project};
+use super::{config, project};
 use crate::support::{Db, World, server};
 
 #[test]
@@ -32,7 +32,7 @@ fn hooks_that_build_give_back_what_a_downgrade_kept() {
     // To the branch that is switched to: the hook finds nothing left to do there, and the way back gives back.
     world.dbbuild(&["downgrade", "--to", "main"]).ok().says("took back 2_b");
     world.git(&["checkout", "-q", "main"]).ok().says_not("took back").says_not("applied");
-    assert_eq!((applied(&db).as_str(), has(&db, "b")), ("1", false));
+    assert_eq!((db.applied().as_str(), db.has("b")), ("1", false));
     world.git(&["checkout", "-q", "side"]).ok().says("applied db/migrations/2_b.sql");
     assert_eq!(db.psql(kept), "mine7");
     // Where one stays, the next build goes up again.
@@ -77,13 +77,13 @@ fn one_that_is_limited_to_an_environment_goes_where_it_ran() {
     let text = "-- dbbuild:env staging\n-- migrate:up\nINSERT INTO setting VALUES ('host', 'db1') ON CONFLICT DO NOTHING;\n\
                 -- migrate:down\nDELETE FROM setting WHERE name = 'host';\n";
     let world = two_environments(&staging, &development, text);
-    assert_eq!((applied(&staging).as_str(), applied(&development).as_str()), ("1 2 3", "1 3"));
+    assert_eq!((staging.applied().as_str(), development.applied().as_str()), ("1 2 3", "1 3"));
     staging.psql("UPDATE setting SET value = 'db9'");
     let down = ["downgrade", "--to", "1"];
     world.dbbuild(&down).ok().says("took back 3_later").says_not("2_host");
     let down = world.dbbuild(&["downgrade", "--to", "1", "--env", "staging"]);
     down.ok().says("took back 3_later").says("took back 2_host").says("1 row of public.setting");
-    assert_eq!((applied(&staging).as_str(), staging.psql("SELECT count(*) FROM setting").as_str()), ("1", "0"));
+    assert_eq!((staging.applied().as_str(), staging.psql("SELECT count(*) FROM setting").as_str()), ("1", "0"));
     // A version of a file that is not for this environment: nothing of it is pending.
     world.dbbuild(&["plan", "--to", "2"]).ok().says("nothing to do");
     world.dbbuild(&["plan", "--to", "2", "--env", "staging"]).ok().says("migration db/migrations/2_host.sql");
@@ -91,7 +91,7 @@ fn one_that_is_limited_to_an_environment_goes_where_it_ran() {
         world.dbbuild(&["apply", "--env", env]).ok();
     }
     assert_eq!(staging.psql("SELECT value FROM setting"), "db9");
-    assert_eq!((applied(&staging).as_str(), applied(&development).as_str()), ("1 2 3", "1 3"));
+    assert_eq!((staging.applied().as_str(), development.applied().as_str()), ("1 2 3", "1 3"));
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn one_with_a_secure_body_goes_without_a_word_of_it() {
     let to_one = |command: &str| world.dbbuild(&[command, "--to", "1", "--env", "staging"]);
     to_one("plan").ok().says("take-back 2_host").says_not("hidden");
     to_one("downgrade").ok().says("took back 2_host").says("1 row of public.setting").says_not("hidden");
-    assert_eq!((applied(&staging).as_str(), staging.psql("SELECT count(*) FROM setting").as_str()), ("1", "0"));
+    assert_eq!((staging.applied().as_str(), staging.psql("SELECT count(*) FROM setting").as_str()), ("1", "0"));
     world
         .dbbuild(&["plan", "--to", "2", "--env", "staging"])
         .ok()
@@ -119,7 +119,7 @@ fn one_with_a_secure_body_goes_without_a_word_of_it() {
     std::fs::remove_dir_all(world.path(".git")).unwrap();
     std::fs::remove_file(world.path("db/migrations/2_host.sql")).unwrap();
     to_one("downgrade").ok().says("took back 2_host").says_not("hidden");
-    assert_eq!(applied(&staging), "1");
+    assert_eq!(staging.applied(), "1");
 }
 
 /// Four migrations with down parts, of which the first three are one file now.
@@ -155,11 +155,11 @@ fn what_a_squash_stands_for_goes_by_what_the_database_keeps() {
     std::fs::rename(world.path(".git"), world.path("git")).unwrap();
     let down = world.dbbuild(&["downgrade", "--to", "1"]);
     down.ok().says("took back 4_m").says("took back 3_m").says("took back 2_m");
-    assert_eq!((applied(&db).as_str(), has(&db, "t2")), ("1", false));
+    assert_eq!((db.applied().as_str(), db.has("t2")), ("1", false));
     std::fs::rename(world.path("git"), world.path(".git")).unwrap();
     // Half of a squash is not what its file makes; the files from before it go up again.
     world.dbbuild(&["plan", "--to", "3"]).fails(1).says("3_squashed");
-    assert_eq!(applied(&db), "1");
+    assert_eq!(db.applied(), "1");
     world.git(&["checkout", "-q", "single"]).ok();
     world.dbbuild(&["plan", "--to", "3"]).ok().says("up to 3").says("2_m.sql").says("3_m.sql").says_not("4_m.sql");
     world.dbbuild(&["apply"]).ok();
@@ -176,15 +176,15 @@ fn what_a_squash_made_goes_while_git_has_the_single_files() {
     let new = server.fresh_database();
     world.write("dbbuild.toml", config(&new, false));
     world.dbbuild(&["apply"]).ok();
-    assert_eq!(applied(&new), "1 2 3 4");
+    assert_eq!(new.applied(), "1 2 3 4");
     new.psql("INSERT INTO t3 VALUES (3)");
     world.dbbuild(&["plan", "--to", "2"]).ok().says("take-back 3_m").says("table public.t3 with 1 row");
     world.dbbuild(&["downgrade", "--to", "2"]).ok().says("took back 4_m").says("took back 3_m");
-    assert_eq!((applied(&new).as_str(), has(&new, "t3")), ("1 2", false));
+    assert_eq!((new.applied().as_str(), new.has("t3")), ("1 2", false));
     std::fs::remove_dir_all(world.path(".git")).unwrap();
     let refused = world.dbbuild(&["downgrade", "--to", "1"]);
     refused.fails(1).says("2_m cannot be taken back").says("no down part of it is kept");
-    assert_eq!(applied(&new), "1 2");
+    assert_eq!(new.applied(), "1 2");
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn what_would_be_lost_is_not_put_into_an_attic_of_a_newer_form() {
         let refused = world.dbbuild(&[command, "--to", "1"]);
         refused.fails(1).says("has format 2, and this dbbuild knows 1").says("dbbuild 9.9.9 wrote it");
     }
-    assert_eq!((applied(&db).as_str(), db.psql("SELECT count(*) FROM b").as_str()), ("1 2", "2"));
+    assert_eq!((db.applied().as_str(), db.psql("SELECT count(*) FROM b").as_str()), ("1 2", "2"));
     assert_eq!(db.psql("SELECT string_agg(version, ' ') FROM dbbuild_attic.entry"), "3");
 }
 
@@ -217,10 +217,10 @@ fn one_that_was_marked_as_run_asks_again_when_it_comes_back() {
     db.psql("CREATE TABLE d AS SELECT 9 AS id");
     world.dbbuild(&["plan", "--to", "3"]).ok().says("take-back 4_d").says("loses nothing");
     world.dbbuild(&["downgrade", "--to", "3"]).ok().says("took back 4_d");
-    assert_eq!((applied(&db).as_str(), db.psql("SELECT id FROM d").as_str()), ("1 2 3", "9"));
+    assert_eq!((db.applied().as_str(), db.psql("SELECT id FROM d").as_str()), ("1 2 3", "9"));
     db.psql("DROP TABLE d; TRUNCATE a CASCADE");
     world.dbbuild(&["apply"]).ok().says("applied db/migrations/4_d.sql");
     db.psql("INSERT INTO d VALUES (1)");
     world.dbbuild(&["downgrade", "--to", "3"]).ok().says("table public.d with 1 row");
-    assert!(!has(&db, "d"));
+    assert!(!db.has("d"));
 }

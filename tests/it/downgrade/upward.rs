@@ -1,6 +1,6 @@
 //! `dbbuild plan --to` a version that is not applied yet: what `apply --to` would run, on one database and on many.
 
-use super::{applied, config, has, json};
+use super::config;
 use crate::support::{Db, World, server};
 
 /// Four migrations, the first two applied.
@@ -30,8 +30,8 @@ fn the_way_up_is_what_apply_runs() {
         .says("migration db/migrations/3_m.sql (new")
         .says("up to 3 only: 1 newer migration stays out");
     plan.says_not("4_m").says_not("repeatable/all").says_not("take-back");
-    assert_eq!(applied(&db), "1 2", "a plan writes nothing");
-    let value = json(&world.dbbuild(&["plan", "--to", "3_m", "--json"]));
+    assert_eq!(db.applied(), "1 2", "a plan writes nothing");
+    let value = world.dbbuild(&["plan", "--to", "3_m", "--json"]).json();
     assert_eq!(value["to"], serde_json::json!({ "name": "3_m", "version": "3" }));
     assert_eq!(value["plan"]["steps"].as_array().map(Vec::len), Some(1), "{value}");
     assert_eq!(value["plan"]["steps"][0]["path"], "db/migrations/3_m.sql");
@@ -48,7 +48,7 @@ fn the_way_up_is_what_apply_runs() {
     // A version that came late runs, since nothing newer than it is applied; one that is older than what is applied does not.
     std::fs::rename(world.path("db/migrations/4_m.sql"), world.path("db/migrations/25_m.sql")).unwrap();
     world.dbbuild(&["plan", "--to", "25"]).ok().says("up to 25").says("migration db/migrations/25_m.sql");
-    assert_eq!(applied(&db), "1 2 3");
+    assert_eq!(db.applied(), "1 2 3");
 }
 
 #[test]
@@ -73,5 +73,5 @@ fn a_downgrade_that_was_interrupted_is_planned_to_its_end() {
     db.psql("UPDATE dbbuild.file SET checksum = repeat('0', 64)");
     world.dbbuild(&["plan", "--to", "3"]).ok().says("back to 3").says("repeatable db/repeatable/all.sql");
     world.dbbuild(&["plan", "--to", "4"]).ok().says("up to 4").says("4_m.sql");
-    assert!(has(&db, "every"));
+    assert!(db.has("every"));
 }

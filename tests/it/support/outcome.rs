@@ -153,6 +153,12 @@ impl Outcome {
         self.stdout.contains(text) || self.stderr.contains(text)
     }
 
+    /// What stdout says, as JSON.
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}\n{}", self.show()))
+    }
+
     /// Everything, for a message.
     pub fn show(&self) -> String {
         let Outcome { command, status, stdout, stderr, .. } = self;

@@ -253,6 +253,18 @@ impl Db<'_> {
         self.server.run("psql", &["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", &self.name, "-c", sql])
     }
 
+    /// The versions that are applied, in the order in which that was done.
+    #[track_caller]
+    pub fn applied(&self) -> String {
+        self.psql("SELECT string_agg(version, ' ' ORDER BY position) FROM dbbuild.migration")
+    }
+
+    /// Whether there is such a table, view, index or sequence.
+    #[track_caller]
+    pub fn has(&self, relation: &str) -> bool {
+        self.psql(&format!("SELECT to_regclass('{relation}') IS NOT NULL")) == "t"
+    }
+
     /// Runs a file as `psql -f` would.
     #[track_caller]
     pub fn psql_file(&self, file: &Path) -> Outcome {
