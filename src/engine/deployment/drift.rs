@@ -3,9 +3,10 @@
 //! Only reads: one snapshot, no lock beyond ACCESS SHARE, no statement without an end.
 
 use super::expected::Expected;
+use super::wanted::{Wanted, short};
 use crate::engine::cache::Cache;
 use crate::engine::catalog;
-use crate::engine::git::{Git, Source};
+use crate::engine::git::Git;
 use crate::engine::history;
 use crate::engine::project::Project;
 use crate::engine::prove::{self, Goal, Request};
@@ -13,12 +14,10 @@ use crate::engine::roles;
 use crate::engine::runner::{Event, Sink};
 use crate::engine::session::Session;
 use crate::engine::target::{Target, check_version};
-use crate::engine::upgrade::baseline_claims;
 use crate::error::{Error, Result};
-use crate::model::baseline::Baseline;
 use crate::model::catalog::{Catalog, CatalogDifference, drift as differences};
 use crate::model::checksum::Checksum;
-use crate::model::config::{Config, Severity};
+use crate::model::config::Severity;
 use crate::model::plan::History;
 use crate::model::sources::Sources;
 use crate::model::version::Version;
@@ -67,16 +66,6 @@ struct Live {
     own: Vec<String>,
 }
 
-/// What a commit says that a database is.
-pub(super) struct Wanted {
-    commit: Option<String>,
-    config: Config,
-    sources: Sources,
-    text: Arc<str>,
-    /// The versions that its baseline holds.
-    held: BTreeSet<Version>,
-}
-
 /// Compares a database with the baseline of the commit that it claims; `expected` is of the whole run.
 ///
 /// # Errors
@@ -114,7 +103,7 @@ pub async fn drift(
         accepted.extend(replayed);
         told = compare(&found, &accepted);
     }
-    if !told.is_empty() && is_stale(&wanted) {
+    if !told.is_empty() && wanted.is_stale() {
         notes.push(format!("{path} there was not made from the files beside it: what only they make is unexpected"));
     }
     let first = accepted.into_iter().next().unwrap_or_default();
@@ -218,7 +207,7 @@ fn wanted(
             None
         }
     };
-    expected.wanted(commit, |commit| read_wanted(project, commit))
+    expected.wanted(commit, |commit| Wanted::read(project, commit))
 }
 
 fn unknown_commit(project: &Project, target: &Target, request: &DriftRequest, name: &str) -> Error {
@@ -230,27 +219,6 @@ fn unknown_commit(project: &Project, target: &Target, request: &DriftRequest, na
                 false => "fetch it (`git fetch --all --tags`), or name another with `--rev`.",
             }),
     }
-}
-
-fn read_wanted(project: &Project, commit: Option<String>) -> Result<Wanted> {
-    let tree = project.tree(&commit.clone().map_or(Source::WorkTree, Source::Rev))?;
-    let sources = tree.sources(project)?;
-    let path = &tree.config.paths.baseline;
-    let place = commit.as_deref().map_or_else(String::new, |commit| format!(" in {}", short(commit)));
-    let bytes = sources.baseline.clone().ok_or_else(|| {
-        Error::failed(format!("there is no baseline {path}{place}"))
-            .help("commit the baseline with the migrations; `--rev` names a commit that has one.")
-    })?;
-    let text =
-        std::str::from_utf8(&bytes).map_err(|e| Error::failed(format!("{path}{place} is not UTF-8")).cause(e))?;
-    let held = history::held_by_baseline(&Baseline::parse(text, path)?)?.applied;
-    let held = held.into_iter().map(|row| row.version).collect();
-    Ok(Wanted { commit, held, text: Arc::from(text), sources, config: tree.config })
-}
-
-/// The first digits of a commit.
-pub fn short(commit: &str) -> &str {
-    commit.get(..10).unwrap_or(commit)
 }
 
 /// Makes what a database may be, in throwaways.
@@ -314,7 +282,7 @@ impl Maker<'_> {
         let inputs = prove::inputs(&self.wanted.config, &self.wanted.sources);
         match prove::remembered(&self.project.cache, &inputs) {
             // What was proved of these files was another baseline than one that is stale.
-            Some(known) if !is_stale(self.wanted) => Some(known),
+            Some(known) if !self.wanted.is_stale() => Some(known),
             _ if !self.live.history.installed => None,
             _ => self.proof(&self.wanted.sources, Goal::Compare).await.ok(),
         }
@@ -356,9 +324,4 @@ fn beside(wanted: &Wanted, live: &Live) -> (Vec<String>, Vec<String>) {
         set.difference(other).filter(apart).map(ToString::to_string).collect::<Vec<_>>()
     };
     (names(&wanted.held, &applied), names(&applied, &wanted.held))
-}
-
-/// Whether a commit's baseline was made from other files than that commit has.
-fn is_stale(wanted: &Wanted) -> bool {
-    !baseline_claims(wanted.text.as_bytes(), &prove::inputs(&wanted.config, &wanted.sources))
 }

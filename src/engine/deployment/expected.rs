@@ -3,7 +3,7 @@
 //!
 //! It does not know how any of it is made.
 
-use super::drift::Wanted;
+use super::wanted::Wanted;
 use crate::engine::cache::{Cache, Kind};
 use crate::error::Result;
 use crate::model::catalog::Catalog;

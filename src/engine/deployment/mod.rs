@@ -11,12 +11,14 @@ mod plan;
 mod standing;
 mod status;
 mod wait;
+mod wanted;
 
 pub use apply::{Applied, ApplyOptions, apply};
-pub use drift::{DriftRequest, Drifted, drift, short};
+pub use drift::{DriftRequest, Drifted, drift};
 pub use expected::Expected;
 pub use kept::{KeptRequest, Restored, restore};
 pub use plan::{PlanRequest, Planned, plan};
 pub use standing::{require_committed, uncommitted};
 pub use status::{MigrationState, State, Status, status};
 pub use wait::wait;
+pub use wanted::short;

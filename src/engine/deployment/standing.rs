@@ -1,6 +1,7 @@
 //! May this tree be deployed on this database? Not one that was never committed, and not one that is behind.
 
-use super::drift::{CLAIM, short};
+use super::drift::CLAIM;
+use super::wanted::short;
 use crate::engine::git::Git;
 use crate::engine::history::Found;
 use crate::engine::project::Project;
